@@ -1,0 +1,1 @@
+"""The embedded engine: runs this Pulumi program where the Pulumi CLI cannot be had."""
