@@ -1,0 +1,1 @@
+"""The `berth` command and what it does: deploy, look, take down."""

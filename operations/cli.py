@@ -1,0 +1,168 @@
+"""The `berth` command line: thin, every verb hands over to the module that does it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+import traceback
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from operations import access, deploy, engines, teardown
+from operations import endpoint as endpoints
+from operations.deploy import Run
+from operations.engine_run import Session, new_log
+from operations.errors import DIFFERENT, DONE, FAILED, BerthError
+from operations.workspace import StackFile, Workspace
+
+app = typer.Typer(
+    name="berth",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="A private, highly available Docker registry on your own machines.",
+)
+
+Stack = Annotated[str, typer.Option("--stack", "-s", metavar="NAME", help="The stack, as in Pulumi.NAME.yaml.")]
+Json = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")]
+EngineOption = Annotated[
+    engines.Kind | None, typer.Option("--engine", help="Insist on an engine; only 'pulumi' may download.")
+]
+ShowSecrets = Annotated[bool, typer.Option("--show-secrets", help="Show passwords.")]
+
+
+def _run(stack: str, engine: engines.Kind | None = None, yes: bool = False, as_json: bool = False) -> Run:
+    workspace = Workspace.current()
+    # What is said beside the answer goes to stderr where the answer is for a program.
+    console = Console(stderr=as_json, highlight=False)
+    confirm = typer.confirm if sys.stdin.isatty() and sys.stdout.isatty() else None
+    return Run(workspace, StackFile.read(workspace, stack), console, engine, yes, confirm)
+
+
+def _quiet_session(stack: str, engine: engines.Kind | None = None) -> Session:
+    workspace = Workspace.current()
+    return Session.open(workspace, StackFile.read(workspace, stack), engines.choose(engine))
+
+
+def _print_json(value: object) -> None:
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+@app.command()
+def up(stack: Stack = "dev", engine: EngineOption = None, yes: Yes = False, as_json: Json = False) -> None:
+    """Deploy the stack; installs and builds what is missing first."""
+    run = _run(stack, engine, yes, as_json)
+    deployed = deploy.up(run)
+    outcome = deployed.outcome
+    end = endpoints.endpoint(run.workspace, stack, deployed.session.outputs(show_secrets=True), show_secrets=False)
+    if as_json:
+        _print_json({**end.as_json(), "changes": outcome.view.changes or {}, "seconds": round(outcome.seconds, 1)})
+    else:
+        run.say(deploy.closing_words(outcome, end, stack))
+
+
+@app.command()
+def preview(
+    stack: Stack = "dev",
+    diff: Annotated[bool, typer.Option("--diff", help="Show every property that would change.")] = False,
+    expect_no_changes: Annotated[
+        bool, typer.Option("--expect-no-changes", help="Exit with 3 if anything would change.")
+    ] = False,
+    engine: EngineOption = None,
+    as_json: Json = False,
+) -> None:
+    """Show what `up` would do, and do nothing."""
+    result = deploy.preview(_run(stack, engine, as_json=as_json), diff, as_json)
+    if result.exit_code:
+        raise typer.Exit(FAILED)
+    raise typer.Exit(DIFFERENT if expect_no_changes and result.would_change else DONE)
+
+
+@app.command()
+def down(
+    stack: Stack = "dev",
+    delete_data: Annotated[
+        str | None,
+        typer.Option("--delete-data", metavar="STACK", help="Repeat the stack's name to delete its data too."),
+    ] = None,
+    engine: EngineOption = None,
+    yes: Yes = False,
+) -> None:
+    """Take the stack down; of a lab nothing stays, of real nodes their data."""
+    teardown.down(_run(stack, engine, yes), delete_data)
+
+
+@app.command()
+def endpoint(
+    stack: Stack = "dev", show_secrets: ShowSecrets = False, engine: EngineOption = None, as_json: Json = False
+) -> None:
+    """Say how to reach the registry."""
+    session = _quiet_session(stack, engine)
+    end = endpoints.endpoint(session.workspace, stack, session.outputs(show_secrets=True), show_secrets)
+    if as_json:
+        _print_json(end.as_json())
+        return
+    typer.echo(f"registry  {end.registry}\nca_file   {end.ca_file}")
+    for word, user in end.users.items():
+        typer.echo(
+            f"{word:<9} {user.username} {user.password or '(--show-secrets)'}" if user else f"{word:<9} nobody may"
+        )
+
+
+@app.command()
+def env(stack: Stack = "dev") -> None:
+    """Print the shell lines with which plain `pulumi` works on the stack."""
+    workspace = Workspace.current()
+    for name, value in engines.shell_environment(workspace, StackFile.read(workspace, stack)).items():
+        typer.echo(f"export {name}={shlex.quote(value)}")
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def ssh(
+    node: Annotated[str, typer.Argument(help="The node's name in the settings.")],
+    command: Annotated[list[str] | None, typer.Argument(help="A command, after --; a shell without one.")] = None,
+    stack: Stack = "dev",
+) -> None:
+    """Open a shell or run a command on a node, its host key pinned."""
+    session = _quiet_session(stack)
+    every = access.doors(session.workspace, session.outputs())
+    argv = access.ssh_command(session.workspace, stack, every, node, command or [])
+    os.execvp(argv[0], argv)
+
+
+@app.command()
+def engine(stack: Stack = "dev", engine: EngineOption = None, as_json: Json = False) -> None:
+    """Say which engine runs the program, and why."""
+    workspace = Workspace.current()
+    chosen = engines.choose(engine)
+    before = engines.recorded(workspace, stack)
+    if as_json:
+        _print_json({"engine": chosen.kind, "reason": chosen.reason, "last_used": before, "command": chosen.command})
+        return
+    typer.echo(chosen.sentence)
+    typer.echo(f"Stack {stack} was last deployed with: {before.value if before else 'none yet'}")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command; known errors are shown as text, unexpected ones as one sentence and a file."""
+    try:
+        app(arguments, prog_name="berth")
+    except BerthError as error:
+        Console(stderr=True, highlight=False, soft_wrap=True).print(str(error), markup=False, style="red")
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.exit(FAILED)
+    except Exception as error:
+        log = new_log(Workspace.current(), "berth", "crash")
+        log.write_text(traceback.format_exc(), encoding="utf-8")
+        typer.echo(
+            f"berth stopped on something unexpected ({type(error).__name__}); the details are in {log}.", err=True
+        )
+        sys.exit(FAILED)

@@ -1,0 +1,163 @@
+"""`up` and `preview`: from settings to a running stack."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from operations import engines, recovery
+from operations.endpoint import Endpoint
+from operations.engine_run import Outcome, Session, follow, new_log, passthrough
+from operations.errors import BerthError, UsageError
+from operations.events import QUIET_OPS, EventLog, RunView
+from operations.lock import StackLock
+from operations.workspace import StackFile, Workspace, write_private
+
+
+@dataclass(frozen=True)
+class Run:
+    """What every command that drives an engine is told."""
+
+    workspace: Workspace
+    stack_file: StackFile
+    console: Console
+    wanted: engines.Kind | None = None
+    yes: bool = False
+    confirm: Callable[[str], bool] | None = None
+    """Asks a question; None where there is no terminal to ask at."""
+
+    @property
+    def stack(self) -> str:
+        return self.stack_file.stack
+
+    def say(self, text: str) -> None:
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def session(self) -> Session:
+        """The chosen engine, announced, ready to be called."""
+        engine = engines.choose(self.wanted)
+        self.say(engine.sentence)
+        changed = engines.change(self.workspace, self.stack, engine)
+        if changed:
+            self.say(changed)
+        return Session.open(self.workspace, self.stack_file, engine)
+
+
+def check_settings(stack_file: StackFile) -> None:
+    """Refuse settings before anything starts; all problems at once."""
+    import config
+
+    problems = config.check(stack_file.stack, stack_file.document)
+    if problems:
+        raise UsageError("\n\n".join(str(problem) for problem in problems))
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A stack that was brought up, and the session to ask about it."""
+
+    session: Session
+    outcome: Outcome
+
+
+def up(run: Run) -> Deployed:
+    """Deploy the stack; `run.yes` answers what would be asked."""
+    check_settings(run.stack_file)
+    with StackLock(run.workspace.stack_dir(run.stack), run.stack, "up") as lock:
+        _bootstrap(run)
+        session = run.session()
+        if lock.interrupted:
+            recovery.clear(session, lock.interrupted, run.say)
+        session.ensure_stack()
+        if run.confirm and not run.stack_file.is_lab and not run.yes:
+            _ask_first(session, run.confirm)
+        engines.record(run.workspace, run.stack, session.engine)
+        outcome = follow(
+            session,
+            ["up", "--yes", "--skip-preview"],
+            lock,
+            console=run.console,
+            title=f"Deploying {run.stack}",
+            expected=_expected(run),
+        )
+        if outcome.failed:
+            raise BerthError(describe_failure(f"Deploying {run.stack} failed", outcome))
+        write_private(_count_file(run), json.dumps({"resources": outcome.view.done}) + "\n")
+        return Deployed(session, outcome)
+
+
+def _bootstrap(run: Run) -> None:
+    from operations import bootstrap
+
+    try:
+        bootstrap.run(run.yes or run.confirm is None, run.console)
+    except bootstrap.BootstrapError as error:
+        raise BerthError(str(error)) from None
+
+
+def _ask_first(session: Session, confirm: Callable[[str], bool]) -> None:
+    if passthrough(session, ["preview"]):
+        raise BerthError(f"The preview of {session.stack} failed; nothing was changed.")
+    if not confirm(f"Deploy this to {session.stack}?"):
+        raise BerthError(f"Nothing was changed on {session.stack}.")
+
+
+def _count_file(run: Run) -> Path:
+    return run.workspace.stack_dir(run.stack) / "resources.json"
+
+
+def _expected(run: Run) -> int | None:
+    """How many resources the last complete run had, the measure of this one's progress."""
+    try:
+        return int(json.loads(_count_file(run).read_text(encoding="utf-8"))["resources"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def closing_words(outcome: Outcome, end: Endpoint, stack: str) -> str:
+    """What `up` ends with: what it did, where the registry is, how to use it."""
+    if outcome.view.changed:
+        parts = [f"{count} to {op}" for op, count in (outcome.view.changes or {}).items() if op not in QUIET_OPS]
+        did = f"Done in {outcome.seconds:.0f} s: {', '.join(parts)}."
+    else:
+        did = f"No change ({outcome.view.done} resources, {outcome.seconds:.0f} s)."
+    option = "" if stack == "dev" else f" --stack {stack}"
+    lines = [did, f"Registry: {end.registry}", *(f"  {command}" for command in end.commands())]
+    return "\n".join([*lines, f"Passwords: ./berth endpoint --show-secrets{option}"])
+
+
+def describe_failure(headline: str, outcome: Outcome) -> str:
+    """What failed and why, in full, and where the whole log is."""
+    blocks = [f"{headline} after {outcome.seconds:.0f} s."]
+    for what, why in outcome.reasons():
+        indented = "\n".join(f"    {line}" for line in why.splitlines())
+        blocks.append(f"  {what}:\n{indented}")
+    blocks.append(f"Log: {outcome.log}")
+    return "\n".join(blocks)
+
+
+@dataclass(frozen=True)
+class Preview:
+    """How a preview ended: its exit code and whether anything would change."""
+
+    exit_code: int
+    would_change: bool
+
+
+def preview(run: Run, diff: bool, as_json: bool) -> Preview:
+    """Show what `up` would do; the engine's own text is the answer."""
+    check_settings(run.stack_file)
+    session = run.session()
+    session.ensure_stack()
+    events = new_log(run.workspace, run.stack, "preview").with_suffix(".events.jsonl")
+    events.touch(mode=0o600)
+    words = ["preview", *(["--diff"] if diff else []), *(["--json"] if as_json else [])]
+    code = passthrough(session, [*words, "--event-log", str(events)])
+    view = RunView()
+    for event in EventLog(events).read():
+        view.take(event)
+    return Preview(code, view.changed > 0)

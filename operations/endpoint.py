@@ -1,0 +1,60 @@
+"""What a Docker client needs to use the registry: name, CA, users."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from operations.workspace import Workspace
+
+MAY = {"push": ("push", "admin"), "pull": ("pull", "push", "admin")}
+
+
+@dataclass(frozen=True)
+class User:
+    """A user of the registry; no password where secrets are not shown."""
+
+    username: str
+    password: str | None
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """The registry as its clients see it."""
+
+    registry: str
+    ca_file: str
+    users: dict[str, User | None]
+
+    def as_json(self) -> dict[str, Any]:
+        users = {
+            word: user and {"username": user.username, "password": user.password} for word, user in self.users.items()
+        }
+        return {"registry": self.registry, "ca_file": self.ca_file, "users": users}
+
+    def commands(self) -> list[str]:
+        """The three commands that use the registry."""
+        user = self.users["push"] or self.users["pull"]
+        name = user.username if user else "USER"
+        return [
+            f"docker login --username {name} {self.registry}",
+            f"docker push {self.registry}/NAME:TAG",
+            f"docker pull {self.registry}/NAME:TAG",
+        ]
+
+
+def endpoint(workspace: Workspace, stack: str, outputs: Mapping[str, Any], show_secrets: bool) -> Endpoint:
+    """Read the endpoint from the stack's outputs (which must hold the secrets, whether or not they are shown)."""
+    known: Mapping[str, Mapping[str, str]] = outputs.get("registry_users") or {}
+    users = {word: _first(known, roles, show_secrets) for word, roles in MAY.items()}
+    return Endpoint(str(outputs["registry"]), str(workspace.stack_dir(stack) / "ca.pem"), users)
+
+
+def _first(known: Mapping[str, Mapping[str, str]], roles: tuple[str, ...], show_secrets: bool) -> User | None:
+    """The first user of the least role that is enough."""
+    for role in roles:
+        for name, entry in known.items():
+            if entry.get("role") == role:
+                return User(name, entry.get("password") if show_secrets else None)
+    return None

@@ -1,0 +1,198 @@
+"""Runs an engine: quietly for an answer, passing its own text through, or followed by its event log."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from operations import engines
+from operations.engines import Engine
+from operations.errors import BerthError
+from operations.events import COLOR, EventLog, RunView, without_trace
+from operations.lock import StackLock
+from operations.progress import display
+from operations.workspace import StackFile, Workspace
+
+POLL = 0.1
+LOGS_KEPT = 10
+PR_SET_PDEATHSIG = 1
+_prctl = ctypes.CDLL(None).prctl
+ERROR_LINE = re.compile(r"^\s*error: ?", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Session:
+    """An engine with everything that a call of it needs for one stack."""
+
+    workspace: Workspace
+    stack_file: StackFile
+    engine: Engine
+    environment: Mapping[str, str]
+
+    @classmethod
+    def open(cls, workspace: Workspace, stack_file: StackFile, engine: Engine) -> Session:
+        return cls(workspace, stack_file, engine, engines.environment(workspace, stack_file, engine))
+
+    @property
+    def stack(self) -> str:
+        return self.stack_file.stack
+
+    def argv(self, words: Sequence[str]) -> list[str]:
+        """The command line; the stack is named on each, as no engine is made to select one."""
+        return [*self.engine.command, *words, "--stack", self.stack]
+
+    def ask(self, *words: str) -> str:
+        """Standard output of a call that changes nothing or little; its own words when it fails."""
+        result = subprocess.run(
+            self.argv(words),
+            cwd=self.workspace.root,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if result.returncode:
+            raise BerthError(explain(result.stderr + "\n" + result.stdout))
+        return result.stdout
+
+    def outputs(self, show_secrets: bool = False) -> dict[str, Any]:
+        """The stack's outputs, or an error that says how to get some."""
+        if not self.workspace.stack_exists(self.stack):
+            raise BerthError(f"Stack {self.stack} is not deployed: ./berth up --stack {self.stack} does that.")
+        outputs = json.loads(
+            self.ask("stack", "output", "--json", *(["--show-secrets"] if show_secrets else [])) or "{}"
+        )
+        if not outputs:
+            raise BerthError(f"Stack {self.stack} has no outputs yet: finish it with ./berth up --stack {self.stack}.")
+        return dict(outputs)
+
+    def ensure_stack(self) -> None:
+        """Make the state directory and the stack in it, where they are missing."""
+        self.workspace.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if self.workspace.stack_exists(self.stack):
+            return
+        self.ask("stack", "init")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a followed run ended."""
+
+    exit_code: int
+    view: RunView
+    seconds: float
+    log: Path
+    events: Path
+
+    @property
+    def failed(self) -> bool:
+        return self.exit_code != 0
+
+    def reasons(self) -> list[tuple[str, str]]:
+        """(what, why) of a failed run; the engine's own last words where no resource is to blame."""
+        found = self.view.failures()
+        if found:
+            return found
+        return [("the engine", explain(self.log.read_text(encoding="utf-8", errors="replace")))]
+
+
+def explain(text: str) -> str:
+    """An engine's complaint without usage text, colour or stack trace."""
+    clean = COLOR.sub("", without_trace(text)).strip()
+    lines = [line for line in clean.splitlines() if line.strip()]
+    for index, line in enumerate(lines):
+        if ERROR_LINE.match(line):
+            kept = [other for other in lines[index:] if not other.startswith("Usage:")]
+            return ERROR_LINE.sub("", "\n".join(kept), count=1)
+    return "\n".join(lines[-15:]) or "the engine ended without a word"
+
+
+def new_log(workspace: Workspace, stack: str, verb: str) -> Path:
+    """A fresh log file under logs/, the oldest of its kind going."""
+    workspace.logs.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for old in sorted(workspace.logs.glob(f"{stack}-{verb}-*"))[: -2 * LOGS_KEPT]:
+        old.unlink(missing_ok=True)
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    path = workspace.logs / f"{stack}-{verb}-{stamp}-{os.getpid()}.log"
+    path.touch(mode=0o600)
+    return path
+
+
+def follow(
+    session: Session, words: Sequence[str], lock: StackLock, *, console: Console, title: str, expected: int | None
+) -> Outcome:
+    """Run a changing command with its event log shown as progress."""
+    log = new_log(session.workspace, session.stack, words[0])
+    events = log.with_suffix(".events.jsonl")
+    view, reader, started = RunView(), EventLog(events), time.monotonic()
+    argv = session.argv([*words, "--event-log", str(events)])
+    events.touch(mode=0o600)
+    with log.open("wb") as output:
+        process = start(argv, session, output.fileno(), lock)
+    with display(console, title, expected) as shown:
+        running = True
+        while running:
+            running = _wait(process, console)
+            for event in reader.read():
+                step = view.take(event)
+                if step is not None:
+                    shown.finished(step, step in view.failed)
+            shown.show(view)
+    return Outcome(process.returncode, view, time.monotonic() - started, log, events)
+
+
+def start(argv: Sequence[str], session: Session, output: int, lock: StackLock) -> subprocess.Popen[bytes]:
+    """Start an engine that stops in order when this process is killed, and holds the stack's lock until then."""
+    process = subprocess.Popen(
+        list(argv),
+        cwd=session.workspace.root,
+        env=dict(session.environment),
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        pass_fds=(lock.descriptor,),
+        # One call into libc, bound before the fork; no thread of ours is running yet.
+        preexec_fn=_interrupt_with_parent,  # noqa: PLW1509
+    )
+    lock.engine_started(process.pid, session.engine.kind.value)
+    return process
+
+
+def _interrupt_with_parent() -> None:
+    _prctl(PR_SET_PDEATHSIG, signal.SIGINT, 0, 0, 0)
+
+
+def _wait(process: subprocess.Popen[bytes], console: Console) -> bool:
+    """One poll's pause; false when the engine has ended. An interrupt reaches the engine too, which ends in order."""
+    try:
+        process.wait(POLL)
+        return False
+    except subprocess.TimeoutExpired:
+        return True
+    except KeyboardInterrupt:
+        console.print("Stopping: finishing what is under way (interrupt again to stop at once).")
+        return True
+
+
+def passthrough(session: Session, words: Sequence[str]) -> int:
+    """Run a command whose own text is the answer; its exit code."""
+    result = subprocess.run(
+        session.argv(words),
+        cwd=session.workspace.root,
+        env=dict(session.environment),
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    return result.returncode

@@ -1,0 +1,20 @@
+"""What `berth` may end with: exit codes and errors that are shown as text."""
+
+from __future__ import annotations
+
+DONE = 0
+FAILED = 1
+WRONG_USE = 2
+DIFFERENT = 3
+
+
+class BerthError(Exception):
+    """Something known went wrong; the text says what and what to do, and is shown as it is."""
+
+    exit_code = FAILED
+
+
+class UsageError(BerthError):
+    """Wrong use of the command, or settings that are not accepted."""
+
+    exit_code = WRONG_USE

@@ -1,0 +1,30 @@
+"""The deploy host's own traces of a stack: what its bundles put into /etc, taken back when the engine could not."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from operations.errors import BerthError
+
+STATE = Path("/var/lib/berth")
+"""Where a bundle keeps what was there before it, one directory per stack and stage."""
+
+
+def clean(stack: str, state: Path = STATE) -> Iterator[str]:
+    """Take back each stage that is still applied to this machine; yields what each was."""
+    directory = state / stack
+    if not directory.is_dir():
+        return
+    from components.remote.shell import as_root, stage_script
+
+    user = "root" if os.geteuid() == 0 else getpass.getuser()
+    for stage in sorted(entry.name for entry in directory.iterdir() if entry.is_dir()):
+        argv = ["sh", "-c", as_root(stage_script(), "remove", stack, stage, user=user)]
+        result = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        if result.returncode:
+            raise BerthError(f"The deploy host's {stage} settings can't be taken back: {result.stderr.strip()}")
+        yield f"the deploy host's {stage} settings"

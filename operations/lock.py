@@ -1,0 +1,130 @@
+"""One change of a stack at a time on this machine, and what an interrupted one left."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+
+from operations.errors import BerthError
+
+PATIENCE = 120.0
+"""Seconds to wait for the engine of a killed run to stop: it finishes what it has under way."""
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process that can be told from a later one with the same number."""
+
+    pid: int
+    started: int
+    boot: str
+
+    @classmethod
+    def of(cls, pid: int) -> Process:
+        return cls(pid, _start_time(pid) or 0, _boot_id())
+
+    @property
+    def is_dead(self) -> bool:
+        """Surely gone: other boot, no such process, or another process under its number."""
+        return self.boot != _boot_id() or _start_time(self.pid) != self.started
+
+
+def _boot_id() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
+def _start_time(pid: int) -> int | None:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    state, *fields = stat.rpartition(")")[2].split()
+    return None if state == "Z" else int(fields[18])
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who changes a stack: written into the lock file, emptied when it ends in order."""
+
+    command: str
+    berth: Process
+    engine: Process | None = None
+    engine_kind: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Holder | None:
+        try:
+            entry = json.loads(text)
+            engine = Process(**entry["engine"]) if entry["engine"] else None
+            return cls(entry["command"], Process(**entry["berth"]), engine, entry["engine_kind"])
+        except (ValueError, KeyError, TypeError):
+            return None
+
+
+class StackLock:
+    """Held while a stack is changed; the engine inherits it, so that it outlives a killed `berth`."""
+
+    def __init__(self, directory: Path, stack: str, command: str, patience: float = PATIENCE) -> None:
+        self._path = directory / "lock"
+        self._stack = stack
+        self._command = command
+        self._patience = patience
+        self.descriptor = -1
+        self.interrupted: Holder | None = None
+        """The holder of a run that never ended in order, all its processes being dead now."""
+
+    def __enter__(self) -> StackLock:
+        deadline = time.monotonic() + self._patience
+        while not self._try():
+            holder = Holder.parse(self._path.read_text(encoding="utf-8")) if self._path.exists() else None
+            orphan = holder is not None and holder.berth.is_dead
+            if not orphan or time.monotonic() > deadline:
+                raise BerthError(self._refusal(holder))
+            time.sleep(0.2)
+        holder = Holder.parse(self._path.read_text(encoding="utf-8"))
+        if holder and holder.berth.is_dead and (holder.engine is None or holder.engine.is_dead):
+            self.interrupted = holder
+        self.write(Holder(self._command, Process.of(os.getpid())))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._path.exists():
+            os.truncate(self.descriptor, 0)
+        os.close(self.descriptor)
+
+    def _try(self) -> bool:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # `down` removes the file: a lock on a file that is no longer there protects nothing.
+            if self._path.exists() and os.path.samestat(os.fstat(descriptor), self._path.stat()):
+                self.descriptor = descriptor
+                return True
+        except BlockingIOError:
+            os.close(descriptor)
+            return False
+        os.close(descriptor)
+        return self._try()
+
+    def _refusal(self, holder: Holder | None) -> str:
+        if holder is None:
+            return f"Stack {self._stack} is being changed by another berth command: wait for it to end."
+        pid = holder.engine.pid if holder.berth.is_dead and holder.engine else holder.berth.pid
+        return f"Stack {self._stack} is being changed by 'berth {holder.command}' (process {pid}): wait for it to end."
+
+    def write(self, holder: Holder) -> None:
+        """Say in the lock file who holds it."""
+        os.truncate(self.descriptor, 0)
+        os.pwrite(self.descriptor, json.dumps(asdict(holder)).encode(), 0)
+
+    def engine_started(self, pid: int, kind: str) -> None:
+        """Name the engine's process too, for whoever finds this run dead."""
+        self.write(Holder(self._command, Process.of(os.getpid()), Process.of(pid), kind))

@@ -1,0 +1,89 @@
+"""`down`: takes a stack away, and a lab without a trace even when half of it is gone already."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+from operations import access, host, leftovers, recovery
+from operations.deploy import Run, describe_failure
+from operations.engine_run import Outcome, Session, follow
+from operations.errors import BerthError, UsageError
+from operations.lock import StackLock
+
+
+def down(run: Run, delete_data: str | None) -> None:
+    """Destroy the stack; `delete_data` is its name typed out, where data on real nodes is to go too."""
+    if delete_data is not None and delete_data != run.stack:
+        raise UsageError(f"--delete-data must repeat the stack's name: '{run.stack}', not '{delete_data}'.")
+    if not run.stack_file.is_lab and not run.yes:
+        if run.confirm is None:
+            raise UsageError(f"Taking {run.stack} down stops its registry: without a terminal to ask at, give --yes.")
+        if not run.confirm(f"Take {run.stack} down? Its registry stops."):
+            raise BerthError(f"Nothing was changed on {run.stack}.")
+    directory = run.workspace.stack_dir(run.stack)
+    with StackLock(directory, run.stack, "down") as lock:
+        if run.stack_file.is_lab:
+            _down_lab(run, lock)
+        else:
+            _down_nodes(run, lock, delete_data is not None)
+
+
+def _down_lab(run: Run, lock: StackLock) -> None:
+    if run.workspace.stack_exists(run.stack):
+        trouble = _destroy_lab(run, lock)
+        if trouble:
+            run.say(trouble)
+            run.say("A lab guards nothing: removing what is left of it by its label.")
+    for what in [*leftovers.remove(run.stack), *host.clean(run.stack)]:
+        run.say(f"removed {what}")
+    leftovers.forget_state(run.workspace, run.stack)
+    shutil.rmtree(run.workspace.stack_dir(run.stack), ignore_errors=True)
+    run.say(f"Stack {run.stack} is gone.")
+
+
+def _destroy_lab(run: Run, lock: StackLock) -> str | None:
+    """Destroy in order; what kept it from that, if anything did."""
+    session = run.session()
+    try:
+        if lock.interrupted:
+            recovery.clear(session, lock.interrupted, run.say)
+        missing = leftovers.missing_nodes(json.loads(session.ask("stack", "export")), run.stack)
+    except BerthError as error:
+        return str(error)
+    if missing:
+        return f"Lab nodes that do not run: {', '.join(missing)}."
+    outcome = _destroy(run, session, lock)
+    return describe_failure("Destroying in order failed", outcome) if outcome.failed else None
+
+
+def _down_nodes(run: Run, lock: StackLock, delete_data: bool) -> None:
+    session = run.session()
+    outputs = session.outputs()
+    if lock.interrupted:
+        recovery.clear(session, lock.interrupted, run.say)
+    doors = access.doors(run.workspace, outputs)
+    kept = leftovers.data(run.stack_file, outputs)
+    outcome = _destroy(run, session, lock)
+    if outcome.failed:
+        raise BerthError(describe_failure(f"Taking {run.stack} down failed", outcome))
+    for node, path in kept:
+        if delete_data:
+            leftovers.delete_data(run.workspace, run.stack, doors, node, path)
+        run.say(f"{'deleted' if delete_data else 'kept'}: {path} on {node}")
+    if delete_data:
+        leftovers.forget_state(run.workspace, run.stack)
+        shutil.rmtree(run.workspace.stack_dir(run.stack), ignore_errors=True)
+
+
+def _destroy(run: Run, session: Session, lock: StackLock) -> Outcome:
+    title = f"Taking {run.stack} down"
+    return follow(session, ["destroy", "--yes"], lock, console=run.console, title=title, expected=_count(session))
+
+
+def _count(session: Session) -> int | None:
+    try:
+        deployment = json.loads(session.workspace.checkpoint(session.stack).read_text(encoding="utf-8"))
+        return len(deployment["checkpoint"]["latest"]["resources"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,109 @@
+"""Where things are: the checkout, its run-time directory and the files of one stack."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from operations.errors import UsageError
+
+PROJECT = "berth"
+STACK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """One checkout and its run-time directory (`BERTH_HOME`)."""
+
+    root: Path
+    home: Path
+
+    @classmethod
+    def current(cls, environment: Mapping[str, str] = os.environ) -> Workspace:
+        root = Path(__file__).resolve().parents[1]
+        home = environment.get("BERTH_HOME")
+        return cls(root, Path(home).expanduser().absolute() if home else root / ".berth")
+
+    @property
+    def state(self) -> Path:
+        return self.home / "state"
+
+    @property
+    def logs(self) -> Path:
+        return self.home / "logs"
+
+    def stack_dir(self, stack: str) -> Path:
+        """Files that the program and this command keep about a stack on the deploy host."""
+        return self.home / "stacks" / stack
+
+    def checkpoint(self, stack: str) -> Path:
+        return self.state / ".pulumi" / "stacks" / PROJECT / f"{stack}.json"
+
+    def locks(self, stack: str) -> Path:
+        """Where both engines put their own lock files."""
+        return self.state / ".pulumi" / "locks" / "organization" / PROJECT / stack
+
+    def stack_exists(self, stack: str) -> bool:
+        """Whether the engine's state knows the stack (plain or gzipped checkpoint)."""
+        checkpoint = self.checkpoint(stack)
+        return checkpoint.exists() or checkpoint.with_name(checkpoint.name + ".gz").exists()
+
+    def stacks(self) -> list[str]:
+        """Stacks that have a settings file here."""
+        return sorted(p.name[len("Pulumi.") : -len(".yaml")] for p in self.root.glob("Pulumi.?*.yaml"))
+
+
+@dataclass(frozen=True)
+class StackFile:
+    """A stack's settings file as it stands, before anything judges it."""
+
+    stack: str
+    path: Path
+    document: dict[str, Any]
+
+    @classmethod
+    def read(cls, workspace: Workspace, stack: str) -> StackFile:
+        if not STACK_NAME.fullmatch(stack):
+            raise UsageError(f"'{stack}' can't be the name of a stack: letters, digits, '-', '_' and '.' only.")
+        path = workspace.root / f"Pulumi.{stack}.yaml"
+        if not path.is_file():
+            known = ", ".join(workspace.stacks()) or "none"
+            raise UsageError(f"There is no stack '{stack}': {path.name} is missing. Stacks with a file here: {known}.")
+        try:
+            document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise UsageError(f"{path.name} is not valid YAML: {error}") from None
+        if not isinstance(document, dict):
+            raise UsageError(f"{path.name} must be a mapping with a 'config' key.")
+        return cls(stack, path, document)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The `berth:` settings without their prefix."""
+        config = self.document.get("config")
+        if not isinstance(config, dict):
+            return {}
+        prefix = f"{PROJECT}:"
+        return {str(key)[len(prefix) :]: value for key, value in config.items() if str(key).startswith(prefix)}
+
+    @property
+    def is_lab(self) -> bool:
+        """A lab guards nothing: fixed passphrase, no questions asked, everything goes on `down`."""
+        return bool(self.settings.get("lab"))
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner reads, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    temporary.replace(path)

@@ -1,0 +1,159 @@
+"""A checkout of its own, with a fake `pulumi` that records its calls and plays prepared answers."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from operations import cli, engines
+from operations.workspace import Workspace
+
+FAKE_ENGINE = Path(__file__).with_name("fake_engine.py")
+OUTPUTS: dict[str, Any] = {
+    "registry": "registry.berth.test:4000",
+    "registry_ca": "-----BEGIN CERTIFICATE-----\n",
+    "object_store": "https://registry.berth.test:9443",
+    "nodes": [
+        {"name": "node1", "address": "10.77.0.11", "roles": ["registry", "object-store", "load-balancer"]},
+        {"name": "node2", "address": "10.77.0.12", "roles": ["object-store"]},
+    ],
+    "registry_users": {
+        "boss": {"role": "admin", "password": "top"},
+        "writer": {"role": "push", "password": "w'r"},
+        "reader": {"role": "pull", "password": "r"},
+    },
+    "node_access": [
+        {"name": n, "host": h, "port": 22, "user": "root", "host_key": "ssh-ed25519 AAAAkey c", "key_file": "/k/id"}
+        for n, h in (("node1", "10.77.0.11"), ("node2", "10.77.0.12"))
+    ],
+    "images": {},
+}
+
+
+class Checkout:
+    """The test's own checkout, and what its fake engine was asked."""
+
+    def __init__(self, root: Path) -> None:
+        self.workspace = Workspace(root / "checkout", root / "home")
+        self.bin = root / "bin"
+        self.answers = root / "answers"
+        self.user = root / "user"
+        for directory in (self.workspace.root / "lab", self.workspace.home, self.bin, self.answers, self.user):
+            directory.mkdir(parents=True)
+        (self.workspace.root / "lab" / "passphrase").write_text("lab\n")
+        self.settings("dev", {"berth:lab": True})
+
+    def settings(self, stack: str, config: dict[str, Any]) -> None:
+        (self.workspace.root / f"Pulumi.{stack}.yaml").write_text(json.dumps({"config": config}))
+
+    def install_pulumi(self, plugins: bool = True) -> Path:
+        """A complete `pulumi`, by default with all the plugins."""
+        program = self.bin / "pulumi"
+        program.write_text(f"#!{sys.executable}\n{FAKE_ENGINE.read_text()}")
+        program.chmod(0o755)
+        (self.bin / "pulumi-language-python").touch(mode=0o755)
+        for name, version in engines.plugin_versions().items() if plugins else ():
+            folder = self.user / ".pulumi" / "plugins" / f"resource-{name}-v{version}"
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"pulumi-resource-{name}").touch(mode=0o755)
+        return program
+
+    def deploy(self, stack: str = "dev", outputs: dict[str, Any] | None = None) -> None:
+        """Make the state look as if the stack had been brought up."""
+        self.workspace.checkpoint(stack).parent.mkdir(parents=True, exist_ok=True)
+        self.workspace.checkpoint(stack).write_text('{"checkpoint": {"latest": {"resources": [{}, {}]}}}')
+        self.answer("stack output", out=json.dumps(OUTPUTS if outputs is None else outputs))
+        self.answer("stack export", out=json.dumps({"deployment": {"resources": []}}))
+
+    def answer(self, command: str, out: str = "", err: str = "", code: int = 0, **more: Any) -> None:
+        """What the engine does when it is called with these words: events, seconds to sleep, ..."""
+        prepared = {"out": out, "err": err, "code": code, **more}
+        (self.answers / f"{command.replace(' ', '-')}.json").write_text(json.dumps(prepared))
+
+    @property
+    def calls(self) -> list[dict[str, Any]]:
+        log = self.answers / "calls.jsonl"
+        return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+
+    def words(self) -> list[str]:
+        """The commands that the engine was given, without their options."""
+        return [call["command"] for call in self.calls]
+
+
+class Docker:
+    """A `docker` on PATH that answers from a table and notes what it removes."""
+
+    def __init__(self, checkout: Checkout) -> None:
+        self.log = checkout.bin / "docker.log"
+        self.table = checkout.bin / "docker.json"
+        self.table.write_text("{}")
+        program = checkout.bin / "docker"
+        program.write_text(
+            f"#!{sys.executable}\nimport json, sys\nargs = ' '.join(sys.argv[1:])\n"
+            f"open({str(self.log)!r}, 'a').write(args + '\\n')\n"
+            f"table = json.load(open({str(self.table)!r}))\n"
+            "found = [v for k, v in table.items() if args.startswith(k)]\n"
+            "print(found[0] if found else '', end='')\n"
+        )
+        program.chmod(0o755)
+
+    def answers(self, table: dict[str, str]) -> None:
+        self.table.write_text(json.dumps(table))
+
+    @property
+    def calls(self) -> list[str]:
+        return self.log.read_text().splitlines() if self.log.exists() else []
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checkout:
+    made = Checkout(tmp_path)
+    monkeypatch.setattr(Workspace, "current", classmethod(lambda cls: made.workspace))
+    monkeypatch.setenv("PATH", f"{made.bin}:/usr/bin:/bin")
+    monkeypatch.setenv("HOME", str(made.user))
+    monkeypatch.setenv("FAKE_ENGINE", str(made.answers))
+    for name in ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE", "PULUMI_HOME", "BERTH_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    return made
+
+
+@pytest.fixture
+def docker(checkout: Checkout) -> Docker:
+    return Docker(checkout)
+
+
+@pytest.fixture(autouse=True)
+def no_bootstrap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings are accepted and nothing is installed: both have tests of their own."""
+    bootstrap, settings = ModuleType("operations.bootstrap"), ModuleType("config")
+    vars(bootstrap).update(run=lambda yes, console, only_check=False: None, BootstrapError=RuntimeError)
+    vars(settings).update(check=lambda stack, document: [])
+    monkeypatch.setitem(sys.modules, "operations.bootstrap", bootstrap)
+    monkeypatch.setattr("operations.bootstrap", bootstrap, raising=False)
+    monkeypatch.setitem(sys.modules, "config", settings)
+
+
+class Ended:
+    """How a command ended and what it said."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+
+@pytest.fixture
+def berth(capfd: pytest.CaptureFixture[str]) -> Any:
+    """Runs `berth` in this process, with the exit codes of the real one."""
+
+    def run(*arguments: str) -> Ended:
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            cli.main(list(arguments))
+        out, err = capfd.readouterr()
+        return Ended(int(ended.value.code or 0), out, err)
+
+    return run
