@@ -1,0 +1,59 @@
+"""The settings of a stack: what the user decides (settings), what Berth decides (naming), and what is refused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from config.problems import Problem, SettingsError
+from config.settings import (
+    DockerSettings,
+    ImageSettings,
+    KollaSettings,
+    LabSettings,
+    LoadBalancerSettings,
+    NodeSettings,
+    ObjectStoreSettings,
+    ProxySettings,
+    RegistrySettings,
+    Role,
+    SeedSettings,
+    Settings,
+    SshSettings,
+    UserSettings,
+)
+from config.stackfile import check, parse, read
+
+if TYPE_CHECKING:
+    from config.loader import load
+
+__all__ = [
+    "DockerSettings",
+    "ImageSettings",
+    "KollaSettings",
+    "LabSettings",
+    "LoadBalancerSettings",
+    "NodeSettings",
+    "ObjectStoreSettings",
+    "Problem",
+    "ProxySettings",
+    "RegistrySettings",
+    "Role",
+    "SeedSettings",
+    "Settings",
+    "SettingsError",
+    "SshSettings",
+    "UserSettings",
+    "check",
+    "load",
+    "parse",
+    "read",
+]
+
+
+def __getattr__(name: str) -> object:
+    # Only the program itself needs Pulumi, which is slow to import: `berth` reads settings without it.
+    if name == "load":
+        from config.loader import load
+
+        return load
+    raise AttributeError(name)

@@ -1,0 +1,152 @@
+"""From raw values to settings: defaults that follow from other settings, and drafts of settings with errors in them.
+
+A draft is a `StackFile` in which everything unreadable is None, so that the rules across fields can still be asked
+and the user learns everything that is wrong at once.
+"""
+
+from __future__ import annotations
+
+import copy
+import types
+from collections.abc import Sequence
+from functools import cache
+from ipaddress import IPv4Address, IPv4Network
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, TypeAdapter
+
+from config import naming
+from config.problems import Location
+from config.settings import StackFile
+
+
+def with_defaults(raw: dict[str, Any]) -> dict[str, Any]:
+    """Fill in what follows from other settings: the lab's subnet, gateway and seed, providers, SSH hosts."""
+    # A key with nothing behind it is a section whose lines are all commented out.
+    raw = {key: value for key, value in copy.deepcopy(raw).items() if value is not None}
+    nodes = raw.get("nodes")
+    nodes = [node for node in nodes if isinstance(node, dict)] if isinstance(nodes, list) else []
+    lab = _lab(raw, nodes)
+    for node in nodes:
+        node.setdefault("provider", "lab" if lab else "bare-metal")
+        ssh = node.setdefault("ssh", {})
+        if isinstance(ssh, dict):
+            for key in ("keyFile", "hostKey"):
+                if key in ssh and ssh[key] is None:
+                    del ssh[key]
+        if isinstance(ssh, dict) and _is_address(node.get("address")):
+            ssh.setdefault("host", node["address"])
+    if lab:
+        images = raw.setdefault("images", {})
+        seed = images.setdefault("seed", {}) if isinstance(images, dict) else None
+        network = _network(lab.get("subnet"))
+        if isinstance(seed, dict) and network is not None:
+            seed.setdefault("address", naming.seed_address(network))
+    return raw
+
+
+def _lab(raw: dict[str, Any], nodes: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    lab = raw.get("lab")
+    if lab is True or lab == "true":
+        lab = raw["lab"] = {}
+    elif lab is False or lab == "false":
+        del raw["lab"]
+    if not isinstance(lab, dict):
+        return None
+    if nodes and _is_address(nodes[0].get("address")):
+        lab.setdefault("subnet", str(IPv4Network(f"{nodes[0]['address']}/24", strict=False)))
+    network = _network(lab.get("subnet"))
+    if network is not None:
+        lab.setdefault("gateway", naming.lab_gateway(network))
+    return lab
+
+
+def _is_address(value: object) -> bool:
+    try:
+        IPv4Address(value if isinstance(value, str) else "")
+    except ValueError:
+        return False
+    return True
+
+
+def _network(value: object) -> IPv4Network | None:
+    try:
+        network = IPv4Network(value if isinstance(value, str) else "")
+    except ValueError:
+        return None
+    return network if network.prefixlen <= 29 else None
+
+
+def draft(raw: dict[str, Any], errors: Sequence[Location]) -> StackFile:
+    """The settings as far as they can be read; None stands where an error is."""
+    made: StackFile = _model(StackFile, raw, (), frozenset(errors))
+    return made
+
+
+def _model(cls: type[BaseModel], raw: dict[str, Any], at: Location, errors: frozenset[Location]) -> Any:
+    fields = {}
+    written = set()
+    for name, field in cls.model_fields.items():
+        key = field.alias or name
+        place = (*at, key)
+        if key not in raw and place not in errors:
+            fields[name] = field.get_default(call_default_factory=True)
+        else:
+            written.add(name)
+            fields[name] = _value(cls, name, raw.get(key), place, errors)
+    return cls.model_construct(_fields_set=written, **fields)
+
+
+def _value(cls: type[BaseModel], name: str, raw: object, at: Location, errors: frozenset[Location]) -> Any:
+    if at in errors:
+        return None
+    field = cls.model_fields[name]
+    if not _any_below(at, errors):
+        return _adapter(cls, name).validate_python(raw)
+    inner = _model_class(field.annotation)
+    if inner is not None and isinstance(raw, dict):
+        return _model(inner, raw, at, errors)
+    item = _model_class(get_args(field.annotation)[0]) if get_origin(field.annotation) is tuple else None
+    if item is not None and isinstance(raw, list):
+        return tuple(_item(item, value, (*at, index), errors) for index, value in enumerate(raw))
+    return None
+
+
+def _item(cls: type[BaseModel], raw: object, at: Location, errors: frozenset[Location]) -> Any:
+    return _model(cls, raw, at, errors) if isinstance(raw, dict) and at not in errors else None
+
+
+def _any_below(at: Location, errors: frozenset[Location]) -> bool:
+    return any(error[: len(at)] == at for error in errors)
+
+
+@cache
+def _adapter(cls: type[BaseModel], name: str) -> TypeAdapter[Any]:
+    field = cls.model_fields[name]
+    annotation: Any = field.annotation
+    for part in field.metadata:
+        annotation = Annotated[annotation, part]
+    return TypeAdapter(annotation)
+
+
+def _model_class(annotation: Any) -> type[BaseModel] | None:
+    """The model in an annotation, be it optional or not."""
+    options = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
+    for option in options:
+        if isinstance(option, type) and issubclass(option, BaseModel):
+            return option
+    return None
+
+
+def model_at(location: Location) -> type[BaseModel] | None:
+    """The model whose keys stand at this place of the file; None where there is none."""
+    cls: type[BaseModel] | None = StackFile
+    for part in location:
+        if cls is None or isinstance(part, int):
+            continue
+        field = next((f for n, f in cls.model_fields.items() if (f.alias or n) == part), None)
+        if field is None:
+            return None
+        item = get_args(field.annotation)[0] if get_origin(field.annotation) is tuple else field.annotation
+        cls = _model_class(item)
+    return cls

@@ -1,0 +1,55 @@
+"""The only reader of `pulumi.Config`: everything else receives `Settings`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pulumi
+from pulumi.runtime import config as runtime_config
+
+from config import credentials
+from config.naming import PROJECT
+from config.plain import not_plain
+from config.problems import SettingsError
+from config.settings import Settings
+from config.stackfile import encrypted, not_below, own_keys, stack_name, users_of
+from config.validation import validate
+
+
+def load() -> Settings:
+    """The settings of the stack that the engine runs; raises SettingsError with everything that is wrong."""
+    stack = pulumi.get_stack()
+    config = pulumi.Config(PROJECT)
+    names = {**runtime_config.get_config_env(), **runtime_config.CONFIG.get()}
+    raw, problems = own_keys({key: _value(runtime_config.get_config(key)) for key in names})
+    problems = [*stack_name(stack), *problems]
+    broken = not_plain({f"{PROJECT}:{key}": value for key, value in raw.items()})
+    if broken:
+        raise SettingsError(stack, problems + broken)
+    secrets = raw.pop("secrets", None)
+    # Decrypted values are not judged at all, so that no message can repeat them.
+    hidden = [key for key in raw if runtime_config.is_config_secret(config.full_key(key))]
+    misplaced = [encrypted(key) for key in hidden]
+    found, settings = validate({key: value for key, value in raw.items() if key not in hidden})
+    problems += [*misplaced, *not_below(found, misplaced)]
+    sealed = runtime_config.is_config_secret(config.full_key("secrets"))
+    problems += credentials.check_open(stack, secrets, sealed, users_of(settings))
+    if problems:
+        raise SettingsError(stack, problems)
+    passwords = secrets["users"] if isinstance(secrets, dict) and secrets.get("users") else {}
+    return Settings.model_construct(
+        **dict(settings),
+        stack=stack,
+        user_passwords={name: pulumi.Output.secret(value) for name, value in passwords.items()},
+    )
+
+
+def _value(value: Any) -> Any:
+    """Engines hand over objects and lists as JSON text, everything else as plain text."""
+    if isinstance(value, str) and value.lstrip().startswith(("{", "[")):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value

@@ -1,0 +1,125 @@
+"""Names, addresses, ports and paths that Berth decides itself, each in this one place and with its reason."""
+
+from __future__ import annotations
+
+import os
+from ipaddress import IPv4Network
+from pathlib import Path
+
+# The project's name in Pulumi.yaml: the namespace of all settings and the first part of every name on a machine.
+PROJECT = "berth"
+
+# Labels on everything that Berth makes in a Docker daemon; `berth ssh` and `berth down` find lab nodes by them.
+STACK_LABEL = "berth.stack"
+NODE_LABEL = "berth.node"
+
+# Each registry replica listens beside the balancer, which owns registry.port on the nodes that have both roles.
+REGISTRY_REPLICA_PORT = 4010
+# A replica's own health page, on the node's loopback only.
+REGISTRY_HEALTH_PORT = 4011
+
+# Users and ids inside Berth's own images (registry, MinIO): the id that distroless images use for "nonroot".
+SERVICE_UID = 65532
+
+
+def labels(stack: str, node: str | None = None) -> dict[str, str]:
+    """Labels of a Docker object of this stack."""
+    found = {STACK_LABEL: stack}
+    if node is not None:
+        found[NODE_LABEL] = node
+    return found
+
+
+def service_container(stage: str) -> str:
+    """Container of a service on a node. Without the stack's name: a node belongs to one stack only."""
+    return f"{PROJECT}-{stage}"
+
+
+def seed_container(stack: str) -> str:
+    """Container of the seed registry. With the stack's name: a deploy host serves several stacks."""
+    return f"{PROJECT}-{stack}-seed"
+
+
+def lab_container(stack: str, node: str) -> str:
+    """Container that is a lab node. With the stack's name, so that a test's lab runs beside a user's."""
+    return f"{PROJECT}-{stack}-{node}"
+
+
+def lab_network(stack: str) -> str:
+    """Bridge network of a lab on the deploy host: one per stack, gone with it."""
+    return f"{PROJECT}-{stack}"
+
+
+def lab_volume(stack: str, node: str, what: str) -> str:
+    """Volume of a lab node: `docker` for /var/lib/docker (overlay cannot lie on overlay), `data` for the store."""
+    return f"{PROJECT}-{stack}-{node}-{what}"
+
+
+def lab_gateway(subnet: IPv4Network) -> str:
+    """The deploy host's address in a lab: the first one, where Docker puts a bridge's gateway."""
+    return str(subnet.network_address + 1)
+
+
+def seed_address(subnet: IPv4Network) -> str:
+    """The seed registry's address in a lab: the second one, next to the gateway and before any node."""
+    return str(subnet.network_address + 2)
+
+
+def node_directory(stage: str) -> str:
+    """A stage's configuration on a node: one directory per stage, so that a stage can remove its own and no other."""
+    return f"/etc/berth/{stage}"
+
+
+def certs_directory(endpoint: str) -> str:
+    """Where Docker looks for the CA of a registry on every pull, without reload: the name includes the port."""
+    return f"/etc/docker/certs.d/{endpoint}"
+
+
+def replica_name(registry: str) -> str:
+    """The name in every replica's certificate: the balancer checks it, whichever replica it talks to."""
+    return f"replica.{registry}"
+
+
+def endpoint(host: str, port: int) -> str:
+    """A registry as it stands in image names. The port always shows, so that Docker never takes it for a user name."""
+    return f"{host}:{port}"
+
+
+def hosts_marker(stack: str) -> tuple[str, str]:
+    """First and last line of Berth's block in /etc/hosts: per stack, since a deploy host serves several."""
+    return f"# BEGIN berth {stack}", f"# END berth {stack}"
+
+
+def home() -> Path:
+    """Everything that Berth keeps on the deploy host: in the checkout, so that removing it removes all."""
+    return Path(os.environ.get("BERTH_HOME") or Path(__file__).resolve().parent.parent / ".berth")
+
+
+def stack_directory(stack: str) -> Path:
+    """Files of one stack on the deploy host: one directory, so that `down` removes it whole."""
+    return home() / "stacks" / stack
+
+
+def ssh_key_file(stack: str) -> Path:
+    """Private key for lab nodes; the ssh program, which docker's provider runs, takes keys as files only."""
+    return stack_directory(stack) / "ssh_key"
+
+
+def known_hosts_file(stack: str) -> Path:
+    """Pinned host keys of all nodes, for the ssh program."""
+    return stack_directory(stack) / "known_hosts"
+
+
+def ca_file(stack: str) -> Path:
+    """The stack's CA, for docker, curl and pulumi-minio, which takes a CA as a file."""
+    return stack_directory(stack) / "ca.pem"
+
+
+def image_lock() -> Path:
+    """What bootstrap built: reference and digest of every image."""
+    return home() / "images.json"
+
+
+def seed_storage() -> Path:
+    """The seed registry's storage, filled by bootstrap and shared by all stacks of this deploy host."""
+    return home() / "seed"

@@ -1,0 +1,115 @@
+"""What is wrong with a setting: where it stands, what is wrong, how to fix it. Never the text of a secret."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+Location = tuple[str | int, ...]
+
+_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+_LONGEST_VALUE = 80
+# A value is not repeated in a message when its key or its own look says that it may be a secret.
+_SECRET_KEY = re.compile(r"pass|secret|token|private|credential", re.IGNORECASE)
+_SECRET_TEXT = re.compile(r"-----BEGIN|://[^/@\s]*:[^/\s]*@")
+
+
+def path(*location: str | int) -> str:
+    """The place in the stack file, written as `pulumi config set --path` wants it: `berth:nodes[2].address`."""
+    if not location:
+        return "config"
+    first, *rest = location
+    text = f"berth:{first}"
+    for part in rest:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        elif _PLAIN_KEY.fullmatch(part):
+            text += f".{part}"
+        else:
+            text += f"[{_quoted(part)}]"
+    return text
+
+
+def shown(value: object, location: Location = ()) -> str | None:
+    """The value as a message may repeat it: short, printable, and nothing that could be a secret."""
+    if location and _is_secret_place(location):
+        return None
+    if value is None or isinstance(value, (bool, int, float)):
+        return json.dumps(value)
+    if isinstance(value, str):
+        if _SECRET_TEXT.search(value):
+            return None
+        return _quoted(value)
+    return None
+
+
+def kind(value: object) -> str:
+    """What a value is, in words of the stack file."""
+    if value is None:
+        return "empty"
+    for types, word in (
+        (bool, "true or false"),
+        (int, "a number"),
+        (float, "a number"),
+        (str, "text"),
+        (dict, "an object"),
+        ((list, tuple), "a list"),
+    ):
+        if isinstance(value, types):
+            return word
+    return f"a {type(value).__name__}"
+
+
+def closest(word: str, words: Iterable[str]) -> str | None:
+    """The word that was probably meant, or None."""
+    by_plain = {re.sub(r"[^a-z0-9]", "", known.lower()): known for known in words}
+    found = difflib.get_close_matches(re.sub(r"[^a-z0-9]", "", word.lower()), by_plain, n=1, cutoff=0.6)
+    return by_plain[found[0]] if found else None
+
+
+def _is_secret_place(location: Location) -> bool:
+    if location[0] == "secrets":
+        return True
+    # Options of log drivers and foreign daemon keys may carry tokens; their text is never repeated.
+    if location[0] == "docker" and len(location) > 2 and location[1] in ("extra", "logOptions"):
+        return True
+    return any(isinstance(part, str) and _SECRET_KEY.search(part) for part in location)
+
+
+def _quoted(text: str) -> str:
+    if len(text) > _LONGEST_VALUE:
+        text = text[:_LONGEST_VALUE] + "..."
+    quoted = json.dumps(text, ensure_ascii=False)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in quoted)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that the user has to change before anything is done."""
+
+    path: str
+    wrong: str
+    fix: str
+    value: str | None = None
+    suggestion: str | None = None
+
+    def __str__(self) -> str:
+        head = self.path if self.value is None else f"{self.path}: {self.value}"
+        meant = f" Did you mean `{self.suggestion}`?" if self.suggestion else ""
+        return f"{head}\n  {self.wrong}{meant}\n  {self.fix}"
+
+
+class SettingsError(Exception):
+    """The settings of a stack cannot be used; its text is all problems, one block each, ready for the user."""
+
+    user_message = True
+
+    def __init__(self, stack: str, problems: Iterable[Problem]) -> None:
+        self.stack = stack
+        self.problems = tuple(problems)
+        count = len(self.problems)
+        head = f"Pulumi.{stack}.yaml: {count} setting{'s' if count != 1 else ''} cannot be used"
+        super().__init__("\n\n".join([head, *map(str, self.problems)]))

@@ -1,0 +1,140 @@
+"""Rules about where nodes come from and how they are reached: the lab, SSH keys, networks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv4Network
+
+from config.problems import Problem, path, shown
+from config.rules_nodes import Rule, having, nodes_of
+from config.settings import StackFile
+
+
+def lab_nodes_in_labs(settings: StackFile) -> Iterator[Problem]:
+    """`berth down` removes everything of a lab; a real machine must never be among it."""
+    in_lab = settings.lab is not None
+    for index, node in nodes_of(settings):
+        at = path("nodes", index, "provider")
+        if node.provider == "lab" and not in_lab and not _unreadable_lab(settings):
+            fix = "Set `berth:lab: true`, or say where this machine comes from: virtualbox or bare-metal."
+            yield Problem(at, "is lab, but this stack is no lab.", fix)
+        if in_lab and node.provider not in ("lab", None):
+            fix = "Leave the key out, or put this machine into a stack of its own."
+            yield Problem(at, "is not lab: in a lab Berth makes and removes every node.", fix, shown(node.provider))
+
+
+def keys_of_real_machines(settings: StackFile) -> Iterator[Problem]:
+    """Berth pins host keys: it makes those of a lab, those of real machines must be told."""
+    for index, node in nodes_of(settings):
+        ssh = node.ssh
+        if ssh is None or node.provider is None:
+            continue
+        for key, value in (("keyFile", ssh.key_file), ("hostKey", ssh.host_key)):
+            at = path("nodes", index, "ssh", key)
+            if node.provider == "lab" and value is not None:
+                yield Problem(at, "is set, but Berth makes the keys of lab nodes itself.", "Remove it.")
+    for index, key in missing_keys(settings):
+        fix = {
+            "keyFile": "Write the path of the private key that may log in, such as ~/.ssh/berth.",
+            "hostKey": "Write what /etc/ssh/ssh_host_ed25519_key.pub on the node holds: `ssh-ed25519 AAAA...`.",
+        }[key]
+        yield Problem(path("nodes", index, "ssh", key), "is missing for a machine that Berth does not make.", fix)
+
+
+def missing_keys(settings: StackFile) -> Iterator[tuple[int, str]]:
+    """The keys that real machines lack; an unreadable one is not missing."""
+    for index, node in nodes_of(settings):
+        if node.provider in ("lab", None) or node.ssh is None:
+            continue
+        written = node.ssh.model_fields_set
+        for key, name in (("keyFile", "key_file"), ("hostKey", "host_key")):
+            if name not in written:
+                yield index, key
+
+
+def lab_addresses(settings: StackFile) -> Iterator[Problem]:
+    """Lab nodes share one bridge network with the deploy host and the seed registry."""
+    network = lab_network(settings)
+    if network is None or settings.lab is None:
+        return
+    if not network.is_private or network.is_loopback or network.is_link_local or not 16 <= network.prefixlen <= 29:
+        fix = "Use a private network with a prefix from /16 to /29, such as 10.77.0.0/24."
+        yield Problem(path("lab", "subnet"), "is not a private network of a usable size.", fix, shown(str(network)))
+        return
+    taken = {settings.lab.gateway: "the gateway's (the deploy host)"}
+    if settings.images is not None and settings.images.seed is not None:
+        taken[settings.images.seed.address] = "the seed registry's"
+    taken[str(network.network_address)] = "the network's own"
+    taken[str(network.broadcast_address)] = "the broadcast address"
+    for index, node in nodes_of(settings):
+        at = path("nodes", index, "address")
+        if node.address is None:
+            continue
+        if IPv4Address(node.address) not in network:
+            fix = "Give all lab nodes addresses of one network, or set `berth:lab` to an object with `subnet`."
+            yield Problem(at, f"is outside of the lab's network {network}.", fix, shown(node.address))
+        elif node.address in taken:
+            wrong = f"is {taken[node.address]} in the lab's network."
+            yield Problem(at, wrong, "Use an address from the third one on.", shown(node.address))
+
+
+def lab_infrastructure(settings: StackFile) -> Iterator[Problem]:
+    """Gateway and seed registry live in the lab's network, each at an address of its own."""
+    network = lab_network(settings)
+    if network is None or settings.lab is None:
+        return
+    gateway = settings.lab.gateway
+    if gateway and IPv4Address(gateway) not in network:
+        fix = "Use an address of the subnet, or leave it out to have the first one."
+        yield Problem(path("lab", "gateway"), f"is outside of {network}.", fix, shown(gateway))
+    seed = settings.images.seed.address if settings.images is not None and settings.images.seed is not None else None
+    if not seed:
+        return
+    fix = "Use another address of the subnet, or leave it out to have the second one."
+    if IPv4Address(seed) not in network:
+        yield Problem(path("images", "seed", "address"), f"is outside of {network}.", fix, shown(seed))
+    elif seed == gateway:
+        yield Problem(path("images", "seed", "address"), "is the gateway's.", fix, shown(seed))
+
+
+def balancer_address(settings: StackFile) -> Iterator[Problem]:
+    """With one load balancer the registry's address is that node's; with more it will be a virtual one."""
+    balancer = settings.load_balancer
+    nodes = having(settings, "load-balancer")
+    if balancer is None or balancer.address is None or not nodes:
+        return
+    network = None
+    if balancer.prefix_length is not None:
+        network = IPv4Network(f"{balancer.address}/{balancer.prefix_length}", strict=False)
+    for _, node in nodes:
+        if node.address is None:
+            continue
+        name = node.name or "the load-balancer node"
+        if network is not None and IPv4Address(node.address) not in network:
+            wrong = f"is on another network than {name} ({node.address}), the prefix being /{balancer.prefix_length}."
+            fix = "Use an address of that node's network, or correct prefixLength."
+            yield Problem(path("loadBalancer", "address"), wrong, fix, shown(balancer.address))
+        elif len(nodes) == 1 and balancer.address != node.address:
+            wrong = f"is not the address of {name} ({node.address}), the one node with the role load-balancer."
+            yield Problem(path("loadBalancer", "address"), wrong, f"Write {node.address}.", shown(balancer.address))
+
+
+def lab_network(settings: StackFile) -> IPv4Network | None:
+    """The lab's network, if there is one and it can be read."""
+    if settings.lab is None or not settings.lab.subnet:
+        return None
+    return IPv4Network(settings.lab.subnet)
+
+
+def _unreadable_lab(settings: StackFile) -> bool:
+    """A lab that was written, but wrongly, must not make every lab node wrong too."""
+    return settings.lab is None and "lab" in settings.model_fields_set
+
+
+RULES: tuple[Rule, ...] = (
+    lab_nodes_in_labs,
+    keys_of_real_machines,
+    lab_addresses,
+    lab_infrastructure,
+    balancer_address,
+)

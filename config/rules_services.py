@@ -1,0 +1,223 @@
+"""Rules about the services: users, ports, images, and what the Docker daemon must not be told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_address, ip_network
+from urllib.parse import urlsplit
+
+from config import naming
+from config.problems import Problem, path, shown
+from config.rules_nodes import Rule, having, nodes_of
+from config.settings import NodeSettings, StackFile
+
+# Keys of daemon.json that have a setting of their own: two owners of one value would contradict each other.
+_OWN_SETTING = {
+    "insecure-registries": "insecureRegistries",
+    "registry-mirrors": "registryMirrors",
+    "proxies": "proxies",
+    "http-proxy": "proxies.http",
+    "https-proxy": "proxies.https",
+    "no-proxy": "proxies.noProxy",
+    "log-driver": "logDriver",
+    "log-opts": "logOptions",
+    "live-restore": "liveRestore",
+    "mtu": "mtu",
+}
+# The daemon is told its sockets by its unit; the same key in the file keeps it from starting.
+_REFUSED = {"hosts": "the daemon's unit names its sockets, and dockerd refuses to start with both."}
+
+# Ports of what else runs on a node, by role.
+_SWARM = {2377: "Swarm's managers", 7946: "Swarm's gossip"}
+_PORTS_OF_ROLES = {
+    "swarm-manager": _SWARM,
+    "swarm-worker": _SWARM,
+    "etcd": {2379: "etcd's clients", 2380: "etcd's peers"},
+    "control": {
+        80: "Horizon",
+        443: "Horizon",
+        3306: "MariaDB",
+        5000: "Keystone",
+        5672: "RabbitMQ",
+        8774: "Nova",
+        8776: "Cinder",
+        8778: "Placement",
+        9292: "Glance",
+        9696: "Neutron",
+        11211: "memcached",
+    },
+}
+
+
+def unique_users(settings: StackFile) -> Iterator[Problem]:
+    """A name twice would have two passwords."""
+    first: dict[str, int] = {}
+    for index, user in enumerate((settings.registry and settings.registry.users) or ()):
+        if user is None or user.name is None:
+            continue
+        other = first.setdefault(user.name, index)
+        if other != index:
+            wrong = f"is also the name of {path('registry', 'users', other)}."
+            fix = "Give each user a name of its own; `push` includes reading, `admin` both."
+            yield Problem(path("registry", "users", index, "name"), wrong, fix, shown(user.name))
+
+
+def someone_can_push(settings: StackFile) -> Iterator[Problem]:
+    """A registry that nobody can fill is a mistake."""
+    users = settings.registry.users if settings.registry is not None else None
+    if users is None or any(user is None or user.role is None for user in users):
+        return
+    if not any(user.role in ("push", "admin") for user in users):
+        fix = "Add a user with the role push, such as {name: push, role: push}."
+        yield Problem(path("registry", "users"), "has nobody who can push.", fix)
+
+
+def no_upstreams(settings: StackFile) -> Iterator[Problem]:
+    """Caches are a stage of their own."""
+    if settings.registry is not None and settings.registry.upstreams:
+        fix = "Leave upstreams empty and push the images that you need."
+        yield Problem(path("registry", "upstreams"), "is not available: this version has no caches.", fix)
+
+
+def no_kolla(settings: StackFile) -> Iterator[Problem]:
+    """Kolla is a stage of its own."""
+    if settings.kolla is not None and settings.kolla.enabled:
+        fix = "Set it to false; the roles of Kolla's nodes may stay."
+        yield Problem(path("kolla", "enabled"), "is not available: this version does not deploy Kolla.", fix, "true")
+
+
+def registry_name_is_free(settings: StackFile) -> Iterator[Problem]:
+    """The registry's name leads to the balancer's address, a node's to that node."""
+    name = settings.registry.name if settings.registry is not None else None
+    for index, node in nodes_of(settings):
+        if name is not None and node.name == name:
+            wrong = f"is also the name of {path('nodes', index)}."
+            fix = "Use a name of its own, such as registry.example.com."
+            yield Problem(path("registry", "name"), wrong, fix, shown(name))
+
+
+def seed_is_reachable(settings: StackFile) -> Iterator[Problem]:
+    """Nodes take Berth's own images from the deploy host; in a lab its address is known, elsewhere it must be told."""
+    images = settings.images
+    if settings.lab is not None or images is None or images.seed is None or images.seed.address is None:
+        return
+    if not images.seed.address and None in (images.registry, images.minio, images.nginx):
+        fix = "Write the deploy host's address as the nodes see it, or name all of images.registry, minio and nginx."
+        yield Problem(path("images", "seed", "address"), "is missing.", fix)
+
+
+def free_ports(settings: StackFile) -> Iterator[Problem]:
+    """Services use the node's own network: two of them cannot share a port. Each pair is reported once."""
+    reported: set[tuple[str, str]] = set()
+    for _, node in nodes_of(settings):
+        taken: dict[int, str] = {}
+        for setting, port in _ports(settings, node):
+            other = taken.setdefault(port, setting)
+            if other == setting or (other, setting) in reported:
+                continue
+            reported.add((other, setting))
+            where = node.name or "a node"
+            # What Berth cannot move comes first in the list, so the later one is a setting of the user's.
+            yield Problem(setting, f"is taken by {other} on {where}.", "Choose another port.", str(port))
+
+
+def _ports(settings: StackFile, node: NodeSettings) -> Iterator[tuple[str, int]]:
+    """Every port in use on a node, with its setting or its owner."""
+    roles = node.roles or ()
+    fixed: dict[int, str] = {22: "sshd"}
+    for role in roles:
+        fixed.update(_PORTS_OF_ROLES.get(role, {}))
+    if "registry" in roles:
+        fixed[naming.REGISTRY_REPLICA_PORT] = "the registry's replica"
+    for port, owner in fixed.items():
+        yield owner, port
+    chosen: list[tuple[str, int | None]] = []
+    registry, store, images = settings.registry, settings.object_store, settings.images
+    if node.ssh is not None and node.ssh.host == node.address and node.ssh.port != 22:
+        chosen.append((path("nodes", settings.nodes.index(node), "ssh", "port"), node.ssh.port))
+    if "load-balancer" in roles and registry is not None:
+        chosen += [(path("registry", "port"), registry.port), (path("registry", "mirrorPort"), registry.mirror_port)]
+    if store is not None and "object-store" in roles:
+        chosen.append((path("objectStore", "port"), store.port))
+    if store is not None and "load-balancer" in roles:
+        chosen.append((path("objectStore", "endpointPort"), store.endpoint_port))
+    # The deploy host may be one of the nodes, so the seed registry counts as everywhere.
+    if images is not None and images.seed is not None:
+        chosen.append((path("images", "seed", "port"), images.seed.port))
+    for setting, number in chosen:
+        if number is not None:
+            yield setting, number
+
+
+def docker_extra(settings: StackFile) -> Iterator[Problem]:
+    """One value has one owner, and some keys keep the daemon from starting."""
+    for key in (settings.docker and settings.docker.extra) or {}:
+        at = path("docker", "extra", key)
+        if key in _OWN_SETTING:
+            yield Problem(at, "has a setting of its own.", f"Use {path('docker')}.{_OWN_SETTING[key]} instead.")
+        elif key in _REFUSED:
+            yield Problem(at, f"cannot be set: {_REFUSED[key]}", "Remove it.")
+
+
+def swarm_needs(settings: StackFile) -> Iterator[Problem]:
+    """Swarm cannot work with live-restore, and its networks need the daemon's packet filter rules."""
+    docker = settings.docker
+    swarm = [*(having(settings, "swarm-manager") or ()), *(having(settings, "swarm-worker") or ())]
+    if docker is None or not swarm:
+        return
+    if docker.live_restore:
+        wrong = "is on (the default), which dockerd refuses together with Swarm."
+        fix = "Set it to false, or remove the roles swarm-manager and swarm-worker."
+        yield Problem(path("docker", "liveRestore"), wrong, fix, "true")
+    if docker.extra is not None and docker.extra.get("iptables") is False:
+        wrong = "is off, but Swarm's networks need Docker's packet filter rules."
+        fix = "Remove it, or remove the roles swarm-manager and swarm-worker."
+        yield Problem(path("docker", "extra", "iptables"), wrong, fix)
+
+
+def mirrors_are_safe(settings: StackFile) -> Iterator[Problem]:
+    """Without TLS anyone on the way may swap an image."""
+    docker = settings.docker
+    for index, mirror in enumerate((docker and docker.registry_mirrors) or ()):
+        if mirror.startswith("http://") and docker.insecure_registries is not None:
+            parts = urlsplit(mirror)
+            if not _listed(parts.netloc, parts.hostname or "", docker.insecure_registries):
+                fix = f"Use https, or add {shown(parts.netloc)} to {path('docker', 'insecureRegistries')}."
+                at = path("docker", "registryMirrors", index)
+                yield Problem(at, "is plain http from a host that is not listed as insecure.", fix, shown(mirror))
+
+
+def _listed(netloc: str, host: str, insecure: tuple[str, ...]) -> bool:
+    for entry in insecure:
+        if "/" not in entry:
+            if entry in (netloc, host):
+                return True
+            continue
+        try:
+            if ip_address(host) in ip_network(entry):
+                return True
+        except ValueError:
+            continue
+    return False
+
+
+def router_id(settings: StackFile) -> Iterator[Problem]:
+    """Two routers with one id on a network take each other's address away."""
+    if settings.load_balancer is not None and settings.load_balancer.router_id == 51:
+        wrong = "is the VRRP router id of Kolla's own load balancer."
+        yield Problem(path("loadBalancer", "routerId"), wrong, "Use another one from 1 to 255, such as 77.", "51")
+
+
+RULES: tuple[Rule, ...] = (
+    unique_users,
+    someone_can_push,
+    no_upstreams,
+    no_kolla,
+    registry_name_is_free,
+    seed_is_reachable,
+    free_ports,
+    docker_extra,
+    swarm_needs,
+    mirrors_are_safe,
+    router_id,
+)

@@ -1,0 +1,295 @@
+"""Every setting of a stack, typed and frozen. Rules that look at more than one setting are in `validation`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+from pydantic.alias_generators import to_camel
+
+from config import values as v
+
+if TYPE_CHECKING:
+    from pulumi import Output
+
+    SecretText = Output[str]
+else:
+    SecretText = Any  # pulumi is slow to import, and `berth` reads settings in every command
+
+Role = Literal[
+    "registry",
+    "object-store",
+    "load-balancer",
+    "swarm-manager",
+    "swarm-worker",
+    "etcd",
+    "control",
+    "network",
+    "compute",
+    "monitoring",
+    "storage",
+    "deployment",
+]
+
+
+class Model(BaseModel):
+    """Frozen, camelCase in YAML, unknown keys refused, documentation from the text under each field."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        use_attribute_docstrings=True,
+        hide_input_in_errors=True,
+    )
+
+
+class LabSettings(Model):
+    """Lab nodes are containers on a bridge network of the deploy host."""
+
+    subnet: v.Cidr = Field(default="", examples=["10.77.0.0/24"])
+    """Network of the lab's nodes. Default: the /24 around the first node's address."""
+
+    gateway: v.Address = Field(default="", examples=["10.77.0.1"])
+    """Address of the deploy host in that network. Default: the first one of the subnet."""
+
+
+class UserSettings(Model):
+    """Someone who logs in to the registry."""
+
+    name: v.UserName = Field(examples=["alice"])
+    """Name for `docker login`: at most 64 characters, no colon."""
+
+    role: Literal["push", "pull", "admin"]
+    """pull: may read. push: may read and write. admin: may delete too."""
+
+    password: Literal["generated", "configured"] = "generated"
+    """generated: Berth makes it and keeps it in the state. configured: it is in `berth:secrets`."""
+
+
+class RegistrySettings(Model):
+    """The one name under which images are pushed and pulled."""
+
+    name: v.HostName = Field(examples=["registry.example.com"])
+    """Host name of the registry, as it stands in image names."""
+
+    port: v.Port = 4000
+    """Port of the registry (TLS). 4000 and not 5000, which is Keystone's."""
+
+    mirror_port: v.Port = 4001
+    """Port for nodes that use the registry as a mirror (TLS, reads only)."""
+
+    names: Literal["hosts", "external"] = "hosts"
+    """hosts: Berth keeps a marked block in /etc/hosts of the nodes and the deploy host. external: your DNS knows it."""
+
+    insecure: v.Flag = False
+    """Also write the registry to insecure-registries of every daemon. TLS stays on."""
+
+    users: tuple[UserSettings, ...] = Field(examples=[[{"name": "push", "role": "push"}]])
+    """Who may log in; at least one who can push. Nobody reads without logging in."""
+
+    upstreams: tuple[JsonValue, ...] = ()
+    """Public registries to cache. Not available in this version: leave it empty."""
+
+
+class SshSettings(Model):
+    """How the deploy host gets into a node."""
+
+    host: v.Host = Field(default="", examples=["127.0.0.1"])
+    """Host to connect to. Default: the node's address; another one behind port forwarding."""
+
+    port: v.Port = 22
+    """TCP port of sshd on that host."""
+
+    user: v.Account = "root"
+    """Account to log in with: root, or one that may use sudo without a password."""
+
+    key_file: v.KeyFile | None = Field(default=None, examples=["~/.ssh/berth"])
+    """Private key on the deploy host: a full path or one that begins with `~/`. Not for lab nodes."""
+
+    host_key: v.HostKey | None = Field(default=None, examples=["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA..."])
+    """The node's own public key; nothing is sent to a machine that shows another one. Not for lab nodes."""
+
+    @property
+    def key_path(self) -> Path | None:
+        """The private key's path with `~` replaced by the home directory."""
+        return None if self.key_file is None else Path(self.key_file).expanduser()
+
+
+class NodeSettings(Model):
+    """A machine that Berth manages."""
+
+    name: v.NodeName = Field(examples=["node1"])
+    """Host name of the node; chosen once, for data is bound to it."""
+
+    address: v.Address = Field(examples=["10.77.0.11"])
+    """IPv4 address under which the nodes reach each other."""
+
+    roles: tuple[Role, ...] = Field(examples=[["object-store", "registry"]])
+    """What the node does. An empty list: its Docker daemon is looked after, nothing runs on it."""
+
+    provider: Literal["lab", "virtualbox", "bare-metal"] = "bare-metal"
+    """lab: a container made by Berth. virtualbox: a virtual machine. bare-metal: exists already.
+    Default: lab with `berth:lab: true`, otherwise bare-metal."""
+
+    ssh: SshSettings = SshSettings()
+    """How the deploy host gets in."""
+
+
+class LoadBalancerSettings(Model):
+    """The address at which the registry answers."""
+
+    address: v.Address = Field(examples=["10.77.0.11"])
+    """The registry's IPv4 address. With one load-balancer node: that node's address."""
+
+    prefix_length: Annotated[int, Field(strict=True, ge=8, le=30)] = 24
+    """Length of the network prefix around that address, in bits."""
+
+    router_id: Annotated[int, Field(strict=True, ge=1, le=255)] = 77
+    """VRRP router id, alone on its network. Not 51, which is Kolla's."""
+
+
+class ObjectStoreSettings(Model):
+    """MinIO, which keeps the registry's blobs on all nodes with the role object-store."""
+
+    port: v.Port = 9000
+    """Port of MinIO on each of its nodes (TLS)."""
+
+    endpoint_port: v.Port = 9443
+    """Port on the load balancer that leads to any living MinIO node (TLS)."""
+
+    bucket: v.Bucket = "registry"
+    """Bucket of the registry."""
+
+    data_dir: v.Directory = "/var/lib/berth/object-store"
+    """Directory on the nodes that holds the data; the best place for a disk of its own."""
+
+
+class ProxySettings(Model):
+    """Proxies of the Docker daemons."""
+
+    http: v.ProxyUrl | None = Field(default=None, examples=["http://proxy.example.com:3128"])
+    """Proxy for http URLs."""
+
+    https: v.ProxyUrl | None = Field(default=None, examples=["http://proxy.example.com:3128"])
+    """Proxy for https URLs."""
+
+    no_proxy: tuple[v.NoProxy, ...] = Field(default=(), examples=[[".example.com", "10.0.0.0/8"]])
+    """Hosts, domains and networks to reach directly. The registry and the nodes are added by Berth."""
+
+
+class DockerSettings(Model):
+    """The Docker daemon of every node. Berth owns daemon.json as a whole."""
+
+    adopt: v.Flag = False
+    """Take over a daemon.json with foreign keys: they are dropped (the original is kept and comes back on destroy)."""
+
+    extra: dict[str, JsonValue] = Field(default={}, examples=[{"userland-proxy": False}])
+    """Further keys of daemon.json, as Docker names them, that have no setting of their own here."""
+
+    insecure_registries: tuple[v.RegistryHost, ...] = Field(default=(), examples=[["old-registry.example.com:5000"]])
+    """Other registries that have no valid certificate: host:port or network."""
+
+    registry_mirrors: tuple[v.Mirror, ...] = Field(default=(), examples=[["https://mirror.example.com"]])
+    """Mirrors of Docker Hub, as https URLs (http only if the host is in insecureRegistries)."""
+
+    proxies: ProxySettings | None = None
+    """Proxies that the daemon uses to pull images."""
+
+    log_driver: v.LogDriver = "json-file"
+    """Log driver of new containers."""
+
+    log_options: dict[v.OptionName, v.Text] = {"max-size": "10m", "max-file": "3"}
+    """Options of the log driver; every value is text. Replaces the default options as a whole."""
+
+    live_restore: v.Flag = True
+    """Keep containers running while the daemon restarts. Impossible with Swarm."""
+
+    mtu: Annotated[int, Field(strict=True, ge=576, le=65535)] | None = Field(default=None, examples=[1450])
+    """MTU of Docker's default bridge in bytes. Default: Docker's own."""
+
+    restart_timeout: Annotated[int, Field(strict=True, ge=5, le=900)] = 60
+    """Seconds that a restarted daemon may take to answer before the old settings are put back."""
+
+
+class SeedSettings(Model):
+    """The registry on the deploy host from which nodes take Berth's own images at first."""
+
+    address: v.Address = Field(default="", examples=["10.77.0.2"])
+    """The deploy host's IPv4 address as the nodes see it. Default in a lab: the second address of the subnet."""
+
+    port: v.Port = 4999
+    """TCP port of the seed registry (TLS)."""
+
+
+class ImageSettings(Model):
+    """Images of the services. What is not named here is built by Berth and served by the seed registry."""
+
+    seed: SeedSettings = SeedSettings()
+    """The seed registry."""
+
+    registry: v.Image | None = Field(default=None, examples=["docker.io/library/registry@sha256:" + "0" * 64])
+    """Image of the registry, with digest, from a registry that the nodes reach."""
+
+    minio: v.Image | None = None
+    """Image of MinIO, with digest."""
+
+    nginx: v.Image | None = None
+    """Image of nginx, with digest."""
+
+
+class KollaSettings(Model):
+    """OpenStack Kolla on the same nodes."""
+
+    enabled: v.Flag = False
+    """Not available in this version: leave it off."""
+
+
+def _lab(value: object) -> object:
+    """`true` and `false` have been turned into an object and nothing before."""
+    if not isinstance(value, dict):
+        raise v.refused("is neither true, false nor an object.", "Write `true` for a lab, or leave the key out.")
+    return value
+
+
+class StackFile(Model):
+    """The settings that stand in a stack file, each as `berth:<key>` under `config:`."""
+
+    lab: Annotated[LabSettings | None, BeforeValidator(_lab, json_schema_input_type=bool | LabSettings | None)] = None
+    """true: Berth makes the nodes itself, as containers on the deploy host, and `berth down` removes all of them."""
+
+    registry: RegistrySettings
+    """The registry: its name, ports and users."""
+
+    nodes: tuple[NodeSettings, ...]
+    """The machines, in the order in which they are changed."""
+
+    load_balancer: LoadBalancerSettings
+    """Where the registry answers."""
+
+    object_store: ObjectStoreSettings = ObjectStoreSettings()
+    """Where the registry's blobs are kept."""
+
+    docker: DockerSettings = DockerSettings()
+    """The Docker daemons of the nodes."""
+
+    images: ImageSettings = ImageSettings()
+    """Where the services' images come from."""
+
+    kolla: KollaSettings = KollaSettings()
+    """OpenStack Kolla."""
+
+    def with_role(self, role: Role) -> tuple[NodeSettings, ...]:
+        """The nodes that have this role, in the file's order."""
+        return tuple(node for node in self.nodes if role in node.roles)
+
+
+class Settings(StackFile):
+    """What the program is built from: the stack file's settings, its name and the users' own passwords."""
+
+    stack: str
+    """Name of the stack, such as dev."""
+
+    user_passwords: dict[str, SecretText] = Field(default_factory=dict, repr=False, exclude=True)
+    """Passwords of the users whose `password` is `configured`."""

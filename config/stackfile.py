@@ -1,0 +1,157 @@
+"""A stack file judged and read without an engine, for `berth` and CI."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from config import credentials
+from config.plain import not_plain
+from config.problems import Problem, SettingsError, closest, kind, path
+from config.settings import Settings, StackFile
+from config.translate import unknown_key
+from config.validation import validate
+
+# What Pulumi itself keeps in a stack file, beside `config`.
+_PULUMI_KEYS = ("config", "encryptionsalt", "encryptedkey", "secretsprovider")
+
+
+def read(file: Path) -> dict[str, Any]:
+    """Parse a stack file as Pulumi does: YAML 1.2, where `yes` is text, and no key twice."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    stack = file.name.removeprefix("Pulumi.").removesuffix(".yaml")
+    try:
+        document = YAML(typ="safe", pure=True).load(file.read_text("utf-8"))
+    except FileNotFoundError:
+        fix = "Choose one of the stacks that have a file, or write it (Pulumi.prod.yaml is an example)."
+        raise SettingsError(stack, [Problem(file.name, "does not exist.", fix)]) from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise SettingsError(stack, [Problem(file.name, f"cannot be read: {reason}.", "Correct the file.")]) from None
+    except (YAMLError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 1}" if mark else ""
+        reason = _reason(error)
+        fix = "Correct that line; an editor that knows YAML shows it."
+        raise SettingsError(stack, [Problem(file.name, f"is not YAML{where}: {reason}.", fix)]) from None
+    return document if isinstance(document, dict) else {"config": document}
+
+
+def _reason(error: Exception) -> str:
+    # The parser's text may quote the file's content, and that may be a secret: only the first words are kept.
+    words = str(getattr(error, "problem", None) or "it cannot be parsed").splitlines()[0]
+    return re.split(r'["\']', words)[0].strip()
+
+
+def check(stack: str, document: object) -> list[Problem]:
+    """Everything that is wrong with a parsed stack file; encrypted values count as present."""
+    problems, _ = _judge(stack, document)
+    return problems
+
+
+def parse(stack: str, document: object) -> Settings:
+    """The settings of a parsed stack file, without passwords; raises SettingsError with all problems."""
+    problems, settings = _judge(stack, document)
+    if problems or settings is None:
+        raise SettingsError(stack, problems)
+    return Settings.model_construct(**dict(settings), stack=stack, user_passwords={})
+
+
+def _judge(stack: str, document: object) -> tuple[list[Problem], StackFile | None]:
+    problems = stack_name(stack)
+    broken = not_plain(document)
+    if broken:
+        return problems + broken, None
+    if not isinstance(document, dict):
+        wrong = f"must be an object, but is {kind(document)}."
+        return [*problems, Problem("config", wrong, "Begin the file with `config:`.")], None
+    for key in document:
+        if key not in _PULUMI_KEYS:
+            problems.append(_unknown_top(key))
+    config = document.get("config")
+    if config is not None and not isinstance(config, dict):
+        problems.append(Problem("config", f"must be an object, but is {kind(config)}.", "Put `berth:` keys into it."))
+        config = {}
+    raw, strangers = own_keys(config or {})
+    problems += strangers
+    secrets = raw.pop("secrets", None)
+    sealed = _sealed_elsewhere(raw)
+    found, settings = validate(raw)
+    problems += [*sealed, *not_below(found, sealed)]
+    problems += credentials.check_sealed(stack, secrets, users_of(settings))
+    return problems, settings
+
+
+def users_of(settings: StackFile) -> list[Any] | None:
+    """The registry's users, if all of them can be read."""
+    users = settings.registry.users if settings.registry is not None else None
+    if users is None or any(user is None or user.name is None or user.password is None for user in users):
+        return None
+    return list(users)
+
+
+def not_below(problems: list[Problem], above: list[Problem]) -> list[Problem]:
+    """The problems that are not mere consequences of others above them in the file."""
+    return [problem for problem in problems if not any(_is_below(problem.path, other.path) for other in above)]
+
+
+def _is_below(place: str, above: str) -> bool:
+    return place.startswith(above) and place[len(above) :][:1] in ("", ".", "[")
+
+
+def stack_name(stack: str) -> list[Problem]:
+    """A stack's name becomes part of file and container names."""
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}", stack):
+        return []
+    fix = "Use at most 40 letters, digits, `-`, `_` and `.`, beginning with a letter or digit."
+    return [Problem("stack", "is not a name that containers and files can carry.", fix)]
+
+
+def own_keys(config: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+    """Berth's own keys without their namespace, and a problem for every foreign one."""
+    raw, problems = {}, []
+    for key, value in config.items():
+        space, colon, name = key.partition(":")
+        if space == "berth" and colon:
+            raw[name] = value
+        elif space == "pulumi" and colon:
+            continue  # options of the engine itself, such as pulumi:disable-default-providers
+        else:
+            problems.append(unknown_key(key))
+    return raw, problems
+
+
+def _unknown_top(key: str) -> Problem:
+    if key.startswith("berth:"):
+        return Problem(key, "stands outside of `config:`.", "Move it under `config:` and indent it.")
+    fix = f"Remove it or use one of: {', '.join(_PULUMI_KEYS)}."
+    return Problem(key, "is not part of a stack file that Berth can read.", fix, suggestion=closest(key, _PULUMI_KEYS))
+
+
+def encrypted(*at: str | int) -> Problem:
+    """An encrypted value where Berth must be able to read before a run."""
+    fix = "Set it without `--secret`; passwords of users go to `berth:secrets.users`."
+    return Problem(path(*at), "is encrypted, but is not a secret setting.", fix)
+
+
+def _sealed_elsewhere(raw: dict[str, Any]) -> list[Problem]:
+    """Encrypted values are for `berth:secrets` only; anything else must be readable before a run."""
+    problems: list[Problem] = []
+
+    def walk(value: object, at: tuple[str | int, ...]) -> None:
+        if credentials.is_sealed(value):
+            problems.append(encrypted(*at))
+        elif isinstance(value, dict):
+            for key, item in value.items():
+                walk(item, (*at, key))
+        elif isinstance(value, list):
+            for index, item in enumerate(value):
+                walk(item, (*at, index))
+
+    for key, value in raw.items():
+        walk(value, (key,))
+    return problems

@@ -1,0 +1,119 @@
+"""Pydantic's errors in the words of a stack file."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+from config.draft import model_at
+from config.problems import Location, Problem, closest, kind, path, shown
+from config.settings import StackFile
+
+_EXPECTED = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "bool_type": "true or false",
+    "tuple_type": "a list",
+    "dict_type": "an object",
+    "model_type": "an object",
+    "model_attributes_type": "an object",
+}
+
+
+def location(error: ErrorDetails) -> Location:
+    """Where in the file, without pydantic's own `[key]` for a key of an object."""
+    return tuple(part for part in error["loc"] if part != "[key]")
+
+
+def problem(error: ErrorDetails) -> Problem:
+    """One error as a problem."""
+    at = location(error)
+    value = shown(error["input"], at)
+    context: dict[str, Any] = error.get("ctx", {})
+    match error["type"]:
+        case "extra_forbidden":
+            return _unknown_key(at)
+        case "missing":
+            return Problem(path(*at), "is missing.", f"Add it. {_what(at)}")
+        case "berth":
+            return Problem(path(*at), _sentence(context["wrong"]), context["fix"], value)
+        case "literal_error":
+            return _not_one_of(at, error["input"], str(context["expected"]), value)
+        case "greater_than_equal" | "less_than_equal":
+            return Problem(path(*at), _range(at), _what(at), value)
+        case "string_too_long":
+            return Problem(path(*at), f"is longer than {context['max_length']} characters.", "Shorten it.")
+        case name if name in _EXPECTED:
+            return _wrong_type(at, error["input"], _EXPECTED[name], value)
+    return Problem(path(*at), f"cannot be used: {error['msg']}.", _what(at))
+
+
+def unknown_key(key: str) -> Problem:
+    """A key directly under `config:` that Berth does not know."""
+    known = [f"berth:{field.alias or name}" for name, field in StackFile.model_fields.items()] + ["berth:secrets"]
+    fix = f"Remove it or use one of: {', '.join(known)}."
+    return Problem(key, "is not a setting of Berth.", fix, suggestion=closest(key, known))
+
+
+def _unknown_key(at: Location) -> Problem:
+    *parent, key = at
+    if not parent:
+        return unknown_key(f"berth:{key}")
+    cls = model_at(tuple(parent))
+    known = _keys(cls) if cls else []
+    fix = f"Remove it or use one of: {', '.join(known)}."
+    return Problem(path(*at), "is not a setting of Berth.", fix, suggestion=closest(str(key), known))
+
+
+def _not_one_of(at: Location, value: object, expected: str, text: str | None) -> Problem:
+    words = re.findall(r"'([^']*)'", expected)
+    meant = closest(value, words) if isinstance(value, str) else None
+    fix = f"Use one of: {', '.join(words)}."
+    if at[-1] == "password":
+        fix += " The password itself goes to `berth:secrets`, encrypted."
+    return Problem(path(*at), f"is not one of the {len(words)} possible words.", fix, text, meant)
+
+
+def _wrong_type(at: Location, value: object, expected: str, text: str | None) -> Problem:
+    fix = f"Write {expected}. {_what(at)}"
+    if expected == "text" and isinstance(value, (bool, int, float)):
+        fix = "Put it in quotes."
+    elif expected != "text" and isinstance(value, str) and re.fullmatch(r"[0-9]+|true|false", value):
+        fix = "Write it without quotes."
+    return Problem(path(*at), f"must be {expected}, but is {kind(value)}.", fix, text)
+
+
+def _range(at: Location) -> str:
+    field = _field(at)
+    limits = {type(limit).__name__: limit for limit in (field.metadata if field else [])}
+    if field and "Ge" in limits and "Le" in limits:
+        return f"is not between {limits['Ge'].ge} and {limits['Le'].le}."
+    return "is out of range."
+
+
+def _what(at: Location) -> str:
+    """The setting's own documentation and an example."""
+    field = _field(at)
+    if field is None or field.description is None:
+        return "See the documentation of the setting around it."
+    example = f" Example: {field.examples[0]}" if field.examples else ""
+    return " ".join(field.description.split()) + example
+
+
+def _field(at: Location) -> Any:
+    names = [part for part in at if isinstance(part, str)]
+    cls = model_at(tuple(names[:-1])) if names else None
+    fields = cls.model_fields.items() if cls else ()
+    return next((field for name, field in fields if (field.alias or name) == names[-1]), None)
+
+
+def _keys(cls: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in cls.model_fields.items()]
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?")) else f"{text}."
