@@ -1,0 +1,13 @@
+"""The providers of the embedded engine: the resource types that this program uses, and no others."""
+
+from __future__ import annotations
+
+from ..provider import Packages
+from ..ssh import Session
+from . import command, random, tls
+
+
+def load(session: Session) -> Packages:
+    """All packages by name; `session` is shared, so that each host is dialled once in a run."""
+    packages = [command.package(session), random.package(), tls.package()]
+    return {package.name: package for package in packages}
