@@ -1,0 +1,37 @@
+"""Berth's table of contents: settings -> nodes -> Docker -> object store -> registry behind one name -> outputs."""
+
+import pulumi
+
+from components.accounts import Accounts, AccountsArgs
+from components.certificates import CertificateAuthority
+from components.deploy_host import DeployHost, DeployHostArgs
+from components.docker_daemon import DockerDaemons, DockerDaemonsArgs
+from components.images import Images
+from components.load_balancer import LoadBalancer, LoadBalancerArgs
+from components.nodes import Nodes, NodesArgs
+from components.object_store import ObjectStore, ObjectStoreArgs, RegistryBucket, RegistryBucketArgs
+from components.registry import Registry, RegistryArgs
+from components.seed_registry import SeedRegistry, SeedRegistryArgs
+from config import load
+
+settings = load()
+images = Images.of(settings)
+
+authority = CertificateAuthority("ca", settings.stack)
+nodes = Nodes("nodes", NodesArgs(settings, images))
+deploy_host = DeployHost("deploy-host", DeployHostArgs(settings, nodes, authority))
+seed = SeedRegistry("seed", SeedRegistryArgs(settings, nodes, images, deploy_host))
+daemons = DockerDaemons("docker", DockerDaemonsArgs(settings, nodes, deploy_host, authority))
+accounts = Accounts("users", AccountsArgs(settings))
+store = ObjectStore("object-store", ObjectStoreArgs(settings, nodes, daemons, images, authority, seed))
+balancer = LoadBalancer("balancer", LoadBalancerArgs(settings, nodes, daemons, images, authority, accounts, seed))
+bucket = RegistryBucket("bucket", RegistryBucketArgs(settings, nodes, store, balancer, deploy_host))
+registry = Registry("registry", RegistryArgs(settings, nodes, daemons, images, authority, bucket, balancer, seed))
+
+pulumi.export("registry", f"{settings.registry.name}:{settings.registry.port}")
+pulumi.export("registry_ca", authority.certificate)
+pulumi.export("registry_users", accounts.passwords)
+pulumi.export("nodes", nodes.summary())
+pulumi.export("node_access", nodes.access())
+pulumi.export("object_store", f"https://{settings.load_balancer.address}:{settings.object_store.endpoint_port}")
+pulumi.export("images", images.digests())

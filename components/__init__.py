@@ -1,0 +1,14 @@
+"""The stages, in the order in which a stack comes up.
+
+certificates    the stack's own CA
+nodes           the machines
+deploy_host     keys, trust and names on the host that runs the program
+seed_registry   serves Berth's own images before the registry is there
+docker_daemon   Docker on every node: trust, names, settings
+accounts        who may push and pull
+object_store    four MinIO servers; the registry's bucket
+load_balancer   nginx: the one name, the one certificate
+registry        the replicas
+
+Shared by them: `remote` (the one door to a node), `service` (a container on a node), `readiness`.
+"""

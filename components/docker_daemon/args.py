@@ -1,0 +1,20 @@
+"""What the Docker daemon stage takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from components.certificates import CertificateAuthority
+from components.deploy_host import DeployHost
+from components.nodes import Nodes
+from config import Settings
+
+
+@dataclass(frozen=True)
+class DockerDaemonsArgs:
+    """Inputs of `DockerDaemons`."""
+
+    settings: Settings
+    nodes: Nodes
+    deploy_host: DeployHost
+    authority: CertificateAuthority

@@ -1,0 +1,100 @@
+"""The daemon's settings as files and as lines for the stage's script; pure functions."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from components.remote import Entry, Fact, File
+from config import DockerSettings
+
+DAEMON_JSON = "/etc/docker/daemon.json"
+DROP_IN = "/etc/systemd/system/docker.service.d/berth.conf"
+
+# What dockerd takes over on SIGHUP (moby, daemon/reload.go); every other key needs a restart.
+RELOADABLE = frozenset(
+    {
+        "allow-nondistributable-artifacts",
+        "debug",
+        "features",
+        "insecure-registries",
+        "labels",
+        "live-restore",
+        "max-concurrent-downloads",
+        "max-concurrent-uploads",
+        "max-download-attempts",
+        "registry-mirrors",
+        "shutdown-timeout",
+    }
+)
+
+# Go's template walks a map by sorted key, so the answer has an order.
+_INSECURE = "{{range $name, $index := .RegistryConfig.IndexConfigs}}{{if not $index.Secure}}{{$name}} {{end}}{{end}}"
+
+
+def daemon_json(settings: DockerSettings, insecure: Sequence[str] = ()) -> dict[str, Any]:
+    """The whole of daemon.json. Reloadable keys are always there: a key that vanishes keeps its old value on reload."""
+    document: dict[str, Any] = {
+        "insecure-registries": sorted({*settings.insecure_registries, *insecure}),
+        "live-restore": settings.live_restore,
+        "log-driver": settings.log_driver,
+        "log-opts": dict(settings.log_options),
+        "registry-mirrors": list(settings.registry_mirrors),
+    }
+    if settings.mtu is not None:
+        document["mtu"] = settings.mtu
+    return {**document, **settings.extra}
+
+
+def drop_in(settings: DockerSettings, direct: Sequence[str] = ()) -> str | None:
+    """The unit's drop-in with the proxies, which every engine since 1.12 reads from its environment.
+
+    `direct` are the stack's own hosts, which are never asked for through a proxy.
+    """
+    proxies = settings.proxies
+    if proxies is None:
+        return None
+    exceptions = [*dict.fromkeys([*proxies.no_proxy, "localhost", "127.0.0.1", *direct])]
+    values = {"HTTP_PROXY": proxies.http, "HTTPS_PROXY": proxies.https, "NO_PROXY": ",".join(exceptions)}
+    lines = [_environment(name, value) for name, value in values.items() if value]
+    return "\n".join(["[Service]", *lines]) + "\n"
+
+
+def entries(settings: DockerSettings, insecure: Sequence[str] = (), direct: Sequence[str] = ()) -> list[Entry]:
+    """Files, and for each key what putting it into force takes and how to see that it is in force."""
+    document = daemon_json(settings, insecure)
+    unit = drop_in(settings, direct)
+    result: list[Entry] = [File(DAEMON_JSON, json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n")]
+    if unit is not None:
+        result.append(File(DROP_IN, unit))
+    for key, value in sorted(document.items()):
+        result.append(Fact("key", [key, "reload" if key in RELOADABLE else "restart", _digest(value)]))
+    if unit is not None:
+        result.append(Fact("key", ["unit-drop-in", "restart", _digest(unit)]))
+    result.extend(Fact("expect", [format_, wanted]) for format_, wanted in expectations(document).items())
+    result.append(Fact("adopt", ["yes" if settings.adopt else "no"]))
+    result.append(Fact("timeout", [str(settings.restart_timeout)]))
+    return result
+
+
+def expectations(document: Mapping[str, Any]) -> dict[str, str]:
+    """What `docker info --format` must say once the document is in force, by format."""
+    return {
+        "{{.LiveRestoreEnabled}}": str(document["live-restore"]).lower(),
+        "{{.LoggingDriver}}": document["log-driver"],
+        "{{range .RegistryConfig.Mirrors}}{{.}} {{end}}": "".join(
+            f"{mirror.rstrip('/')}/ " for mirror in document["registry-mirrors"]
+        ),
+        _INSECURE: "".join(f"{host} " for host in sorted(document["insecure-registries"]) if "/" not in host),
+    }
+
+
+def _environment(name: str, value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    return f'Environment="{name}={escaped}"'
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,158 @@
+# The Docker daemon's part of a bundle. Lines: key NAME reload|restart DIGEST; expect FORMAT VALUE; adopt yes|no; timeout SECONDS.
+daemon_json=/etc/docker/daemon.json
+tab=$(printf '\t')
+adopt=no
+timeout=60
+
+stage_line() {
+    case $1 in
+    "key$tab"*) printf '%s\n' "${1#*"$tab"}" >>"$work/keys" ;;
+    "expect$tab"*) printf '%s\n' "${1#*"$tab"}" >>"$work/expect" ;;
+    "adopt$tab"*) adopt=${1#*"$tab"} ;;
+    "timeout$tab"*) timeout=${1#*"$tab"} ;;
+    *) fail "the bundle has a line that this version does not know: $1" ;;
+    esac
+}
+
+# The names of a JSON object's own keys, one a line.
+top_level_keys() {
+    tr '\n\r\t' '   ' <"$1" | awk '{
+        depth = 0; text = ""; inside = 0; last = ""
+        for (i = 1; i <= length($0); i++) {
+            c = substr($0, i, 1)
+            if (inside) {
+                if (c == "\\") { text = text c substr($0, ++i, 1); continue }
+                if (c == "\"") { inside = 0; last = text; continue }
+                text = text c
+            } else if (c == "\"") { inside = 1; text = "" }
+            else if (c == "{" || c == "[") depth++
+            else if (c == "}" || c == "]") depth--
+            else if (c == ":" && depth == 1) print last
+        }
+    }'
+}
+
+wait_for_docker() {
+    waited=0
+    until docker info >/dev/null 2>&1; do
+        waited=$((waited + 1))
+        [ "$waited" -le "$timeout" ] || return 1
+        sleep 1
+    done
+}
+
+refuse_foreign_keys() {
+    [ "$adopt" = no ] && [ -s "$daemon_json" ] || return 0
+    has_entry "$state/manifest" "file $daemon_json" && return 0
+    top_level_keys "$daemon_json" >"$work/theirs"
+    top_level_keys "$daemon_json.berth-new" >"$work/ours"
+    foreign=$(grep -vxF -f "$work/ours" "$work/theirs" | paste -sd ' ' - || :)
+    [ -z "$foreign" ] ||
+        fail "$daemon_json holds keys that Berth would drop: $foreign. Set them under berth:docker.extra, or set berth:docker.adopt to true to replace the file (it comes back on destroy)"
+}
+
+stage_before_change() {
+    : >>"$work/keys"
+    : >>"$work/expect"
+    command -v docker >/dev/null 2>&1 || fail 'Docker is not installed on this node; install it, then run again'
+    if grep -qxF -- "$daemon_json" "$work/changed"; then
+        refuse_foreign_keys
+        if dockerd --help 2>&1 | grep -q -- --validate; then
+            dockerd --validate --config-file "$daemon_json.berth-new" >"$work/validate" 2>&1 ||
+                fail "dockerd refuses the new settings, the old ones stay in force: $(tail -n 1 "$work/validate")"
+        fi
+    fi
+    wait_for_docker || fail "dockerd does not answer on this node, before anything was changed; see journalctl -u docker"
+    docker ps -q --no-trunc >"$work/running"
+}
+
+# The least that puts the changed keys into force: nothing, reload or restart.
+force_of_change() {
+    [ -f "$state/keys" ] || : >"$state/keys"
+    LC_ALL=C sort "$work/keys" >"$work/keys.sorted"
+    LC_ALL=C sort "$state/keys" >"$work/keys.before"
+    {
+        LC_ALL=C comm -3 "$work/keys.before" "$work/keys.sorted" | sed "s/^$tab//"
+        [ ! -f "$state/pending" ] || cat "$state/pending"
+    } >"$work/keys.changed"
+    if grep -q "${tab}restart$tab" "$work/keys.changed"; then
+        printf restart
+    elif [ -s "$work/keys.changed" ]; then
+        printf reload
+    else
+        printf nothing
+    fi
+}
+
+disagreements() {
+    while IFS= read -r expectation; do
+        format=${expectation%%"$tab"*}
+        wanted=${expectation#*"$tab"}
+        found=$(docker info --format "$format" 2>/dev/null) || found='(no answer)'
+        [ "$found" = "$wanted" ] || printf 'docker info %s is "%s" instead of "%s"\n' "$format" "$found" "$wanted"
+    done <"$work/expect"
+}
+
+restart_docker() {
+    systemctl daemon-reload
+    # A unit that failed too often in a row refuses to start until that is forgotten.
+    systemctl reset-failed docker.service docker.socket 2>/dev/null || :
+    timeout "$timeout" systemctl restart docker.service >/dev/null 2>&1 && wait_for_docker
+}
+
+containers_are_back() {
+    waited=0
+    while :; do
+        missing=''
+        while IFS= read -r id; do
+            policy=$(docker inspect --format '{{.HostConfig.RestartPolicy.Name}}' "$id" 2>/dev/null) || continue
+            case $policy in always | unless-stopped) ;; *) continue ;; esac
+            docker inspect --format '{{.State.Running}} {{if .State.Health}}{{.State.Health.Status}}{{end}}' "$id" |
+                grep -qE '^true (healthy)?$' || missing="$missing $id"
+        done <"$work/running"
+        [ -n "$missing" ] || return 0
+        waited=$((waited + 1))
+        [ "$waited" -le "$timeout" ] || return 1
+        sleep 1
+    done
+}
+
+put_old_settings_back() {
+    rm -f -- "$state/pending"
+    undo_change
+    restart_docker || fail "$1; the old settings were put back, but dockerd still does not answer: see journalctl -u docker"
+    fail "$1; the old settings were put back and dockerd answers again"
+}
+
+stage_after_change() {
+    force=$(force_of_change)
+    # A file mended after somebody's edit has no changed key, yet the daemon may run with the edit.
+    if [ "$force" = nothing ] && is_changed "$daemon_json" && [ -n "$(disagreements)" ]; then force=restart; fi
+    # What is owed survives a kill between the files and the daemon.
+    cp -- "$work/keys.changed" "$state/pending"
+    case $force in
+    restart)
+        restart_docker || put_old_settings_back "dockerd did not come back within $timeout s with the new settings"
+        ;;
+    reload) systemctl reload docker.service || put_old_settings_back 'dockerd refused to reload its settings' ;;
+    esac
+    if [ "$force" != nothing ]; then
+        sleep 1
+        differs=$(disagreements | paste -sd ';' -)
+        [ -z "$differs" ] || put_old_settings_back "dockerd does not follow the new settings: $differs"
+        containers_are_back || fail "not every container came back after the $force of dockerd: see docker ps -a"
+        changed=yes
+    fi
+    mv -f -- "$work/keys.sorted" "$state/keys"
+    rm -f -- "$state/pending"
+    say "docker: $force"
+}
+
+stage_after_remove() {
+    systemctl daemon-reload
+    if [ -f "$state/keys" ] && grep -q "${tab}restart$tab" "$state/keys"; then
+        restart_docker || fail 'dockerd did not come back after its original settings were restored: see journalctl -u docker'
+    else
+        systemctl reload docker.service || :
+    fi
+}

@@ -1,0 +1,26 @@
+"""What the load balancer stage takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from components.accounts import Accounts
+from components.certificates import CertificateAuthority
+from components.docker_daemon import DockerDaemons
+from components.images import Images
+from components.nodes import Nodes
+from components.seed_registry import SeedRegistry
+from config import Settings
+
+
+@dataclass(frozen=True)
+class LoadBalancerArgs:
+    """Inputs of `LoadBalancer`."""
+
+    settings: Settings
+    nodes: Nodes
+    daemons: DockerDaemons
+    images: Images
+    authority: CertificateAuthority
+    accounts: Accounts
+    seed: SeedRegistry

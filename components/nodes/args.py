@@ -1,0 +1,16 @@
+"""What the nodes stage takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from components.images import Images
+from config import Settings
+
+
+@dataclass(frozen=True)
+class NodesArgs:
+    """Inputs of `Nodes`."""
+
+    settings: Settings
+    images: Images

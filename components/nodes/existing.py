@@ -1,0 +1,39 @@
+"""Nodes that are there already (bare metal, running VMs) and reached over SSH as they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pulumi
+
+from components.nodes.node import Node
+from components.remote import Access
+from config import NodeSettings, Problem, SettingsError
+
+
+def existing_node(settings: NodeSettings, index: int) -> Node:
+    """The node as the settings describe it: its key is read here, its host key is the pinned one."""
+    ssh = settings.ssh
+    key_file = ssh.key_path or Path()
+    return Node(
+        settings=settings,
+        access=Access(
+            host=ssh.host or settings.address,
+            port=ssh.port,
+            user=ssh.user,
+            host_key=str(ssh.host_key),
+            private_key=pulumi.Output.secret(_read_key(key_file, f"berth:nodes[{index}].ssh.keyFile")),
+        ),
+        key_file=str(key_file),
+    )
+
+
+def _read_key(path: Path, setting: str) -> str:
+    if path.is_file():
+        return path.read_text(encoding="utf-8")
+    problem = Problem(setting, f"There is no file {path}.", "Put the node's private SSH key there.")
+    if not pulumi.runtime.is_dry_run():
+        raise SettingsError(pulumi.get_stack(), [problem])
+    # A preview in CI has no keys and contacts no node: it stays useful without them.
+    pulumi.log.warn(str(problem))
+    return ""

@@ -1,0 +1,7 @@
+"""Distributed MinIO: one server with one drive on each node of the role, and the registry's share of it."""
+
+from components.object_store.args import ObjectStoreArgs
+from components.object_store.bucket import RegistryBucket, RegistryBucketArgs
+from components.object_store.component import ObjectStore
+
+__all__ = ["ObjectStore", "ObjectStoreArgs", "RegistryBucket", "RegistryBucketArgs"]

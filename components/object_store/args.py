@@ -1,0 +1,24 @@
+"""What the object store stage takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from components.certificates import CertificateAuthority
+from components.docker_daemon import DockerDaemons
+from components.images import Images
+from components.nodes import Nodes
+from components.seed_registry import SeedRegistry
+from config import Settings
+
+
+@dataclass(frozen=True)
+class ObjectStoreArgs:
+    """Inputs of `ObjectStore`."""
+
+    settings: Settings
+    nodes: Nodes
+    daemons: DockerDaemons
+    images: Images
+    authority: CertificateAuthority
+    seed: SeedRegistry

@@ -1,0 +1,75 @@
+"""MinIO's files and command line, and the registry's policy; pure functions."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from components.remote import Directory, Entry, File
+from config import ObjectStoreSettings, naming
+
+STAGE = "object-store"
+DIRECTORY = naming.node_directory(STAGE)
+USER = f"{naming.SERVICE_UID}:{naming.SERVICE_UID}"
+ROOT_USER = "berth-root"
+
+
+def environment(root_password: str) -> str:
+    """MinIO's environment file. The MINIO_ variables must be the same on all nodes."""
+    return "".join(
+        f"{name}={value}\n"
+        for name, value in {
+            "MINIO_BROWSER": "off",
+            "MINIO_ROOT_PASSWORD": root_password,
+            "MINIO_ROOT_USER": ROOT_USER,
+            "MINIO_UPDATE": "off",
+        }.items()
+    )
+
+
+def command(settings: ObjectStoreSettings, addresses: Sequence[str], own_address: str) -> list[str]:
+    """MinIO's command line: every node lists all of them, itself included, in the same order."""
+    drives = [f"https://{address}:{settings.port}/data" for address in addresses]
+    return ["server", "--address", f"{own_address}:{settings.port}", "--certs-dir", f"{DIRECTORY}/certs", *drives]
+
+
+def entries(settings: ObjectStoreSettings, root_password: str, ca: str, key: str, certificate: str) -> list[Entry]:
+    """The files of one node; MinIO takes new certificates over by itself."""
+    certs = f"{DIRECTORY}/certs"
+    return [
+        Directory(settings.data_dir, mode="0750", owner=USER),
+        File(f"{DIRECTORY}/environment", environment(root_password), mode="0600", owner=USER),
+        File(f"{certs}/CAs/ca.crt", ca, owner=USER),
+        File(f"{certs}/public.crt", certificate, owner=USER),
+        File(f"{certs}/private.key", key, mode="0600", owner=USER),
+    ]
+
+
+def start_digest(root_password: str) -> str:
+    """Digest of what MinIO reads only at its start; it says nothing about a password of forty random characters."""
+    return hashlib.sha256(environment(root_password).encode()).hexdigest()
+
+
+def registry_policy(bucket: str) -> str:
+    """What the registry may do: read, write and delete in its own bucket, and nothing anywhere else."""
+    statements: list[dict[str, Any]] = [
+        {
+            "Effect": "Allow",
+            "Action": ["s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"],
+            "Resource": [f"arn:aws:s3:::{bucket}"],
+        },
+        {
+            "Effect": "Allow",
+            "Action": [
+                "s3:AbortMultipartUpload",
+                "s3:DeleteObject",
+                "s3:GetObject",
+                "s3:ListMultipartUploadParts",
+                "s3:PutObject",
+            ],
+            "Resource": [f"arn:aws:s3:::{bucket}/*"],
+        },
+    ]
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})

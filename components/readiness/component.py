@@ -1,0 +1,51 @@
+"""The readiness resource: runs on one node, again whenever what it waits for is new."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pulumi
+import pulumi_command as command
+
+from components.nodes import Node
+from components.remote import as_root
+
+SCRIPT = Path(__file__).parent / "scripts" / "wait.sh"
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One question over HTTP and the status that means ready."""
+
+    url: str
+    status: int = 200
+    ca_file: str | None = None
+    resolve: str | None = None
+    """host:port:address, where the name must not depend on the node's own resolution."""
+
+    def line(self) -> str:
+        """The probe as `wait.sh` reads it."""
+        return "\t".join([str(self.status), self.url, self.ca_file or "-", self.resolve or "-"])
+
+
+def ready(
+    name: str,
+    *,
+    node: Node,
+    probes: Sequence[Probe],
+    seconds: int,
+    again_when: Sequence[pulumi.Input[str]],
+    opts: pulumi.ResourceOptions,
+) -> command.remote.Command:
+    """Waits at most `seconds` for all probes; runs again when one of `again_when` changes."""
+    return command.remote.Command(
+        name,
+        connection=node.access.connection(),
+        create=as_root(SCRIPT.read_text(encoding="utf-8"), str(seconds), user=node.access.user),
+        stdin="".join(f"{probe.line()}\n" for probe in probes),
+        triggers=list(again_when),
+        add_previous_output_in_env=False,
+        opts=opts,
+    )

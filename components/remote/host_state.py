@@ -1,0 +1,73 @@
+"""One stage's desired state of one machine as one resource: a single handshake, a readable diff."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import pulumi
+import pulumi_command as command
+
+from components.remote.bundle import Entry, Fact, render
+from components.remote.connection import Access
+from components.remote.shell import as_root, stage_script
+
+Entries = pulumi.Input[Sequence[Entry]]
+
+
+class Reachable(Protocol):
+    """What a stage must know of a node to write to it."""
+
+    @property
+    def access(self) -> Access: ...
+
+    @property
+    def machine(self) -> pulumi.CustomResource | None: ...
+
+
+def host_state(
+    name: str,
+    *,
+    stack: str,
+    stage: str,
+    node: Reachable,
+    entries: Entries,
+    opts: pulumi.ResourceOptions,
+    script: Path | None = None,
+) -> command.remote.Command:
+    """A stage's bundle on a node over SSH; `script` adds what the stage does when something changed."""
+    text = stage_script(script)
+    access = node.access
+    wanted = pulumi.Output.from_input(entries)
+    if node.machine is None:
+        stdin = wanted.apply(render)
+    else:
+        # A machine that was made anew is another id: everything is applied to it again.
+        stdin = pulumi.Output.all(wanted, node.machine.id).apply(
+            lambda two: render([*two[0], Fact("machine", [two[1]])])
+        )
+    return command.remote.Command(
+        name,
+        connection=access.connection(),
+        create=as_root(text, "apply", stack, stage, user=access.user),
+        delete=as_root(text, "remove", stack, stage, user=access.user),
+        stdin=stdin,
+        add_previous_output_in_env=False,
+        opts=opts,
+    )
+
+
+def local_state(
+    name: str, *, stack: str, stage: str, user: str, entries: Entries, opts: pulumi.ResourceOptions
+) -> command.local.Command:
+    """The same on the deploy host itself."""
+    text = stage_script()
+    return command.local.Command(
+        name,
+        create=as_root(text, "apply", stack, stage, user=user),
+        delete=as_root(text, "remove", stack, stage, user=user),
+        stdin=pulumi.Output.from_input(entries).apply(render),
+        add_previous_output_in_env=False,
+        opts=opts,
+    )

@@ -1,0 +1,268 @@
+#!/bin/sh
+# Applies a bundle (files and marked blocks, read from standard input) to this machine, or takes it back.
+#   bundle.sh apply|remove STACK STAGE
+# The bundle is data: its text is never evaluated. What was there before the first apply is kept and comes back on remove.
+# A stage script that follows may define: stage_line, stage_before_change, stage_after_change, stage_after_remove.
+set -eu
+umask 022
+LC_ALL=C
+export LC_ALL
+
+# shellcheck disable=SC2034  # read by run.sh, the last part
+verb=$1
+stack=$2
+stage=$3
+state=/var/lib/berth/$stack/$stage
+work=$state/work
+changed=''
+
+say() { printf '%s\n' "$*"; }
+fail() {
+    printf 'berth: %s\n' "$*" >&2
+    exit 1
+}
+stage_line() { fail "the bundle has a line that this version does not know: $1"; }
+stage_before_change() { :; }
+stage_after_change() { :; }
+stage_after_remove() { :; }
+
+# Where the original of a path is kept: the path itself under original/.
+original_of() { printf '%s/original%s' "$state" "$1"; }
+
+has_entry() { [ -f "$1" ] && grep -qxF -- "$2" "$1"; }
+
+cleanup() {
+    status=$?
+    if [ -f "$work/staged" ]; then
+        while IFS= read -r staged_path; do rm -f -- "$staged_path.berth-new"; done <"$work/staged"
+    fi
+    rm -rf -- "$work"
+    exit "$status"
+}
+
+# Replaces $1 by $1.berth-new; a bind-mounted file cannot be renamed over and is written in place.
+put_in_place() {
+    if ! mv -fT -- "$1.berth-new" "$1" 2>/dev/null; then
+        cp -p -- "$1" "$work/in-place"
+        if ! cat -- "$1.berth-new" >"$1"; then
+            cat -- "$work/in-place" >"$1" || :
+            fail "$1 could not be written; its old content was put back. Is the disk full?"
+        fi
+        rm -f -- "$1.berth-new"
+    fi
+}
+
+make_parents() {
+    parent=$(dirname -- "$1")
+    if [ ! -d "$parent" ]; then
+        make_parents "$parent"
+        mkdir -- "$parent" || fail "the directory $parent could not be made"
+        printf 'made %s\n' "$parent" >>"$work/manifest"
+    fi
+}
+
+without_block() {
+    awk -v begin="# BEGIN berth $stack" -v end="# END berth $stack" '
+        $0 == begin { inside = 1; next }
+        $0 == end { inside = 0; next }
+        !inside { print }' <"$1"
+}
+
+# Reads the body of an entry ("|line" ... "end" or "end-without-newline") from standard input into a file.
+read_body() {
+    body=$1
+    : >"$body" || fail "$body could not be written. Is the disk full?"
+    newline=''
+    while IFS= read -r line; do
+        case $line in
+        '|'*)
+            printf '%s%s' "$newline" "${line#|}" || fail "$body could not be written. Is the disk full?"
+            newline='
+'
+            ;;
+        end)
+            printf '%s' "$newline" || fail "$body could not be written. Is the disk full?"
+            return 0
+            ;;
+        end-without-newline) return 0 ;;
+        *) fail "the bundle is damaged near: $line" ;;
+        esac
+    done >>"$body"
+    fail "the bundle ends in the middle of $body"
+}
+
+stage_entry() {
+    kind=$1 mode=$2 owner=$3 path=$4
+    case $path in /*) ;; *) fail "the bundle names a path that is not absolute: $path" ;; esac
+    make_parents "$path"
+    printf '%s\n' "$path" >>"$work/staged"
+    new=$path.berth-new
+    if [ "$kind" = block ]; then
+        read_body "$work/block"
+        [ -e "$path" ] || : >"$path"
+        { without_block "$path" && printf '# BEGIN berth %s\n' "$stack" && cat -- "$work/block" &&
+            printf '# END berth %s\n' "$stack"; } >"$new" || fail "$path could not be written. Is the disk full?"
+        chmod --reference="$path" -- "$new"
+        chown --reference="$path" -- "$new"
+    else
+        rm -f -- "$new"
+        (umask 077 && : >"$new") || fail "$path could not be written. Is the disk full?"
+        read_body "$new"
+        chown -- "$owner" "$new" || fail "the owner $owner of $path is not known on this node"
+        chmod -- "$mode" "$new"
+    fi
+    printf '%s %s\n' "$kind" "$path" >>"$work/manifest"
+    if [ -e "$path" ] && cmp -s -- "$new" "$path" &&
+        [ "$(stat -c '%a %u %g' -- "$new")" = "$(stat -c '%a %u %g' -- "$path")" ]; then
+        rm -f -- "$new"
+    else
+        printf '%s\n' "$path" >>"$work/changed"
+    fi
+}
+
+stage_directory() {
+    mode=$1 owner=$2 path=$3
+    make_parents "$path/."
+    chown -- "$owner" "$path" || fail "the owner $owner of $path is not known on this node"
+    chmod -- "$mode" "$path"
+}
+
+read_bundle() {
+    : >"$work/staged"
+    : >"$work/changed"
+    : >"$work/manifest"
+    [ ! -f "$state/manifest" ] || grep '^made ' "$state/manifest" >>"$work/manifest" || :
+    IFS= read -r header || fail 'the bundle is empty'
+    [ "$header" = 'berth-bundle 1' ] || fail "the bundle has an unknown header: $header"
+    while IFS= read -r entry; do
+        case $entry in
+        'file '*)
+            rest=${entry#file }
+            mode=${rest%% *} rest=${rest#* }
+            owner=${rest%% *}
+            stage_entry file "$mode" "$owner" "${rest#* }"
+            ;;
+        'block '*) stage_entry block - - "${entry#block }" ;;
+        'directory '*)
+            rest=${entry#directory }
+            mode=${rest%% *} rest=${rest#* }
+            owner=${rest%% *}
+            stage_directory "$mode" "$owner" "${rest#* }"
+            ;;
+        # Names the machine, so that a new one is another bundle; there is nothing to do about it here.
+        machine*) ;;
+        *) stage_line "$entry" ;;
+        esac
+    done
+}
+
+keep_original() {
+    kept=$(original_of "$1")
+    if has_entry "$work/manifest" "block $1" || has_entry "$state/manifest" "file $1"; then return 0; fi
+    if [ -e "$kept" ] || [ -e "$kept.absent" ]; then return 0; fi
+    mkdir -p -- "$(dirname -- "$kept")"
+    if [ -e "$1" ]; then cp -p -- "$1" "$kept"; else : >"$kept.absent"; fi || fail "no room to keep the original of $1"
+}
+
+put_back() {
+    kind=$1 path=$2
+    if [ "$kind" = block ]; then
+        [ -e "$path" ] || return 0
+        without_block "$path" >"$path.berth-new" || fail "$path could not be written. Is the disk full?"
+        chmod --reference="$path" -- "$path.berth-new"
+        put_in_place "$path"
+        return 0
+    fi
+    kept=$(original_of "$path")
+    if [ -e "$kept" ]; then
+        cp -p -- "$kept" "$path.berth-new" && put_in_place "$path"
+    else
+        rm -f -- "$path"
+    fi
+    rm -f -- "$kept" "$kept.absent"
+}
+
+take_back_dropped() {
+    [ -f "$state/manifest" ] || return 0
+    while IFS= read -r entry; do
+        case $entry in
+        made\ *) continue ;;
+        esac
+        has_entry "$work/manifest" "$entry" && continue
+        path=${entry#* }
+        printf '%s\n' "$path" >>"$work/dropped"
+        put_back "${entry%% *}" "$path"
+        say "taken back $path"
+    done <"$state/manifest"
+}
+
+# Saves what a change replaces, so that the stage can undo it when the service does not come back.
+save_previous() {
+    previous=$work/previous$1
+    mkdir -p -- "$(dirname -- "$previous")"
+    if [ -e "$1" ]; then cp -p -- "$1" "$previous"; else : >"$previous.absent"; fi || fail "no room to save $1"
+}
+
+undo_change() {
+    while IFS= read -r path; do
+        previous=$work/previous$path
+        if [ -e "$previous" ]; then
+            cp -p -- "$previous" "$path.berth-new" && put_in_place "$path"
+        else
+            rm -f -- "$path"
+        fi
+    done <"$work/changed"
+}
+
+is_changed() { grep -qxF -- "$1" "$work/changed" "$work/dropped" 2>/dev/null; }
+any_changed_under() { grep -q -- "^$1" "$work/changed" "$work/dropped" 2>/dev/null; }
+
+apply() {
+    mkdir -p -- "$work"
+    chmod 0700 /var/lib/berth "$state"
+    : >"$work/dropped"
+    trap cleanup EXIT
+    trap 'exit 143' TERM INT HUP
+    read_bundle
+    stage_before_change
+    while IFS= read -r path; do
+        keep_original "$path"
+        save_previous "$path"
+    done <"$work/changed"
+    # The manifest goes first: what a killed run has put in place is still taken back by a later remove.
+    [ ! -f "$state/manifest" ] || cat -- "$state/manifest" >"$state/manifest.new"
+    cat -- "$work/manifest" >>"$state/manifest.new"
+    LC_ALL=C sort -u -o "$state/manifest.new" "$state/manifest.new"
+    mv -f -- "$state/manifest.new" "$state/manifest"
+    while IFS= read -r path; do
+        put_in_place "$path"
+        changed=yes
+        say "changed $path"
+    done <"$work/changed"
+    take_back_dropped
+    [ ! -s "$work/dropped" ] || changed=yes
+    stage_after_change
+    LC_ALL=C sort -u -o "$state/manifest" "$work/manifest"
+    [ -n "$changed" ] || say 'nothing to change'
+}
+
+remove() {
+    cat >/dev/null
+    [ -f "$state/manifest" ] || return 0
+    mkdir -p -- "$work"
+    : >"$work/changed"
+    : >"$work/dropped"
+    trap cleanup EXIT
+    while IFS= read -r entry; do
+        case $entry in
+        made\ *) continue ;;
+        esac
+        put_back "${entry%% *}" "${entry#* }"
+    done <"$state/manifest"
+    sort -r "$state/manifest" | sed -n 's/^made //p' >"$work/made"
+    while IFS= read -r path; do rmdir -- "$path" 2>/dev/null || :; done <"$work/made"
+    stage_after_remove
+    trap - EXIT
+    rm -rf -- "$state"
+    rmdir -- "/var/lib/berth/$stack" /var/lib/berth 2>/dev/null || :
+}

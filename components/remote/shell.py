@@ -1,0 +1,23 @@
+"""Shell text for nodes: constant scripts from files, arguments quoted, nothing else."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+_SCRIPTS = Path(__file__).parent / "scripts"
+
+
+def stage_script(extra: Path | None = None) -> str:
+    """The constant script that applies a bundle, with a stage's own functions from `extra`."""
+    parts = [_SCRIPTS / "bundle.sh", *([extra] if extra else []), _SCRIPTS / "run.sh"]
+    return "\n".join(part.read_text(encoding="utf-8") for part in parts)
+
+
+def as_root(script: str, *arguments: str, user: str = "root") -> str:
+    """The command line that runs `script` with arguments as root; sudo is never asked for a password."""
+    command = shlex.join(["sh", "-c", script, "berth", *arguments])
+    if user == "root":
+        return command
+    refusal = f"berth: sudo asks {user} for a password here; allow it without (NOPASSWD) or use another ssh.user"
+    return f"sudo -n true || {{ echo {shlex.quote(refusal)} >&2; exit 1; }}; sudo -n {command}"

@@ -1,0 +1,67 @@
+"""The seed registry's container on the deploy host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_docker as docker
+
+from components.deploy_host import DeployHost
+from components.deploy_host.seed import CONFIG_DIRECTORY, STORAGE_DIRECTORY
+from components.images import Images
+from components.nodes import Nodes
+from config import Settings, naming
+
+
+@dataclass(frozen=True)
+class SeedRegistryArgs:
+    """Inputs of `SeedRegistry`."""
+
+    settings: Settings
+    nodes: Nodes
+    images: Images
+    deploy_host: DeployHost
+
+
+class SeedRegistry(pulumi.ComponentResource):
+    """One per stack, with a certificate of the stack's CA; gone with `down`."""
+
+    container: docker.Container
+
+    def __init__(self, name: str, args: SeedRegistryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("berth:seed-registry:SeedRegistry", name, None, opts)
+        stack = args.settings.stack
+        lab = args.nodes.lab
+        self.container = docker.Container(
+            name,
+            name=naming.seed_container(stack),
+            image=args.images.on_deploy_host("registry"),
+            command=["serve", f"{CONFIG_DIRECTORY}/config.yml"],
+            envs=["OTEL_TRACES_EXPORTER=none"],
+            capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"]),
+            volumes=[
+                docker.ContainerVolumeArgs(
+                    host_path=str(args.deploy_host.directory / "seed"), container_path=CONFIG_DIRECTORY, read_only=True
+                ),
+                docker.ContainerVolumeArgs(
+                    host_path=str(naming.seed_storage()), container_path=STORAGE_DIRECTORY, read_only=True
+                ),
+            ],
+            network_mode=None if lab else "host",
+            networks_advanced=[
+                docker.ContainerNetworksAdvancedArgs(
+                    name=lab.network.name, ipv4_address=args.settings.images.seed.address
+                )
+            ]
+            if lab
+            else None,
+            restart="unless-stopped",
+            labels=[
+                docker.ContainerLabelArgs(label="berth.config", value=args.deploy_host.seed_digest),
+                docker.ContainerLabelArgs(label="berth.service", value="seed"),
+                docker.ContainerLabelArgs(label="berth.stack", value=stack),
+            ],
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[args.deploy_host.files], delete_before_replace=True),
+        )
+        self.register_outputs({})
