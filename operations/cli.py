@@ -12,11 +12,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from operations import access, deploy, engines, teardown
+from operations import access, deploy, engines, look, teardown
 from operations import endpoint as endpoints
 from operations.deploy import Run
 from operations.engine_run import Session, new_log
 from operations.errors import DIFFERENT, DONE, FAILED, BerthError
+from operations.verify import answers
 from operations.workspace import StackFile, Workspace
 
 app = typer.Typer(
@@ -49,6 +50,11 @@ def _run(stack: str, engine: engines.Kind | None = None, yes: bool = False, as_j
 def _quiet_session(stack: str, engine: engines.Kind | None = None) -> Session:
     workspace = Workspace.current()
     return Session.open(workspace, StackFile.read(workspace, stack), engines.choose(engine))
+
+
+def _answer() -> Console:
+    """Where tables go: as wide as they need where nobody reads at a terminal."""
+    return Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=200)
 
 
 def _print_json(value: object) -> None:
@@ -148,6 +154,36 @@ def engine(stack: Stack = "dev", engine: EngineOption = None, as_json: Json = Fa
         return
     typer.echo(chosen.sentence)
     typer.echo(f"Stack {stack} was last deployed with: {before.value if before else 'none yet'}")
+
+
+@app.command()
+def status(stack: Stack = "dev", engine: EngineOption = None, as_json: Json = False) -> None:
+    """Show every node with its services, and whether they are healthy."""
+    seen = look.look(_quiet_session(stack, engine))
+    if as_json:
+        _print_json({"stack": stack, "services": [row.as_json() for row in look.rows(seen)], "notes": look.notes(seen)})
+        return
+    console = _answer()
+    console.print(look.status_table(seen))
+    for note in look.notes(seen):
+        console.print(note, markup=False)
+
+
+@app.command()
+def verify(stack: Stack = "dev", engine: EngineOption = None, as_json: Json = False) -> None:
+    """Ask every node, read-only, whether it is as the state says; exit with 3 if one is not."""
+    seen = look.look(_quiet_session(stack, engine))
+    found = answers(seen.desired, seen.reports, seen.front)
+    wrong = sum(1 for answer in found if not answer.ok)
+    if as_json:
+        _print_json({"stack": stack, "ok": not wrong, "answers": [answer.as_json() for answer in found]})
+    else:
+        console = _answer()
+        console.print(look.verify_table(found))
+        console.print(
+            f"{wrong} of {len(found)} answers are wrong." if wrong else f"All {len(found)} answers are right."
+        )
+    raise typer.Exit(DIFFERENT if wrong else DONE)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -1,0 +1,90 @@
+"""Asks the registry and the object store the way their clients do, from the deploy host."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import http.client
+import socket
+import ssl
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from cryptography import x509
+
+from operations.endpoint import User, endpoint
+from operations.workspace import Workspace
+
+SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back over HTTPS: a status, or why there is none; and the certificate's end where one was shown."""
+
+    status: int | None = None
+    error: str = ""
+    expires: datetime | None = None
+
+    @property
+    def text(self) -> str:
+        return str(self.status) if self.status is not None else self.error
+
+    @property
+    def days_left(self) -> int | None:
+        return None if self.expires is None else (self.expires - datetime.now(UTC)).days
+
+
+@dataclass(frozen=True)
+class Front:
+    """The answers of the registry and the object store."""
+
+    anonymous: Reply
+    with_user: Reply
+    object_store: Reply
+    ca_days_left: int
+
+
+def ask(workspace: Workspace, stack: str, outputs: Mapping[str, Any]) -> Front:
+    """All three questions at once, each bounded in time, with nothing but the stack's CA trusted."""
+    ca = str(outputs["registry_ca"])
+    end = endpoint(workspace, stack, outputs, show_secrets=True)
+    registry = f"https://{end.registry}/v2/"
+    with ThreadPoolExecutor(3) as pool:
+        anonymous = pool.submit(get, registry, ca)
+        with_user = pool.submit(get, registry, ca, end.users["pull"])
+        store = pool.submit(get, f"{str(outputs['object_store']).rstrip('/')}/minio/health/cluster", ca)
+    lives = [certificate.not_valid_after_utc for certificate in x509.load_pem_x509_certificates(ca.encode())]
+    return Front(anonymous.result(), with_user.result(), store.result(), (max(lives) - datetime.now(UTC)).days)
+
+
+def get(url: str, ca: str, user: User | None = None, seconds: float = SECONDS) -> Reply:
+    """One GET; the certificate must be of the given CA and for the URL's name."""
+    parts = urlsplit(url)
+    context = ssl.create_default_context(cadata=ca)
+    connection = http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=seconds, context=context)
+    headers = {}
+    if user is not None:
+        pair = f"{user.username}:{user.password or ''}".encode()
+        headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
+    with contextlib.closing(connection):
+        try:
+            connection.connect()
+            expires = _expires(connection)
+            connection.request("GET", parts.path or "/", headers=headers)
+            return Reply(connection.getresponse().status, expires=expires)
+        except ssl.SSLCertVerificationError as error:
+            return Reply(error=f"certificate refused: {error.verify_message}")
+        except socket.gaierror:
+            return Reply(error=f"the name {parts.hostname} does not resolve here")
+        except (OSError, http.client.HTTPException) as error:
+            return Reply(error=str(getattr(error, "strerror", None) or error) or type(error).__name__)
+
+
+def _expires(connection: http.client.HTTPSConnection) -> datetime | None:
+    shown = connection.sock.getpeercert(binary_form=True) if isinstance(connection.sock, ssl.SSLSocket) else None
+    return x509.load_der_x509_certificate(shown).not_valid_after_utc if shown else None

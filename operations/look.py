@@ -1,0 +1,135 @@
+"""Looks at a running stack: what `status` and `verify` show, from one round of questions."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from rich.table import Table
+from rich.text import Text
+
+from operations import access, desired, front
+from operations.desired import DEPLOY_HOST, Desired
+from operations.engine_run import Session
+from operations.errors import BerthError
+from operations.front import Front
+from operations.probe import ContainerFact, Probe, Report
+from operations.verify import WARN_DAYS, Answer
+
+
+@dataclass(frozen=True)
+class Look:
+    """The state's word and the machines' words, side by side."""
+
+    desired: Desired
+    reports: dict[str, Report]
+    front: Front
+
+
+def look(session: Session) -> Look:
+    """Ask everything; unreachable machines are part of the answer."""
+    if not session.workspace.stack_exists(session.stack):
+        raise BerthError(f"Stack {session.stack} is not deployed: ./berth up --stack {session.stack} does that.")
+    wanted = desired.read(json.loads(session.ask("stack", "export", "--show-secrets")))
+    probe = Probe(session.stack, str(wanted.outputs["registry"]), wanted.machines)
+    reports = probe.ask(access.doors(session.workspace, wanted.outputs))
+    return Look(wanted, reports, front.ask(session.workspace, session.stack, wanted.outputs))
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of `status`."""
+
+    node: str
+    roles: tuple[str, ...]
+    service: str
+    healthy: bool
+    version: str
+    detail: str
+
+    def as_json(self) -> dict[str, object]:
+        return {
+            "node": self.node,
+            "roles": list(self.roles),
+            "service": self.service,
+            "healthy": self.healthy,
+            "version": self.version,
+            "detail": self.detail,
+        }
+
+
+def rows(seen: Look) -> list[Row]:
+    """Docker and each service of every node."""
+    roles = {node["name"]: tuple(node.get("roles", ())) for node in seen.desired.outputs.get("nodes", [])}
+    result = []
+    for name, machine in seen.desired.machines.items():
+        if name == DEPLOY_HOST:
+            continue
+        report, own = seen.reports[name], roles.get(name, ())
+        if report.error:
+            result.append(Row(name, own, "node", False, "", report.error))
+            continue
+        result.append(Row(name, own, "docker", report.docker is not None, report.docker or "", report.docker_error))
+        for service in machine.services:
+            found = report.containers.get(service.name)
+            failing = _failing(service.service, name, seen)
+            healthy = found is not None and found.is_healthy and not failing
+            detail = failing or (_detail(found) if found else "no container")
+            result.append(Row(name, own, service.service, healthy, _version(found, service.image), detail))
+    return result
+
+
+def _failing(service: str, node: str, seen: Look) -> str:
+    """A question of readiness about this node's part of a service that is not answered as it should be."""
+    addresses = {n["address"]: n["name"] for n in seen.desired.outputs.get("nodes", [])}
+    for asked, machine in seen.desired.machines.items():
+        for question in machine.readiness:
+            # One node may ask for all: the address says whose answer it is.
+            about = addresses.get(urlsplit(question.url).hostname or "", asked)
+            wanted, got = seen.reports[asked].urls.get(question.url, ("", ""))
+            if (question.service, about) == (service, node) and wanted != got:
+                return f"{question.url} answers {got}"
+    return ""
+
+
+def _detail(found: ContainerFact) -> str:
+    state = found.state if found.health == "-" else f"{found.state}, {found.health}"
+    return f"{state}, restarted {found.restarts} times" if found.restarts else state
+
+
+def _version(found: ContainerFact | None, image: str) -> str:
+    return (found.version if found else "") or image.rpartition("@")[2][:19]
+
+
+def status_table(seen: Look) -> Table:
+    """The table that a person reads."""
+    table = Table("node", "role", "service", "healthy", "version", "")
+    before = ""
+    for row in rows(seen):
+        first = row.node != before
+        cells = [row.node if first else "", ", ".join(row.roles) if first else "", row.service]
+        mark = Text("yes", "green") if row.healthy else Text("no", "red")
+        table.add_row(*map(Text, cells), mark, Text(row.version), Text(row.detail))
+        before = row.node
+    return table
+
+
+def notes(seen: Look) -> list[str]:
+    """What `status` says below its table: the registry as a whole, and what runs out soon."""
+    works = seen.front.with_user.status == 200
+    result = [f"Registry {seen.desired.outputs['registry']}: {'answers' if works else seen.front.with_user.text}"]
+    days = seen.front.anonymous.days_left
+    for what, left in (("certificate", days), ("CA", seen.front.ca_days_left)):
+        if left is not None and left < WARN_DAYS:
+            result.append(f"Warning: the registry's {what} ends in {left} days; ./berth up renews it.")
+    return result
+
+
+def verify_table(found: list[Answer]) -> Table:
+    """Questions and answers in green and red."""
+    table = Table("question", "node", "ok", "answer")
+    for answer in found:
+        mark = Text("yes", "green") if answer.ok else Text("NO", "red")
+        table.add_row(Text(answer.question), Text(answer.node), mark, Text(answer.answer))
+    return table

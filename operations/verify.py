@@ -1,0 +1,154 @@
+"""The questions of `berth verify`: what the state says, beside what the machines say."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cryptography import x509
+
+from operations.desired import DEPLOY_HOST, Desired, Machine
+from operations.front import Front
+from operations.probe import Report
+
+WARN_DAYS = 30
+FREE_KIB = 1024 * 1024
+SKEW_SECONDS = 60
+"""MinIO refuses peers whose clocks are a quarter of an hour apart; a minute is a clock that nobody sets."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One question to one machine, and whether its answer is the right one."""
+
+    question: str
+    node: str
+    answer: str
+    ok: bool
+
+    def as_json(self) -> dict[str, object]:
+        return {"question": self.question, "node": self.node, "answer": self.answer, "ok": self.ok}
+
+
+def answers(desired: Desired, reports: dict[str, Report], front: Front) -> list[Answer]:
+    """Every question, node by node, the registry as a whole first."""
+    result = list(_front(desired, front))
+    for name, machine in desired.machines.items():
+        report = reports[name]
+        if report.error:
+            result.append(Answer("reachable", name, report.error, False))
+        else:
+            result.extend(_machine(desired, name, machine, report))
+    return result
+
+
+def _front(desired: Desired, front: Front) -> Iterator[Answer]:
+    registry = str(desired.outputs["registry"])
+    yield Answer("registry refuses strangers (401)", registry, front.anonymous.text, front.anonymous.status == 401)
+    yield Answer("registry lets its user in (200)", registry, front.with_user.text, front.with_user.status == 200)
+    days = front.anonymous.days_left
+    if days is not None:
+        yield Answer("registry's certificate", registry, f"{days} days left", days >= WARN_DAYS)
+    yield Answer("CA", registry, f"{front.ca_days_left} days left", front.ca_days_left >= WARN_DAYS)
+    store = front.object_store
+    text = "write quorum" if store.status == 200 else "no write quorum" if store.status == 503 else store.text
+    yield Answer("object store takes writes", str(desired.outputs["object_store"]), text, store.status == 200)
+
+
+def _machine(desired: Desired, name: str, machine: Machine, report: Report) -> Iterator[Answer]:
+    registry = str(desired.outputs["registry"])
+    host = registry.rpartition(":")[0]
+    if name != DEPLOY_HOST:
+        yield Answer("reachable", name, f"{report.os}, {report.init}", True)
+        skew = abs((report.clock or 0) - int(time.time()))
+        yield Answer("clock", name, f"{skew} s off" if skew > 1 else "right", skew <= SKEW_SECONDS)
+        yield _unit(name, report)
+    docker = report.docker or f"does not answer: {report.docker_error}"
+    yield Answer("docker runs", name, docker, report.docker is not None)
+    if name != DEPLOY_HOST and report.docker:
+        yield _info(name, machine, report)
+    yield _trust(desired, name, report)
+    address = report.resolves.get(host)
+    yield Answer(f"resolves {host}", name, address or "no address", bool(address))
+    for disk in report.disks:
+        free = f"{disk.mount}: {disk.free_kib / 1024**2:.1f} GiB free ({disk.used} used)"
+        yield Answer("disk", name, free, disk.free_kib >= FREE_KIB)
+    yield from _services(name, machine, report)
+    for question in machine.readiness:
+        wanted, got = report.urls.get(question.url, (question.status, "not asked"))
+        yield Answer(f"{question.service} answers {wanted} at {question.url}", name, got, got == wanted)
+    if machine.files or machine.blocks:
+        yield _files(name, machine, report)
+
+
+def _unit(name: str, report: Report) -> Answer:
+    if report.unit is None:
+        return Answer("docker's unit", name, f"{report.init}: no units", True)
+    active, reload = report.unit
+    stale = reload == "yes"
+    text = f"{active}, but systemd has to reload its file" if stale else active
+    return Answer("docker's unit", name, text, active == "active" and not stale)
+
+
+def _info(name: str, machine: Machine, report: Report) -> Answer:
+    wanted = list(machine.info.values())
+    wrong = [
+        f"{format_} is {got.strip()!r}, not {want.strip()!r}"
+        for format_, want, got in zip(machine.info, wanted, [*report.info, *[""] * len(wanted)], strict=False)
+        if got.strip() != want.strip()
+    ]
+    return Answer("daemon settings in force", name, "; ".join(wrong) or f"all {len(wanted)}", not wrong)
+
+
+def _trust(desired: Desired, name: str, report: Report) -> Answer:
+    ours = {_fingerprint(c) for c in x509.load_pem_x509_certificates(str(desired.outputs["registry_ca"]).encode())}
+    try:
+        found = {_fingerprint(c) for c in x509.load_pem_x509_certificates(report.trust.encode())}
+    except ValueError:
+        return Answer("docker trusts the CA", name, "no CA in certs.d", False)
+    text = ", ".join(sorted(f"sha256 {one[:16]}" for one in found))
+    return Answer("docker trusts the CA", name, text, ours <= found)
+
+
+def _fingerprint(certificate: x509.Certificate) -> str:
+    from cryptography.hazmat.primitives.hashes import SHA256
+
+    return certificate.fingerprint(SHA256()).hex()
+
+
+def _services(name: str, machine: Machine, report: Report) -> Iterator[Answer]:
+    for service in machine.services:
+        found = report.containers.get(service.name)
+        if found is None:
+            yield Answer(f"{service.service} runs", name, "no container", False)
+            continue
+        text = found.state if found.health == "-" else f"{found.state}, {found.health}"
+        if found.image != service.image:
+            yield Answer(f"{service.service} runs", name, f"{text}, but from {found.image}", False)
+        else:
+            yield Answer(f"{service.service} runs", name, text, found.is_healthy)
+    expected = {service.name for service in machine.services}
+    if name == DEPLOY_HOST:
+        return  # the seed registry is asked by the nodes that pull from it
+    for extra in sorted(set(report.containers) - expected):
+        yield Answer("no container too many", name, f"{extra} is not of this stack's state", False)
+
+
+def _files(name: str, machine: Machine, report: Report) -> Answer:
+    wrong = []
+    for path, (mode, checksum) in machine.files.items():
+        got_mode, got = report.files.get(path, ("missing", "missing"))
+        if got == "missing":
+            wrong.append(f"{path} is missing")
+        elif got != checksum:
+            wrong.append(f"{path} can't be read" if got == "unreadable" else f"{path} was changed")
+        elif got_mode != mode:
+            wrong.append(f"{path} has mode {got_mode}, not {mode}")
+    wrong += [
+        f"{path}: Berth's block was changed"
+        for path in machine.blocks
+        if report.blocks.get(path) != machine.blocks[path]
+    ]
+    count = len(machine.files) + len(machine.blocks)
+    return Answer("files as written", name, "; ".join(wrong) or f"all {count}", not wrong)
