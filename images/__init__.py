@@ -1,0 +1,66 @@
+"""The images that Berth builds itself: what each is made from, and the tag that follows from it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).resolve().parent
+
+SERVICES = ("registry", "minio", "nginx")
+"""Images that nodes pull from the seed registry."""
+
+NAMES = ("lab-node", *SERVICES)
+
+RECIPE = 1
+"""Raised when the way of building changes in a manner that no other input shows."""
+
+
+@cache
+def versions() -> dict[str, Any]:
+    """The pins of `versions.toml`."""
+    return tomllib.loads((FOLDER / "versions.toml").read_text(encoding="utf-8"))
+
+
+def folder(name: str) -> Path:
+    """Where an image's own files are."""
+    return FOLDER / name.replace("-", "_")
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256(json.dumps([RECIPE, platform.machine(), *parts], sort_keys=True).encode()).hexdigest()[:12]
+
+
+@cache
+def input_hash(name: str) -> str:
+    """Twelve hex digits over everything an image is made from: its folder, its pins, the suite or the toolchain."""
+    if name not in NAMES:
+        raise KeyError(name)
+    pins = versions()
+    files = [
+        (path.relative_to(folder(name)).as_posix(), path.stat().st_mode & 0o111 != 0, path.read_bytes().hex())
+        for path in sorted(folder(name).rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts
+    ]
+    ground = pins["go"] if "module" in pins[name] else pins["debian"]["suite"]
+    return _digest(name, pins[name], ground, files)
+
+
+def base_hash() -> str:
+    """The tag of the bare Debian that lab node and nginx start from."""
+    return _digest("base", pins_suite())
+
+
+def pins_suite() -> str:
+    """The Debian suite of all images."""
+    return str(versions()["debian"]["suite"])
+
+
+def reference(name: str) -> str:
+    """The image's name on the deploy host's Docker; known without building it."""
+    return f"berth/{name}:{input_hash(name)}"
