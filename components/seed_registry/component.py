@@ -34,7 +34,7 @@ class SeedRegistry(pulumi.ComponentResource):
         stack = args.settings.stack
         lab = args.nodes.lab
         self.container = docker.Container(
-            name,
+            f"{name}-registry",
             name=naming.seed_container(stack),
             image=args.images.on_deploy_host("registry"),
             command=["serve", f"{CONFIG_DIRECTORY}/config.yml"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import runpy
 import sys
 from dataclasses import dataclass, field
@@ -93,7 +94,7 @@ class _Monitor(mocks.MockMonitor):
         return super().RegisterResource(request)
 
     def RegisterResourceOutputs(self, request: Any) -> Any:
-        if "pulumi:pulumi:Stack" in request.urn:
+        if request.urn.endswith("::berth-" + settings.get_stack()) or "::pulumi:pulumi:Stack::" in request.urn:
             self._recording.outputs.update(rpc.deserialize_properties(request.outputs))
         return super().RegisterResourceOutputs(request)
 
@@ -102,6 +103,8 @@ def run_program(stack_name: str, document: dict[str, Any] | None = None, *, prev
     """Runs `__main__.py` for one stack file (or a changed copy of it) and returns what it registered."""
     known = document or yaml.safe_load((ROOT / f"Pulumi.{stack_name}.yaml").read_text(encoding="utf-8"))
     config = {key: value if isinstance(value, str) else json.dumps(value) for key, value in known["config"].items()}
+    # An image lock of its own, so that what this machine has built makes no difference.
+    os.environ["BERTH_HOME"] = str(Path(__file__).parent / "home")
     recording = Recording()
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)

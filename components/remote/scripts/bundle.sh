@@ -53,12 +53,16 @@ put_in_place() {
 }
 
 make_parents() {
-    parent=$(dirname -- "$1")
-    if [ ! -d "$parent" ]; then
-        make_parents "$parent"
-        mkdir -- "$parent" || fail "the directory $parent could not be made"
-        printf 'made %s\n' "$parent" >>"$work/manifest"
-    fi
+    above=$(dirname -- "$1")
+    set --
+    while [ ! -d "$above" ]; do
+        set -- "$above" "$@"
+        above=$(dirname -- "$above")
+    done
+    for directory; do
+        mkdir -- "$directory" || fail "the directory $directory could not be made"
+        printf 'made %s\n' "$directory" >>"$work/manifest"
+    done
 }
 
 without_block() {
@@ -246,9 +250,17 @@ apply() {
     [ -n "$changed" ] || say 'nothing to change'
 }
 
+forget() {
+    rm -rf -- "$state"
+    rmdir -- "/var/lib/berth/$stack" /var/lib/berth 2>/dev/null || :
+}
+
 remove() {
     cat >/dev/null
-    [ -f "$state/manifest" ] || return 0
+    if [ ! -f "$state/manifest" ]; then
+        forget
+        return 0
+    fi
     mkdir -p -- "$work"
     : >"$work/changed"
     : >"$work/dropped"
@@ -263,6 +275,5 @@ remove() {
     while IFS= read -r path; do rmdir -- "$path" 2>/dev/null || :; done <"$work/made"
     stage_after_remove
     trap - EXIT
-    rm -rf -- "$state"
-    rmdir -- "/var/lib/berth/$stack" /var/lib/berth 2>/dev/null || :
+    forget
 }

@@ -1,0 +1,9 @@
+server
+--address
+192.0.2.12:9000
+--certs-dir
+/etc/berth/object-store/certs
+https://192.0.2.11:9000/data
+https://192.0.2.12:9000/data
+https://192.0.2.13:9000/data
+https://192.0.2.14:9000/data

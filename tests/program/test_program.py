@@ -1,0 +1,138 @@
+"""The whole program under mocks, once per committed stack file: what it registers, and how things hang together."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.program.recorder import ROOT, Recording, run_program
+
+STACKS = sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml"))
+
+
+@pytest.fixture(scope="module", params=STACKS)
+def recording(request: pytest.FixtureRequest) -> Recording:
+    return run_program(request.param, preview=True)
+
+
+@pytest.fixture(scope="module")
+def dev() -> Recording:
+    return run_program("dev", preview=True)
+
+
+def changed_dev(**changes: Any) -> Recording:
+    document = yaml.safe_load((ROOT / "Pulumi.dev.yaml").read_text(encoding="utf-8"))
+    document["config"].update({f"berth:{key}": value for key, value in changes.items()})
+    return run_program("dev", document, preview=True)
+
+
+def test_the_three_environments_are_committed() -> None:
+    assert {"dev", "staging", "prod"} <= set(STACKS)
+
+
+def test_every_stack_exports_what_others_rely_on(recording: Recording) -> None:
+    assert {"registry", "registry_ca", "nodes", "object_store", "images"} <= recording.outputs.keys()
+
+
+def test_every_resource_but_the_stack_and_the_stages_has_a_component_as_parent(recording: Recording) -> None:
+    for resource in recording.resources:
+        if resource.type.startswith("pulumi:pulumi:"):
+            continue
+        parent = resource.parent.split("::")[-2].split("$")[-1] if resource.parent else ""
+        wanted = "pulumi:pulumi:Stack" if resource.type.startswith("berth:") else "berth:"
+        assert parent.startswith(wanted), f"{resource.name} hangs on {resource.parent!r}"
+
+
+def test_every_remote_command_has_a_pinned_host_key(recording: Recording) -> None:
+    commands = recording.of_type("command:remote:Command")
+    assert commands
+    for command in commands:
+        connection = command.inputs["connection"]
+        connection = connection.get("value", connection)
+        assert connection["hostKey"], command.name
+
+
+def test_no_container_outside_a_lab_gets_more_than_it_needs(recording: Recording) -> None:
+    for container in recording.of_type("docker:index/container:Container"):
+        assert not container.inputs.get("privileged"), container.name
+        if container.parent.split("::")[-2].endswith("berth:nodes:Nodes"):
+            continue
+        assert container.inputs["capabilities"]["drops"] == ["ALL"], container.name
+
+
+def test_no_image_is_called_latest_or_without_a_version(recording: Recording) -> None:
+    for resource in recording.resources:
+        image = resource.inputs.get("image")
+        if isinstance(image, str):
+            assert "@sha256:" in image or ":" in image.rsplit("/", 1)[-1], resource.name
+            assert not image.endswith(":latest"), resource.name
+
+
+def test_no_secret_is_in_an_environment_or_a_command_line(recording: Recording) -> None:
+    for resource in recording.resources:
+        visible = json.dumps(
+            [resource.inputs.get(key) for key in ("envs", "environment", "command", "create", "delete", "labels")],
+            default=str,
+        )
+        assert "secret-of-" not in visible, resource.name
+
+
+def test_daemons_are_changed_one_after_the_other(dev: Recording) -> None:
+    for before, after in [("node1", "node2"), ("node2", "node3"), ("node3", "node4")]:
+        waits = dev.named(f"docker-{after}").dependencies
+        assert any(urn.endswith(f"::docker-{before}") for urn in waits), f"{after} does not wait for {before}"
+
+
+def test_replicas_are_replaced_one_after_the_other(dev: Recording) -> None:
+    waits = dev.named("registry-node2").dependencies
+    assert any(urn.endswith("::registry-node1-ready") for urn in waits)
+
+
+def test_object_store_servers_do_not_wait_for_each_other(dev: Recording) -> None:
+    for node in ("node1", "node2", "node3", "node4"):
+        waits = dev.named(f"object-store-{node}").dependencies
+        others = [urn for urn in waits if "::object-store-node" in urn and f"-{node}" not in urn]
+        assert others == [], "MinIO's servers must start and change together"
+
+
+def test_the_bucket_waits_for_quorum_and_the_balancer(dev: Recording) -> None:
+    waits = " ".join(dev.named("bucket-bucket").dependencies)
+    assert "::object-store-ready" in waits
+    assert "::balancer-ready" in waits
+
+
+def test_what_is_on_a_lab_node_goes_with_it(dev: Recording) -> None:
+    on_nodes = [*dev.of_type("command:remote:Command"), *dev.of_type("docker:index/remoteImage:RemoteImage")]
+    for resource in on_nodes:
+        assert "::nodes-node" in resource.deleted_with, resource.name
+
+
+def test_data_outside_a_lab_survives_a_destroy() -> None:
+    prod = run_program("prod", preview=True)
+    assert not any(resource.deleted_with for resource in prod.resources)
+
+
+def test_a_changed_log_option_changes_the_daemons_bundles_and_nothing_else(dev: Recording) -> None:
+    other = changed_dev(docker={"logOptions": {"max-size": "20m"}})
+    before = {resource.name: resource.inputs for resource in dev.resources}
+    changed = [resource.name for resource in other.resources if before[resource.name] != resource.inputs]
+    assert sorted(changed) == ["docker-node1", "docker-node2", "docker-node3", "docker-node4"]
+
+
+def test_resource_count_stays_in_the_hundreds_for_a_hundred_nodes() -> None:
+    nodes = [
+        {
+            "name": f"node{index}",
+            "address": f"10.90.0.{index + 10}",
+            "provider": "lab",
+            "roles": {0: ["load-balancer", "registry", "object-store"], 1: ["registry", "object-store"]}.get(
+                index, ["object-store"] if index < 4 else []
+            ),
+        }
+        for index in range(100)
+    ]
+    recording = changed_dev(nodes=nodes, loadBalancer={"address": "10.90.0.10"})
+    assert len(recording.resources) < 700
