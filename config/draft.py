@@ -28,7 +28,7 @@ def with_defaults(raw: dict[str, Any]) -> dict[str, Any]:
     nodes = [node for node in nodes if isinstance(node, dict)] if isinstance(nodes, list) else []
     lab = _lab(raw, nodes)
     for node in nodes:
-        node.setdefault("provider", "lab" if lab else "bare-metal")
+        node.setdefault("provider", "lab" if "lab" in raw else "bare-metal")
         ssh = node.setdefault("ssh", {})
         if isinstance(ssh, dict):
             for key in ("keyFile", "hostKey"):
@@ -36,7 +36,7 @@ def with_defaults(raw: dict[str, Any]) -> dict[str, Any]:
                     del ssh[key]
         if isinstance(ssh, dict) and _is_address(node.get("address")):
             ssh.setdefault("host", node["address"])
-    if lab:
+    if lab is not None:
         images = raw.setdefault("images", {})
         seed = images.setdefault("seed", {}) if isinstance(images, dict) else None
         network = _network(lab.get("subnet"))
@@ -102,7 +102,8 @@ def _value(cls: type[BaseModel], name: str, raw: object, at: Location, errors: f
         return None
     field = cls.model_fields[name]
     if not _any_below(at, errors):
-        return _adapter(cls, name).validate_python(raw)
+        # Unknown keys are problems of their own and hide nothing else.
+        return _adapter(cls, name).validate_python(raw, extra="ignore")
     inner = _model_class(field.annotation)
     if inner is not None and isinstance(raw, dict):
         return _model(inner, raw, at, errors)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from config.problems import Location, Problem, kind, path
+from config.problems import Location, Problem, key_path, kind
 
 _DEEPEST = 24
 _MOST = 50_000
+_LARGEST = 2**53
 _FIX = "Write text in quotes, whole numbers, true, false, lists or objects."
 
 
@@ -46,6 +47,8 @@ def _walk(value: object, at: Location) -> Iterator[Problem | None]:
         yield None if _encodable(value) else Problem(_place(at), wrong, "Write the letter itself.")
     elif isinstance(value, float):
         yield None if math.isfinite(value) else Problem(_place(at), "is not a finite number.", _FIX)
+    elif isinstance(value, int) and not -_LARGEST <= value <= _LARGEST:
+        yield Problem(_place(at), "is a number too large for JSON.", _FIX)
     elif value is None or isinstance(value, (bool, int)):
         yield None
     else:
@@ -54,11 +57,12 @@ def _walk(value: object, at: Location) -> Iterator[Problem | None]:
 
 def _place(at: Location) -> str:
     """Here a location begins with the whole key of the file (`berth:nodes`)."""
+    if at[:1] == ("config",):
+        at = at[1:]
     if not at:
         return "config"
-    first, *rest = at
-    text = path("", *rest).removeprefix("berth:")
-    return f"{first}{text}"
+    key, *below = at
+    return key_path(str(key), *below)
 
 
 def _encodable(text: str) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 Location = tuple[str | int, ...]
 
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+_WHOLE_KEY = re.compile(r"[A-Za-z0-9_.:-]+")
 _LONGEST_VALUE = 80
 # A value is not repeated in a message when its key or its own look says that it may be a secret.
 _SECRET_KEY = re.compile(r"pass|secret|token|private|credential", re.IGNORECASE)
@@ -22,8 +23,13 @@ def path(*location: str | int) -> str:
     if not location:
         return "config"
     first, *rest = location
-    text = f"berth:{first}"
-    for part in rest:
+    return key_path(f"berth:{first}", *rest)
+
+
+def key_path(key: str, *below: str | int) -> str:
+    """The same for a whole key of `config:`, be it Berth's or not."""
+    text = key if _WHOLE_KEY.fullmatch(key) else f"config[{_quoted(key)}]"
+    for part in below:
         if isinstance(part, int):
             text += f"[{part}]"
         elif _PLAIN_KEY.fullmatch(part):

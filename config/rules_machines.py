@@ -6,50 +6,46 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
 
 from config.problems import Problem, path, shown
-from config.rules_nodes import Rule, having, nodes_of
+from config.rules_nodes import Rule, having, in_lab, nodes_of
 from config.settings import StackFile
 
 
 def lab_nodes_in_labs(settings: StackFile) -> Iterator[Problem]:
     """`berth down` removes everything of a lab; a real machine must never be among it."""
-    in_lab = settings.lab is not None
     for index, node in nodes_of(settings):
         at = path("nodes", index, "provider")
-        if node.provider == "lab" and not in_lab and not _unreadable_lab(settings):
+        if node.provider == "lab" and not in_lab(settings):
             fix = "Set `berth:lab: true`, or say where this machine comes from: virtualbox or bare-metal."
             yield Problem(at, "is lab, but this stack is no lab.", fix)
-        if in_lab and node.provider not in ("lab", None):
+        if in_lab(settings) and node.provider not in ("lab", None):
             fix = "Leave the key out, or put this machine into a stack of its own."
             yield Problem(at, "is not lab: in a lab Berth makes and removes every node.", fix, shown(node.provider))
 
 
-def keys_of_real_machines(settings: StackFile) -> Iterator[Problem]:
-    """Berth pins host keys: it makes those of a lab, those of real machines must be told."""
+def lab_keys_are_made(settings: StackFile) -> Iterator[Problem]:
+    """Berth makes the keys of lab nodes; others would silently not be used."""
     for index, node in nodes_of(settings):
-        ssh = node.ssh
-        if ssh is None or node.provider is None:
+        if node.provider != "lab" or node.ssh is None or not in_lab(settings):
             continue
-        for key, value in (("keyFile", ssh.key_file), ("hostKey", ssh.host_key)):
-            at = path("nodes", index, "ssh", key)
-            if node.provider == "lab" and value is not None:
-                yield Problem(at, "is set, but Berth makes the keys of lab nodes itself.", "Remove it.")
-    for index, key in missing_keys(settings):
-        fix = {
-            "keyFile": "Write the path of the private key that may log in, such as ~/.ssh/berth.",
-            "hostKey": "Write what /etc/ssh/ssh_host_ed25519_key.pub on the node holds: `ssh-ed25519 AAAA...`.",
-        }[key]
-        yield Problem(path("nodes", index, "ssh", key), "is missing for a machine that Berth does not make.", fix)
+        for key, value in (("keyFile", node.ssh.key_file), ("hostKey", node.ssh.host_key)):
+            if value is not None:
+                wrong = "is set, but Berth makes the keys of lab nodes itself."
+                yield Problem(path("nodes", index, "ssh", key), wrong, "Remove it.")
 
 
-def missing_keys(settings: StackFile) -> Iterator[tuple[int, str]]:
-    """The keys that real machines lack; an unreadable one is not missing."""
+def real_machines_have_keys(settings: StackFile) -> Iterator[Problem]:
+    """Nothing is sent to a machine whose host key is not pinned; an unreadable key is not a missing one."""
+    fixes = {
+        "keyFile": "Write the path of the private key that may log in, such as ~/.ssh/berth.",
+        "hostKey": "Write what /etc/ssh/ssh_host_ed25519_key.pub on the node holds: `ssh-ed25519 AAAA...`.",
+    }
     for index, node in nodes_of(settings):
-        if node.provider in ("lab", None) or node.ssh is None:
+        if node.provider in ("lab", None) or node.ssh is None or in_lab(settings):
             continue
-        written = node.ssh.model_fields_set
         for key, name in (("keyFile", "key_file"), ("hostKey", "host_key")):
-            if name not in written:
-                yield index, key
+            if name not in node.ssh.model_fields_set:
+                wrong = "is missing for a machine that Berth does not make."
+                yield Problem(path("nodes", index, "ssh", key), wrong, fixes[key])
 
 
 def lab_addresses(settings: StackFile) -> Iterator[Problem]:
@@ -126,14 +122,10 @@ def lab_network(settings: StackFile) -> IPv4Network | None:
     return IPv4Network(settings.lab.subnet)
 
 
-def _unreadable_lab(settings: StackFile) -> bool:
-    """A lab that was written, but wrongly, must not make every lab node wrong too."""
-    return settings.lab is None and "lab" in settings.model_fields_set
-
-
 RULES: tuple[Rule, ...] = (
     lab_nodes_in_labs,
-    keys_of_real_machines,
+    lab_keys_are_made,
+    real_machines_have_keys,
     lab_addresses,
     lab_infrastructure,
     balancer_address,

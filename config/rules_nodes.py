@@ -15,6 +15,11 @@ def nodes_of(settings: StackFile) -> list[tuple[int, NodeSettings]]:
     return [(index, node) for index, node in enumerate(settings.nodes or ()) if node is not None]
 
 
+def in_lab(settings: StackFile) -> bool:
+    """Whether the stack is meant to be a lab, even if the lab's settings cannot be read."""
+    return "lab" in settings.model_fields_set
+
+
 def having(settings: StackFile, role: Role) -> list[tuple[int, NodeSettings]] | None:
     """The nodes with a role; None if a node's roles cannot be read, so that nobody knows how many there are."""
     if settings.nodes is None or any(node is None or node.roles is None for node in settings.nodes):

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from config import naming
 from config.problems import Problem, path, shown
-from config.rules_nodes import Rule, having, nodes_of
+from config.rules_nodes import Rule, having, in_lab, nodes_of
 from config.settings import NodeSettings, StackFile
 
 # Keys of daemon.json that have a setting of their own: two owners of one value would contradict each other.
@@ -99,7 +99,7 @@ def registry_name_is_free(settings: StackFile) -> Iterator[Problem]:
 def seed_is_reachable(settings: StackFile) -> Iterator[Problem]:
     """Nodes take Berth's own images from the deploy host; in a lab its address is known, elsewhere it must be told."""
     images = settings.images
-    if settings.lab is not None or images is None or images.seed is None or images.seed.address is None:
+    if in_lab(settings) or images is None or images.seed is None or images.seed.address is None:
         return
     if not images.seed.address and None in (images.registry, images.minio, images.nginx):
         fix = "Write the deploy host's address as the nodes see it, or name all of images.registry, minio and nginx."
@@ -129,6 +129,7 @@ def _ports(settings: StackFile, node: NodeSettings) -> Iterator[tuple[str, int]]
         fixed.update(_PORTS_OF_ROLES.get(role, {}))
     if "registry" in roles:
         fixed[naming.REGISTRY_REPLICA_PORT] = "the registry's replica"
+        fixed[naming.REGISTRY_HEALTH_PORT] = "the registry's health check"
     for port, owner in fixed.items():
         yield owner, port
     chosen: list[tuple[str, int | None]] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from config import credentials
 from config.plain import not_plain
-from config.problems import Problem, SettingsError, closest, kind, path
+from config.problems import Problem, SettingsError, closest, key_path, kind, path
 from config.settings import Settings, StackFile
 from config.translate import unknown_key
 from config.validation import validate
@@ -69,10 +70,12 @@ def _judge(stack: str, document: object) -> tuple[list[Problem], StackFile | Non
     if not isinstance(document, dict):
         wrong = f"must be an object, but is {kind(document)}."
         return [*problems, Problem("config", wrong, "Begin the file with `config:`.")], None
-    for key in document:
+    # Parsers that keep comments have types of their own; from here on there are only Python's.
+    plain: dict[str, Any] = json.loads(json.dumps(document))
+    for key in plain:
         if key not in _PULUMI_KEYS:
             problems.append(_unknown_top(key))
-    config = document.get("config")
+    config = plain.get("config")
     if config is not None and not isinstance(config, dict):
         problems.append(Problem("config", f"must be an object, but is {kind(config)}.", "Put `berth:` keys into it."))
         config = {}
@@ -127,9 +130,10 @@ def own_keys(config: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
 
 def _unknown_top(key: str) -> Problem:
     if key.startswith("berth:"):
-        return Problem(key, "stands outside of `config:`.", "Move it under `config:` and indent it.")
+        return Problem(key_path(key), "stands outside of `config:`.", "Move it under `config:` and indent it.")
     fix = f"Remove it or use one of: {', '.join(_PULUMI_KEYS)}."
-    return Problem(key, "is not part of a stack file that Berth can read.", fix, suggestion=closest(key, _PULUMI_KEYS))
+    wrong = "is not part of a stack file that Berth can read."
+    return Problem(key_path(key), wrong, fix, suggestion=closest(key, _PULUMI_KEYS))
 
 
 def encrypted(*at: str | int) -> Problem:

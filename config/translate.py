@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from config.draft import model_at
-from config.problems import Location, Problem, closest, kind, path, shown
+from config.problems import Location, Problem, closest, key_path, kind, path, shown
 from config.settings import StackFile
 
 _EXPECTED = {
@@ -56,7 +56,10 @@ def unknown_key(key: str) -> Problem:
     """A key directly under `config:` that Berth does not know."""
     known = [f"berth:{field.alias or name}" for name, field in StackFile.model_fields.items()] + ["berth:secrets"]
     fix = f"Remove it or use one of: {', '.join(known)}."
-    return Problem(key, "is not a setting of Berth.", fix, suggestion=closest(key, known))
+    # The shared namespace would make every two keys look alike.
+    name = key.rpartition(":")[2]
+    meant = closest(name, [word.removeprefix("berth:") for word in known])
+    return Problem(key_path(key), "is not a setting of Berth.", fix, suggestion=f"berth:{meant}" if meant else None)
 
 
 def _unknown_key(at: Location) -> Problem:
@@ -88,11 +91,16 @@ def _wrong_type(at: Location, value: object, expected: str, text: str | None) ->
 
 
 def _range(at: Location) -> str:
-    field = _field(at)
-    limits = {type(limit).__name__: limit for limit in (field.metadata if field else [])}
-    if field and "Ge" in limits and "Le" in limits:
-        return f"is not between {limits['Ge'].ge} and {limits['Le'].le}."
-    return "is out of range."
+    limits: dict[str, Any] = {}
+    for limit in _metadata(_field(at)):
+        limits[type(limit).__name__] = limit
+    return f"is not between {limits['Ge'].ge} and {limits['Le'].le}."
+
+
+def _metadata(field: Any) -> list[Any]:
+    """The limits of a number, be it optional or not."""
+    inner = [part for option in get_args(field.annotation) for part in getattr(option, "__metadata__", ())]
+    return [*field.metadata, *(limit for part in inner for limit in part.metadata)]
 
 
 def _what(at: Location) -> str:

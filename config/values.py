@@ -97,6 +97,8 @@ def _user_name(value: str) -> str:
         raise refused("is longer than 64 characters or begins or ends with a space.", "Use a shorter, trimmed name.")
     if ":" in value:
         raise refused("contains a colon, which HTTP uses to end a user name.", "Use a name without `:`.")
+    if value.startswith("#"):
+        raise refused("begins with `#`, which makes a line of a password file a comment.", "Begin it with a letter.")
     return value
 
 

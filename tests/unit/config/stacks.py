@@ -1,0 +1,43 @@
+"""Stack files for tests: a committed one with some values changed."""
+
+from __future__ import annotations
+
+import copy
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import config
+
+ROOT = Path(__file__).parents[3]
+STACKS = ("dev", "staging", "prod")
+REMOVED = object()
+
+
+@cache
+def _read(stack: str) -> dict[str, Any]:
+    return config.read(ROOT / f"Pulumi.{stack}.yaml")
+
+
+def document(stack: str, changes: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The stack file, with values at paths such as `nodes[1].address` changed, added or removed."""
+    changed = copy.deepcopy(_read(stack))
+    for place, value in (changes or {}).items():
+        _put(changed["config"], place, value)
+    return changed
+
+
+def _put(settings: dict[str, Any], place: str, value: object) -> None:
+    first, *rest = re.findall(r"[^.\[\]]+", place)
+    keys: list[Any] = [f"berth:{first}", *(int(part) if part.isdigit() else part for part in rest)]
+    *above, last = keys
+    here: Any = settings
+    for key in above:
+        here = here.setdefault(key, {}) if isinstance(here, dict) else here[key]
+    if value is REMOVED:
+        del here[last]
+    elif isinstance(here, list) and last == len(here):
+        here.append(value)
+    else:
+        here[last] = value

@@ -1,0 +1,106 @@
+"""Problems: all at once, with path and remedy, and never the text of a secret."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from stacks import document
+
+import config
+from config.problems import Problem, closest, path, shown
+
+SECRET = "hunter2-Ünknown"
+
+
+def test_everything_that_is_wrong_is_reported_at_once_even_when_values_cannot_be_read() -> None:
+    changes = {
+        "nods": [],
+        "registry.prot": 3,
+        "registry.mirrorPort": 4000,
+        "nodes[0].address": "10.77.0.11x",
+        "nodes[1].name": "node3",
+        "nodes[3].ssh": {"port": "x"},
+        "docker": {"mtu": 1, "extra": {"hosts": []}},
+        "kolla.enabled": True,
+    }
+    assert {problem.path for problem in config.check("dev", document("dev", changes))} == {
+        "berth:nods",
+        "berth:registry.prot",
+        "berth:registry.mirrorPort",
+        "berth:nodes[0].address",
+        "berth:nodes[2].name",
+        "berth:nodes[3].ssh.port",
+        "berth:docker.mtu",
+        "berth:docker.extra.hosts",
+        "berth:kolla.enabled",
+    }
+
+
+def test_a_rule_is_silent_about_what_cannot_be_read() -> None:
+    problems = config.check("dev", document("dev", {"nodes[0].roles": ["load-balancr", "registry", "object-store"]}))
+    assert [problem.path for problem in problems] == ["berth:nodes[0].roles[0]"], "no second one about missing roles"
+
+
+def test_the_error_shows_path_value_reason_remedy_and_suggestion() -> None:
+    with pytest.raises(config.SettingsError) as caught:
+        config.parse("dev", document("dev", {"nodes[3].roles": ["object-stroe"]}))
+    assert str(caught.value).splitlines() == [
+        "Pulumi.dev.yaml: 1 setting cannot be used",
+        "",
+        'berth:nodes[3].roles[0]: "object-stroe"',
+        "  is not one of the 12 possible words. Did you mean `object-store`?",
+        "  Use one of: registry, object-store, load-balancer, swarm-manager, swarm-worker, etcd, control, network, "
+        "compute, monitoring, storage, deployment.",
+    ]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"registry.users[0].password": SECRET},
+        {"registry.users[0].pasword": SECRET},
+        {"registry.users[0].password": {"secure": SECRET}},
+        {"secrets": {"users": {"push": SECRET}}},
+        {"secrets": SECRET},
+        {"secrets": {"user": {"push": SECRET}}},
+        {"secrets": {"users": {"push": {"secure": "v1:x", "plain": SECRET}}}},
+        {"docker": {"proxies": {"http": f"http://me:{SECRET}@proxy.x:1"}}},
+        {"docker": {"registryMirrors": [f"https://me:{SECRET}@m.x"]}},
+        {"docker": {"logOptions": {"splunk-token": f"{SECRET}\n"}}},
+        {"docker": {"extra": {"hosts": [SECRET]}}},
+        {"nodes[0].ssh": {"hostKey": f"-----BEGIN OPENSSH PRIVATE KEY-----\n{SECRET}"}},
+        {"nodes[0].ssh": {"keyFile": f"-----BEGIN OPENSSH PRIVATE KEY-----\n{SECRET}"}},
+        {"password": SECRET},
+    ],
+)
+def test_a_secret_in_the_wrong_place_is_refused_and_not_repeated(changes: dict[str, Any]) -> None:
+    problems = config.check("dev", document("dev", changes))
+    assert problems
+    assert SECRET not in "\n".join(map(str, problems))
+    assert "hunter2" not in repr(problems)
+
+
+def test_a_password_where_its_origin_belongs_says_where_passwords_go() -> None:
+    problems = config.check("dev", document("dev", {"registry.users[0].password": SECRET}))
+    assert "`berth:secrets`" in problems[0].fix
+
+
+def test_paths_are_written_as_pulumi_takes_them() -> None:
+    assert path("nodes", 2, "address") == "berth:nodes[2].address"
+    assert path("secrets", "users", "a.b c") == 'berth:secrets.users["a.b c"]'
+
+
+def test_values_are_shown_short_and_printable() -> None:
+    assert shown("a\nb\x1b[31m") == '"a\\nb\\u001b[31m"'
+    assert len(shown("x" * 5000) or "") < 100
+    assert shown(["a"]) is None
+
+
+def test_a_misspelt_word_is_recognised_across_cases_and_separators() -> None:
+    assert closest("LOADBALANCER", ["registry", "load-balancer"]) == "load-balancer"
+    assert closest("zzz", ["registry", "load-balancer"]) is None
+
+
+def test_a_problem_without_value_shows_only_its_path() -> None:
+    assert str(Problem("berth:x", "is wrong.", "Mend it.")) == "berth:x\n  is wrong.\n  Mend it."

@@ -1,0 +1,535 @@
+"""Every rule about settings: what is refused, at which path, with which words; and what is data like any other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from stacks import REMOVED, document
+
+import config
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBkaoheYG/vv93tZ242H7dHWU2RWJCfB8xDJrNXcNm0s"
+DIGEST = "@sha256:" + "a" * 64
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A change to a good stack file, and the one problem that comes of it."""
+
+    sentence: str
+    changes: dict[str, Any]
+    path: str
+    words: str
+    stack: str = "dev"
+    suggestion: str | None = field(default=None)
+
+
+def node(index: int, *roles: str) -> dict[str, Any]:
+    return {"name": f"node{index}", "address": f"10.77.0.{10 + index}", "roles": list(roles)}
+
+
+NODES = [
+    Refused(
+        "two nodes with one address", {"nodes[2].address": "10.77.0.12"}, "berth:nodes[2].address", "also the address"
+    ),
+    Refused("two nodes with one name", {"nodes[2].name": "node1"}, "berth:nodes[2].name", "also the name"),
+    Refused("a name with capitals", {"nodes[3].name": "Node4"}, "berth:nodes[3].name", "not a host name"),
+    Refused("a name with a command in it", {"nodes[3].name": "$(reboot)"}, "berth:nodes[3].name", "not a host name"),
+    Refused("a name with a line break", {"nodes[3].name": "node4\n"}, "berth:nodes[3].name", "not a host name"),
+    Refused(
+        "a name that Linux cannot have", {"nodes[3].name": "a.b" * 22}, "berth:nodes[3].name", "longer than the 63"
+    ),
+    Refused("localhost as a node", {"nodes[3].name": "localhost"}, "berth:nodes[3].name", "another machine"),
+    Refused("an address that is none", {"nodes[3].address": "10.77.0.256"}, "berth:nodes[3].address", "not an IPv4"),
+    Refused("a host name as address", {"nodes[3].address": "node4"}, "berth:nodes[3].address", "not an IPv4"),
+    Refused(
+        "the loopback address", {"nodes[3].address": "127.0.0.1"}, "berth:nodes[3].address", "not the address of one"
+    ),
+    Refused(
+        "a misspelt role",
+        {"nodes[3].roles": ["object-stroe"]},
+        "berth:nodes[3].roles[0]",
+        "not one of the 12",
+        suggestion="object-store",
+    ),
+    Refused("a role twice", {"nodes[3].roles[1]": "object-store"}, "berth:nodes[3].roles[1]", "in this list already"),
+    Refused("a node without name", {"nodes[3].name": REMOVED}, "berth:nodes[3].name", "is missing"),
+    Refused("three object-store drives", {"nodes[3].roles": []}, "berth:nodes", "has 3 with the role object-store"),
+    Refused(
+        "no registry",
+        {"nodes[0].roles": ["load-balancer", "object-store"], "nodes[1].roles": ["object-store"]},
+        "berth:nodes",
+        "none with the role registry",
+    ),
+    Refused(
+        "no load balancer", {"nodes[0].roles": ["registry", "object-store"]}, "berth:nodes", "none with the role load"
+    ),
+    Refused(
+        "a second load balancer",
+        {"nodes[1].roles": ["load-balancer", "registry", "object-store"]},
+        "berth:nodes",
+        "has 2 with the role load-balancer (node1, node2)",
+    ),
+    Refused(
+        "an even number of managers",
+        {
+            "nodes[2].roles": ["object-store", "swarm-manager"],
+            "nodes[3].roles": ["object-store", "swarm-manager"],
+            "docker.liveRestore": False,
+        },
+        "berth:nodes",
+        "has 2 with the role swarm-manager",
+    ),
+    Refused(
+        "an even number of etcd members",
+        {"nodes[2].roles": ["object-store", "etcd"], "nodes[3].roles": ["object-store", "etcd"]},
+        "berth:nodes",
+        "has 2 with the role etcd",
+    ),
+    Refused(
+        "workers without a manager",
+        {"nodes[3].roles": ["object-store", "swarm-worker"], "docker.liveRestore": False},
+        "berth:nodes",
+        "no swarm-manager",
+    ),
+    Refused(
+        "a manager that is a worker too",
+        {"nodes[3].roles": ["object-store", "swarm-worker", "swarm-manager"], "docker.liveRestore": False},
+        "berth:nodes[3].roles",
+        "a manager works too",
+    ),
+]
+
+MACHINES = [
+    Refused(
+        "a lab node outside of a lab", {"nodes[0].provider": "lab"}, "berth:nodes[0].provider", "is no lab", "staging"
+    ),
+    Refused(
+        "a real machine in a lab", {"nodes[0].provider": "virtualbox"}, "berth:nodes[0].provider", "in a lab Berth"
+    ),
+    Refused("lab that is neither yes nor no", {"lab": "maybe"}, "berth:lab", "neither true, false nor an object"),
+    Refused(
+        "a misspelt key of a lab",
+        {"lab": {"subnett": "10.77.0.0/24"}},
+        "berth:lab.subnett",
+        "not a",
+        suggestion="subnet",
+    ),
+    Refused(
+        "a lab subnet that is none", {"lab": {"subnet": "10.77.0.0/33"}}, "berth:lab.subnet", "not an IPv4 network"
+    ),
+    Refused(
+        "a lab subnet with host bits", {"lab": {"subnet": "10.77.0.9/24"}}, "berth:lab.subnet", "not an IPv4 network"
+    ),
+    Refused("a public lab subnet", {"lab": {"subnet": "8.8.8.0/24"}}, "berth:lab.subnet", "not a private network"),
+    Refused(
+        "a lab node elsewhere", {"nodes[3].address": "10.78.0.14"}, "berth:nodes[3].address", "outside of the lab's"
+    ),
+    Refused(
+        "a lab node at .1", {"nodes[3].address": "10.77.0.1"}, "berth:nodes[3].address", "gateway's (the deploy host)"
+    ),
+    Refused("a lab node at .2", {"nodes[3].address": "10.77.0.2"}, "berth:nodes[3].address", "seed registry's"),
+    Refused(
+        "a broadcasting lab node", {"nodes[3].address": "10.77.0.255"}, "berth:nodes[3].address", "broadcast address"
+    ),
+    Refused("a gateway elsewhere", {"lab": {"gateway": "10.78.0.1"}}, "berth:lab.gateway", "outside of 10.77.0.0/24"),
+    Refused("a seed elsewhere", {"images.seed.address": "10.78.0.2"}, "berth:images.seed.address", "outside of 10.77"),
+    Refused(
+        "a seed on the gateway", {"images.seed.address": "10.77.0.1"}, "berth:images.seed.address", "the gateway's"
+    ),
+    Refused(
+        "a key for a lab node", {"nodes[0].ssh.keyFile": "~/k"}, "berth:nodes[0].ssh.keyFile", "makes the keys of lab"
+    ),
+    Refused("no key file", {"nodes[0].ssh.keyFile": REMOVED}, "berth:nodes[0].ssh.keyFile", "is missing", "prod"),
+    Refused("an empty key file", {"nodes[0].ssh.keyFile": None}, "berth:nodes[0].ssh.keyFile", "is missing", "prod"),
+    Refused(
+        "a relative key file", {"nodes[0].ssh.keyFile": "id"}, "berth:nodes[0].ssh.keyFile", "not a full path", "prod"
+    ),
+    Refused("no host key", {"nodes[0].ssh.hostKey": REMOVED}, "berth:nodes[0].ssh.hostKey", "is missing", "prod"),
+    Refused("half a host key", {"nodes[0].ssh.hostKey": KEY[:50]}, "berth:nodes[0].ssh.hostKey", "not a whole", "prod"),
+    Refused(
+        "a host key's type only", {"nodes[0].ssh.hostKey": "ssh-rsa"}, "berth:nodes[0].ssh.hostKey", "whole", "prod"
+    ),
+    Refused("known_hosts", {"nodes[0].ssh.hostKey": f"h {KEY}"}, "berth:nodes[0].ssh.hostKey", "known_hosts", "prod"),
+    Refused("two host keys", {"nodes[0].ssh.hostKey": f"{KEY}\n{KEY}"}, "berth:nodes[0].ssh.hostKey", "not an", "prod"),
+    Refused(
+        "an odd account", {"nodes[0].ssh.user": "a b"}, "berth:nodes[0].ssh.user", "not the name of a Unix", "prod"
+    ),
+    Refused(
+        "an odd SSH host", {"nodes[0].ssh.host": "-oProxy"}, "berth:nodes[0].ssh.host", "neither a host name", "prod"
+    ),
+    Refused(
+        "one forwarded port twice", {"nodes[1].ssh.port": 2011}, "berth:nodes[1].ssh.port", "same place", "staging"
+    ),
+    Refused(
+        "a balancer address that is not its node's",
+        {"loadBalancer.address": "10.77.0.12"},
+        "berth:loadBalancer.address",
+        "is not the address of node1 (10.77.0.11)",
+    ),
+    Refused(
+        "a balancer address outside of its prefix",
+        {"loadBalancer.address": "10.77.9.11"},
+        "berth:loadBalancer.address",
+        "on another network than node1",
+    ),
+    Refused("no seed outside of a lab", {"images": REMOVED}, "berth:images.seed.address", "is missing", "prod"),
+]
+
+SERVICES = [
+    Refused("Kolla's router id", {"loadBalancer.routerId": 51}, "berth:loadBalancer.routerId", "Kolla's own"),
+    Refused("a router id of 256", {"loadBalancer.routerId": 256}, "berth:loadBalancer.routerId", "between 1 and 255"),
+    Refused("a prefix of 33 bits", {"loadBalancer.prefixLength": 33}, "berth:loadBalancer.prefixLength", "8 and 30"),
+    Refused("a port of 0", {"registry.port": 0}, "berth:registry.port", "between 1 and 65535"),
+    Refused("a port in quotes", {"registry.port": "4000"}, "berth:registry.port", "whole number, but is text"),
+    Refused(
+        "a port that is true", {"registry.port": True}, "berth:registry.port", "whole number, but is true or false"
+    ),
+    Refused(
+        "mirror on the registry's port",
+        {"registry.mirrorPort": 4000},
+        "berth:registry.mirrorPort",
+        "taken by berth:reg",
+    ),
+    Refused(
+        "registry on MinIO's port", {"objectStore.port": 4000}, "berth:objectStore.port", "taken by berth:registry.port"
+    ),
+    Refused(
+        "endpoint on MinIO's port",
+        {"objectStore.endpointPort": 9000},
+        "berth:objectStore.endpointPort",
+        "objectStore.port",
+    ),
+    Refused(
+        "seed on the registry's port",
+        {"images.seed.port": 4000},
+        "berth:images.seed.port",
+        "taken by berth:registry.port",
+    ),
+    Refused("registry on sshd's port", {"registry.port": 22}, "berth:registry.port", "taken by sshd on node1"),
+    Refused("registry on its replica's port", {"registry.port": 4010}, "berth:registry.port", "the registry's replica"),
+    Refused(
+        "registry on Keystone's port",
+        {"registry.port": 5000, "nodes[0].roles": ["load-balancer", "registry", "object-store", "control"]},
+        "berth:registry.port",
+        "taken by Keystone",
+    ),
+    Refused("a registry without name", {"registry.name": REMOVED}, "berth:registry.name", "is missing"),
+    Refused("an address as registry name", {"registry.name": "10.0.0.1"}, "berth:registry.name", "not a host name"),
+    Refused("an empty registry name", {"registry.name": ""}, "berth:registry.name", "not a host name"),
+    Refused(
+        "a node's name for the registry",
+        {"registry.name": "node2"},
+        "berth:registry.name",
+        "also the name of berth:nodes[1]",
+    ),
+    Refused("an upstream", {"registry.upstreams": [{"name": "hub"}]}, "berth:registry.upstreams", "not available"),
+    Refused("Kolla", {"kolla.enabled": True}, "berth:kolla.enabled", "not available"),
+    Refused(
+        "an unknown way to find names",
+        {"registry.names": "host"},
+        "berth:registry.names",
+        "not one of",
+        suggestion="hosts",
+    ),
+    Refused("a user twice", {"registry.users[1].name": "push"}, "berth:registry.users[1].name", "also the name"),
+    Refused("nobody who can push", {"registry.users[0].role": "pull"}, "berth:registry.users", "nobody who can push"),
+    Refused("no users", {"registry.users": []}, "berth:registry.users", "nobody who can push"),
+    Refused("a user with a colon", {"registry.users[1].name": "a:b"}, "berth:registry.users[1].name", "a colon"),
+    Refused(
+        "a user with a line break", {"registry.users[1].name": "a\nb"}, "berth:registry.users[1].name", "line break"
+    ),
+    Refused("an empty user", {"registry.users[1].name": ""}, "berth:registry.users[1].name", "is empty"),
+    Refused(
+        "a user of 65 letters", {"registry.users[1].name": "a" * 65}, "berth:registry.users[1].name", "longer than 64"
+    ),
+    Refused("a user like a comment", {"registry.users[1].name": "#a"}, "berth:registry.users[1].name", "a comment"),
+    Refused(
+        "an unknown role of a user", {"registry.users[1].role": "read"}, "berth:registry.users[1].role", "not one of"
+    ),
+    Refused("an image by tag", {"images.minio": "minio:latest"}, "berth:images.minio", "not pinned by digest"),
+    Refused("a digest cut short", {"images.minio": "minio@sha256:abc"}, "berth:images.minio", "not pinned by digest"),
+    Refused(
+        "a bucket with capitals", {"objectStore.bucket": "Registry"}, "berth:objectStore.bucket", "not a bucket name"
+    ),
+    Refused("a bucket of two letters", {"objectStore.bucket": "ab"}, "berth:objectStore.bucket", "not a bucket name"),
+    Refused(
+        "data in a system directory",
+        {"objectStore.dataDir": "/etc"},
+        "berth:objectStore.dataDir",
+        "belongs to the system",
+    ),
+    Refused(
+        "data in a relative path",
+        {"objectStore.dataDir": "data"},
+        "berth:objectStore.dataDir",
+        "not a full, plain path",
+    ),
+    Refused(
+        "data above its root", {"objectStore.dataDir": "/a/../etc"}, "berth:objectStore.dataDir", "not a full, plain"
+    ),
+    Refused("data with a colon", {"objectStore.dataDir": "/a:b"}, "berth:objectStore.dataDir", "contains one of"),
+]
+
+DOCKER = [
+    Refused(
+        "live-restore with Swarm",
+        {"nodes[3].roles": ["object-store", "swarm-manager"]},
+        "berth:docker.liveRestore",
+        "dockerd refuses together with Swarm",
+    ),
+    Refused(
+        "Swarm without packet filter",
+        {
+            "nodes[3].roles": ["object-store", "swarm-manager"],
+            "docker": {"liveRestore": False, "extra": {"iptables": False}},
+        },
+        "berth:docker.extra.iptables",
+        "Swarm's networks need",
+    ),
+    *(
+        Refused(
+            f"{key} under extra", {"docker": {"extra": {key: "x"}}}, f"berth:docker.extra.{key}", "setting of its own"
+        )
+        for key in (
+            "insecure-registries",
+            "registry-mirrors",
+            "proxies",
+            "http-proxy",
+            "https-proxy",
+            "no-proxy",
+            "log-driver",
+            "log-opts",
+            "live-restore",
+            "mtu",
+        )
+    ),
+    Refused(
+        "hosts under extra", {"docker": {"extra": {"hosts": []}}}, "berth:docker.extra.hosts", "unit names its sockets"
+    ),
+    Refused(
+        "a log option in numbers",
+        {"docker": {"logOptions": {"max-file": 3}}},
+        "berth:docker.logOptions.max-file",
+        "text",
+    ),
+    Refused(
+        "a log option on two lines",
+        {"docker": {"logOptions": {"tag": "a\nb"}}},
+        "berth:docker.logOptions.tag",
+        "line break",
+    ),
+    Refused(
+        "a log option without name",
+        {"docker": {"logOptions": {"": "a"}}},
+        'berth:docker.logOptions[""]',
+        "not the name",
+    ),
+    Refused(
+        "live-restore in quotes",
+        {"docker": {"liveRestore": "true"}},
+        "berth:docker.liveRestore",
+        "true or false, but is text",
+    ),
+    Refused(
+        "live-restore as a number",
+        {"docker": {"liveRestore": 1}},
+        "berth:docker.liveRestore",
+        "true or false, but is a number",
+    ),
+    Refused(
+        "a mirror without TLS",
+        {"docker": {"registryMirrors": ["http://m.x"]}},
+        "berth:docker.registryMirrors[0]",
+        "plain http",
+    ),
+    Refused(
+        "a mirror without scheme",
+        {"docker": {"registryMirrors": ["m.x"]}},
+        "berth:docker.registryMirrors[0]",
+        "not a URL",
+    ),
+    Refused(
+        "a mirror with a path",
+        {"docker": {"registryMirrors": ["https://m.x/p"]}},
+        "berth:docker.registryMirrors[0]",
+        "behind",
+    ),
+    Refused(
+        "a mirror with a user",
+        {"docker": {"registryMirrors": ["https://u@m.x"]}},
+        "berth:docker.registryMirrors[0]",
+        "log in",
+    ),
+    Refused(
+        "an insecure URL",
+        {"docker": {"insecureRegistries": ["http://x"]}},
+        "berth:docker.insecureRegistries[0]",
+        "is a URL",
+    ),
+    Refused(
+        "an insecure odd port",
+        {"docker": {"insecureRegistries": ["x:0"]}},
+        "berth:docker.insecureRegistries[0]",
+        "neither",
+    ),
+    Refused(
+        "an odd network",
+        {"docker": {"insecureRegistries": ["10.0.0.0/99"]}},
+        "berth:docker.insecureRegistries[0]",
+        "neither",
+    ),
+    Refused(
+        "a proxy that is no URL", {"docker": {"proxies": {"http": "proxy:1"}}}, "berth:docker.proxies.http", "not a URL"
+    ),
+    Refused(
+        "a proxy with a space", {"docker": {"proxies": {"http": "http://a b"}}}, "berth:docker.proxies.http", "a space"
+    ),
+    Refused(
+        "a proxy's odd port",
+        {"docker": {"proxies": {"https": "http://a:99999"}}},
+        "berth:docker.proxies.https",
+        "not a URL",
+    ),
+    Refused(
+        "a list in one text",
+        {"docker": {"proxies": {"noProxy": ["a,b"]}}},
+        "berth:docker.proxies.noProxy[0]",
+        "not a host",
+    ),
+    Refused("an MTU of 575", {"docker": {"mtu": 575}}, "berth:docker.mtu", "between 576 and 65535"),
+    Refused("an MTU of 65536", {"docker": {"mtu": 65536}}, "berth:docker.mtu", "between 576 and 65535"),
+    Refused(
+        "a log driver with a space",
+        {"docker": {"logDriver": "json file"}},
+        "berth:docker.logDriver",
+        "name of a log driver",
+    ),
+    Refused(
+        "a restart of no time", {"docker": {"restartTimeout": 0}}, "berth:docker.restartTimeout", "between 5 and 900"
+    ),
+]
+
+KEYS = [
+    Refused("an unknown section", {"swarm": {}}, "berth:swarm", "not a setting of Berth"),
+    Refused("a misspelt section", {"nods": []}, "berth:nods", "not a setting", suggestion="berth:nodes"),
+    Refused(
+        "a section in snake case",
+        {"object_store": {}},
+        "berth:object_store",
+        "not a setting",
+        suggestion="berth:objectStore",
+    ),
+    Refused("a misspelt key", {"registry.prot": 1}, "berth:registry.prot", "not a setting", suggestion="port"),
+    Refused(
+        "a misspelt key of a node",
+        {"nodes[2].adress": "x"},
+        "berth:nodes[2].adress",
+        "not a setting",
+        suggestion="address",
+    ),
+    Refused(
+        "a misspelt key below ssh",
+        {"nodes[2].ssh": {"hostkey": "x"}},
+        "berth:nodes[2].ssh.hostkey",
+        "not a",
+        suggestion="hostKey",
+    ),
+    Refused("a list where an object is", {"docker": []}, "berth:docker", "must be an object, but is a list"),
+    Refused(
+        "an object where a list is", {"registry.users": {}}, "berth:registry.users", "must be a list, but is an object"
+    ),
+    Refused(
+        "text where a list is",
+        {"nodes[3].roles": "object-store"},
+        "berth:nodes[3].roles",
+        "must be a list, but is text",
+    ),
+    Refused("a number where text is", {"registry.name": 5}, "berth:registry.name", "must be text, but is a number"),
+    Refused("no nodes", {"nodes": REMOVED}, "berth:nodes", "is missing"),
+    Refused("no balancer", {"loadBalancer": REMOVED}, "berth:loadBalancer", "is missing"),
+    Refused("an encrypted section", {"loadBalancer": {"secure": "v1:x"}}, "berth:loadBalancer", "not a secret setting"),
+    Refused("an encrypted value", {"registry.name": {"secure": "v1:x"}}, "berth:registry.name", "not a secret setting"),
+]
+
+
+@pytest.mark.parametrize("case", NODES + MACHINES + SERVICES + DOCKER + KEYS, ids=lambda case: case.sentence)
+def test_refused_with_one_problem_that_names_path_reason_and_remedy(case: Refused) -> None:
+    problems = config.check(case.stack, document(case.stack, case.changes))
+    assert [problem.path for problem in problems] == [case.path], "one mistake is one problem"
+    problem = problems[0]
+    assert case.words in problem.wrong
+    assert problem.fix.endswith((".", "`")) or "Example:" in problem.fix
+    assert problem.suggestion == case.suggestion
+
+
+ACCEPTED = [
+    ("no lab at all", "prod", {"lab": False}),
+    ("a lab written as text, as `pulumi config set` does", "dev", {"lab": "true"}),
+    ("a lab with its own subnet", "dev", {"lab": {"subnet": "10.77.0.0/16", "gateway": "10.77.0.9"}}),
+    ("a section whose lines are all commented out", "dev", {"docker": None}),
+    (
+        "three managers",
+        "prod",
+        {f"nodes[{i}].roles": ["object-store", "swarm-manager"] for i in (3, 4, 5)}
+        | {"docker": {"liveRestore": False}},
+    ),
+    (
+        "more drives than a set",
+        "prod",
+        {"nodes[0].roles": ["load-balancer", "object-store"], "nodes[1].roles": ["registry", "object-store"]},
+    ),
+    ("a user with accents and spaces", "dev", {"registry.users[1].name": 'Zoë $(id) "O\'Hara"'}),
+    (
+        "hostile text as a log option",
+        "dev",
+        {"docker": {"logOptions": {"tag": "a 'b' \"c\" $(reboot) `id` ; é ü {{.Name}}"}}},
+    ),
+    ("hostile text in foreign keys", "dev", {"docker": {"extra": {"labels": ["a='$(x)'\n\"é\""], "bridge": "none"}}}),
+    ("a data directory with spaces", "dev", {"objectStore.dataDir": "/data/the 'store' $(x) é"}),
+    ("a key file with spaces", "prod", {"nodes[0].ssh.keyFile": "/keys/$(my) 'key' é"}),
+    (
+        "a mirror without TLS that is listed",
+        "dev",
+        {"docker": {"registryMirrors": ["http://m.x:5000"], "insecureRegistries": ["m.x:5000"]}},
+    ),
+    (
+        "a mirror in a listed network",
+        "dev",
+        {"docker": {"registryMirrors": ["http://10.1.2.3"], "insecureRegistries": ["10.0.0.0/8"]}},
+    ),
+    ("proxies", "dev", {"docker": {"proxies": {"http": "http://p.x:3128", "noProxy": [".x", "10.0.0.0/8", "*"]}}}),
+    (
+        "all images by digest instead of a seed",
+        "prod",
+        {"images": dict.fromkeys(("registry", "minio", "nginx"), f"r.x/i{DIGEST}")},
+    ),
+    ("an image with port, tag and digest", "dev", {"images.minio": f"r.x:5000/a/b:v1{DIGEST}"}),
+    ("a host key without comment", "prod", {"nodes[0].ssh.hostKey": KEY}),
+    (
+        "Swarm without live-restore",
+        "dev",
+        {"nodes[3].roles": ["object-store", "swarm-manager"], "docker": {"liveRestore": False}},
+    ),
+    ("a registry port of 5000 without Keystone", "dev", {"registry.port": 5000}),
+]
+
+
+@pytest.mark.parametrize(("sentence", "stack", "changes"), ACCEPTED, ids=[case[0] for case in ACCEPTED])
+def test_accepted(sentence: str, stack: str, changes: dict[str, Any]) -> None:
+    assert config.check(stack, document(stack, changes)) == []
+
+
+def test_etcd_on_a_node_with_kolla_is_refused_beside_kolla_itself() -> None:
+    changes = {"kolla.enabled": True, "nodes[3].roles": ["object-store", "etcd"]}
+    problems = config.check("dev", document("dev", changes))
+    assert [problem.path for problem in problems] == ["berth:nodes[3].roles", "berth:kolla.enabled"]
+    assert "Kolla brings its own etcd" in problems[0].wrong
+
+
+def test_free_text_arrives_unchanged() -> None:
+    text = "a 'b' \"c\" $(reboot) `id` ; é ü"
+    settings = config.parse("dev", document("dev", {"docker": {"logOptions": {"tag": text}}}))
+    assert settings.docker.log_options == {"tag": text}
