@@ -114,7 +114,8 @@ def refusal(target: Target, found: asyncssh.SSHKey | None) -> str | None:
     known = ", ".join(map(_fingerprint, expected)) or "none known"
     return (
         f"{target}: the host key is not the expected one (expected {known}, found {_fingerprint(found)}); no "
-        "credential was sent. If the host was reinstalled, put its new key in the settings; otherwise find out who answers there."
+        "credential was sent. If the host was reinstalled, put its new key in the settings; otherwise find out "
+        "who answers there."
     )
 
 

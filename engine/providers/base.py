@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -24,6 +24,8 @@ class ResourceType:
     """Fill in `name` from the resource's own name and a random end, as Terraform-based providers do."""
     delete_before_replace: bool = False
     marks_defaults: bool = True
+    forgets: tuple[str, ...] = ()
+    """Private notes of the published provider that no longer hold once an output changes."""
 
 
 class Resource:
@@ -86,7 +88,7 @@ class Resource:
         self, id_: str, old_inputs: Properties, old_outputs: Properties, news: Properties, context: Context
     ) -> Properties:
         """By default a change that replaces nothing only changes what is remembered."""
-        gone = [name for name in self.type.fields if name in old_inputs and name not in news]
+        gone = {name for name in self.type.fields if name in old_inputs and name not in news}.union(self.type.forgets)
         return {**{name: value for name, value in old_outputs.items() if name not in gone}, **plain(news)}
 
     def delete(self, id_: str, inputs: Properties, outputs: Properties, context: Context) -> None:
@@ -154,6 +156,7 @@ class TypedPackage:
     make: Make
     tokens: frozenset[str]
     config: Mapping[str, Prop] = field(default_factory=dict)
+    validate: Callable[[Properties], list[CheckFailure]] = lambda config: []
 
     def types(self) -> frozenset[str]:
         return self.tokens
@@ -165,7 +168,7 @@ class TypedPackage:
         given = {name: value for name, value in inputs.items() if name not in ("version", "pluginDownloadURL")}
         known = {name: value for name, value in given.items() if not name.startswith("__")}
         secret = frozenset(schema.secret_paths(self.config, known))
-        return Checked(inputs, schema.problems(self.config, known), secret)
+        return Checked(inputs, schema.problems(self.config, known) or self.validate(known), secret)
 
     def diff_config(self, olds: Properties, news: Properties) -> Diff:
         """A provider with other settings is still the same provider: its resources are not replaced."""
