@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import importlib.util
 import json
 import os
 import shlex
@@ -16,7 +18,7 @@ from operations import access, deploy, engines, look, teardown
 from operations import endpoint as endpoints
 from operations.deploy import Run
 from operations.engine_run import Session, new_log
-from operations.errors import DIFFERENT, DONE, FAILED, BerthError
+from operations.errors import DIFFERENT, DONE, FAILED, WRONG_USE, BerthError
 from operations.verify import answers
 from operations.workspace import StackFile, Workspace
 
@@ -184,6 +186,61 @@ def verify(stack: Stack = "dev", engine: EngineOption = None, as_json: Json = Fa
             f"{wrong} of {len(found)} answers are wrong." if wrong else f"All {len(found)} answers are right."
         )
     raise typer.Exit(DIFFERENT if wrong else DONE)
+
+
+@app.command()
+def doctor(stack: Stack = "dev", as_json: Json = False) -> None:
+    """Say what on this machine will not work, and how to mend it."""
+    from operations import doctor as doctors
+
+    workspace = Workspace.current()
+    found = doctors.findings(StackFile.read(workspace, stack))
+    if as_json:
+        _print_json([finding.as_json() for finding in found])
+    else:
+        _answer().print(look.doctor_table(found))
+    raise typer.Exit(DONE if all(finding.ok for finding in found) else FAILED)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+def test(context: typer.Context) -> None:
+    """Run the tests that this machine can run; arguments are pytest's own, --full adds the long ones."""
+    if importlib.util.find_spec("pytest") is None:
+        raise BerthError("pytest is not installed here: ./berth up installs what development needs.")
+    workspace = Workspace.current()
+    os.chdir(workspace.root)
+    os.environ["PATH"] = engines.search_path(os.environ)
+    os.execv(sys.executable, [sys.executable, "-m", "pytest", "-p", "operations.testing", *context.args])
+
+
+@app.command()
+def clean(yes: Yes = False) -> None:
+    """Remove the images and caches that `up` made on this machine; needs every stack to be down."""
+    from operations import bootstrap
+
+    workspace = Workspace.current()
+    standing = workspace.standing()
+    if standing:
+        raise BerthError(f"Still deployed: {', '.join(standing)}. Take them down first (./berth down --stack NAME).")
+    if not yes and sys.stdin.isatty() and not typer.confirm("Remove Berth's images and caches from this machine?"):
+        raise BerthError("Nothing was removed.")
+    bootstrap.clean()
+
+
+settings = typer.Typer(help="Work with a stack's settings.", no_args_is_help=True)
+app.add_typer(settings, name="settings")
+
+
+@settings.command()
+def check(stack: Stack = "dev", as_json: Json = False) -> None:
+    """Judge a stack's settings, all problems at once; exit with 2 if there are any."""
+    stack_file = StackFile.read(Workspace.current(), stack)
+    if as_json:
+        problems = deploy.problems(stack_file)
+        _print_json([dataclasses.asdict(problem) for problem in problems])
+        raise typer.Exit(WRONG_USE if problems else DONE)
+    deploy.check_settings(stack_file)
+    typer.echo(f"{stack_file.path.name} is accepted.")
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+import config
 from operations import engines, recovery
 from operations.endpoint import Endpoint
 from operations.engine_run import Outcome, Session, follow, new_log, passthrough
@@ -47,13 +48,16 @@ class Run:
         return Session.open(self.workspace, self.stack_file, engine)
 
 
+def problems(stack_file: StackFile) -> list[config.Problem]:
+    """Everything that is wrong with a stack's settings."""
+    return config.check(stack_file.stack, stack_file.document)
+
+
 def check_settings(stack_file: StackFile) -> None:
     """Refuse settings before anything starts; all problems at once."""
-    import config
-
-    problems = config.check(stack_file.stack, stack_file.document)
-    if problems:
-        raise UsageError("\n\n".join(str(problem) for problem in problems))
+    found = problems(stack_file)
+    if found:
+        raise UsageError(str(config.SettingsError(stack_file.stack, found)))
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from config.naming import NODE_LABEL
 from operations.errors import BerthError
+from operations.recovery import CONTAINER
 
 SIGNATURE = "4dabf18193072939515e22adb298388d"
 HEADER = "berth-bundle 1"
 COMMANDS = ("command:remote:Command", "command:local:Command")
-CONTAINER = "docker:index/container:Container"
 DEPLOY_HOST = "deploy host"
 
 
@@ -83,9 +84,9 @@ def read(export: Mapping[str, Any]) -> Desired:
                 _take_command(machine, inputs, str(resource["urn"]))
         elif resource.get("type") == CONTAINER:
             labels = {entry.get("label"): entry.get("value") for entry in inputs.get("labels") or []}
-            if "berth.service" in labels and labels.get("berth.node") in machines:
+            if "berth.service" in labels and labels.get(NODE_LABEL) in machines:
                 service = Service(str(inputs["name"]), str(labels["berth.service"]), str(inputs["image"]))
-                machines[str(labels["berth.node"])].services.append(service)
+                machines[str(labels[NODE_LABEL])].services.append(service)
     return Desired(outputs, machines)
 
 

@@ -7,18 +7,18 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from config.naming import NODE_LABEL, PROJECT, STACK_LABEL
 from operations import access
 from operations.errors import BerthError
-from operations.workspace import PROJECT, StackFile, Workspace
+from operations.recovery import CONTAINER, LISTINGS, PROVIDER, Daemon, daemon
+from operations.workspace import StackFile, Workspace
 
-LABEL = "berth.stack"
 DATA_DIR = "/var/lib/berth/object-store"
-CONTAINER = "docker:index/container:Container"
 
 
 def _docker(*words: str) -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(["docker", *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        return Daemon().run(*words)
     except FileNotFoundError:
         raise BerthError("The docker program is not on this machine: ./berth doctor says how to mend that.") from None
 
@@ -26,33 +26,27 @@ def _docker(*words: str) -> subprocess.CompletedProcess[str]:
 def missing_nodes(export: Mapping[str, Any], stack: str) -> list[str]:
     """Lab nodes that the state knows and that do not run: nothing on them can be undone in order."""
     resources = (export.get("deployment") or {}).get("resources") or []
+    remote = {
+        r.get("urn") for r in resources if r.get("type") == PROVIDER and daemon(r.get("inputs") or {}) != Daemon()
+    }
     wanted = {}
     for resource in resources:
-        labels = (resource.get("inputs") or {}).get("labels") or []
-        node = next((entry.get("value") for entry in labels if entry.get("label") == "berth.node"), None)
-        if resource.get("type") == CONTAINER and node and not _is_remote(resource, resources):
-            wanted[str(node)] = str(resource["inputs"].get("name", ""))
+        if resource.get("type") != CONTAINER or str(resource.get("provider", "")).rpartition("::")[0] in remote:
+            continue
+        labels = {entry.get("label"): entry.get("value") for entry in resource["inputs"].get("labels") or []}
+        if NODE_LABEL in labels:
+            wanted[str(labels[NODE_LABEL])] = str(resource["inputs"].get("name", ""))
     if not wanted:
         return []
-    running = _docker("ps", "--filter", f"label={LABEL}={stack}", "--format", "{{.Names}}").stdout.split()
+    running = _docker("ps", "--filter", f"label={STACK_LABEL}={stack}", "--format", "{{.Names}}").stdout.split()
     return sorted(node for node, container in wanted.items() if container not in running)
-
-
-def _is_remote(resource: Mapping[str, Any], resources: Sequence[Mapping[str, Any]]) -> bool:
-    provider = str(resource.get("provider", "")).rpartition("::")[0]
-    inputs = next((r.get("inputs") or {} for r in resources if r.get("urn") == provider), {})
-    return str(inputs.get("host") or "").startswith("ssh://")
 
 
 def remove(stack: str) -> Iterator[str]:
     """Remove what carries the stack's label on this machine; yields each thing's name when it is gone."""
-    for kind, listing, words in (
-        ("container", ("ps", "--all"), ("rm", "--force", "--volumes")),
-        ("network", ("network", "ls"), ("network", "rm")),
-        ("volume", ("volume", "ls"), ("volume", "rm", "--force")),
-    ):
-        form = "{{.Names}}" if kind == "container" else "{{.Name}}"
-        found = _docker(*listing, "--filter", f"label={LABEL}={stack}", "--format", form)
+    volumes = ("volume", ("volume", "ls"), "{{.Name}}", ("volume", "rm", "--force"))
+    for kind, listing, form, words in (*LISTINGS.values(), volumes):
+        found = _docker(*listing, "--filter", f"label={STACK_LABEL}={stack}", "--format", form)
         if found.returncode:
             raise BerthError(f"Docker can't be asked what is left of {stack}: {found.stderr.strip()}")
         for name in found.stdout.split():

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from operations import access, desired, front
 from operations.desired import DEPLOY_HOST, Desired
+from operations.doctor import Finding
 from operations.engine_run import Session
 from operations.errors import BerthError
 from operations.front import Front
@@ -132,4 +133,13 @@ def verify_table(found: list[Answer]) -> Table:
     for answer in found:
         mark = Text("yes", "green") if answer.ok else Text("NO", "red")
         table.add_row(Text(answer.question), Text(answer.node), mark, Text(answer.answer))
+    return table
+
+
+def doctor_table(found: list[Finding]) -> Table:
+    """What is, and what to do about it."""
+    table = Table("subject", "ok", "found", "what to do")
+    for finding in found:
+        mark = Text("yes", "green") if finding.ok else Text("NO", "red")
+        table.add_row(Text(finding.subject), mark, Text(finding.found), Text(finding.mend))
     return table

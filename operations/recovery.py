@@ -1,23 +1,28 @@
-"""Continues after a killed run: clears its engine's lock and the objects it was about to make."""
+"""Continues after a killed run: clears its engine's lock and the objects that it made but did not get to note down."""
 
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from config.naming import STACK_LABEL
 from operations import engines
 from operations.engine_run import Session
 from operations.errors import BerthError
 from operations.lock import Holder
 
-REMOVE = {
-    "docker:index/container:Container": ("container", ("rm", "--force", "--volumes")),
-    "docker:index/network:Network": ("network", ("network", "rm")),
+PROVIDER = "pulumi:providers:docker"
+CONTAINER = "docker:index/container:Container"
+NETWORK = "docker:index/network:Network"
+LISTINGS = {
+    CONTAINER: ("container", ("ps", "--all"), "{{.Names}}", ("rm", "--force", "--volumes")),
+    NETWORK: ("network", ("network", "ls"), "{{.Name}}", ("network", "rm")),
 }
-LABEL = "berth.stack"
+"""Volumes are left out: making one that is there already is no error, and it may hold data."""
 
 
 def clear(session: Session, interrupted: Holder, say: Callable[[str], None]) -> None:
@@ -25,14 +30,13 @@ def clear(session: Session, interrupted: Holder, say: Callable[[str], None]) -> 
     say(f"The last 'berth {interrupted.command}' of {session.stack} was killed: going on from where it stopped.")
     if not session.workspace.stack_exists(session.stack):
         return
-    locks = list(session.workspace.locks(session.stack).glob("*.json"))
-    if locks:
+    if list(session.workspace.locks(session.stack).glob("*.json")):
         # The killed engine knows best how to fold in what it had not yet saved.
         _as_before(session, interrupted).ask("cancel", "--yes")
         say("  its lock on the state was released")
-    for pending in pending_creations(json.loads(session.ask("stack", "export"))):
-        if pending.remove(session.stack):
-            say(f"  {pending.kind} {pending.name} was half made and is removed, to be made again")
+    for stray in strays(json.loads(session.ask("stack", "export")), session.stack):
+        stray.remove()
+        say(f"  {stray.kind} {stray.name} was half made and is removed, to be made again")
 
 
 def _as_before(session: Session, interrupted: Holder) -> Session:
@@ -43,52 +47,63 @@ def _as_before(session: Session, interrupted: Holder) -> Session:
 
 
 @dataclass(frozen=True)
-class Pending:
-    """An object that an engine was making when it died; the state does not know whether it exists."""
+class Daemon:
+    """A Docker daemon of the stack: the deploy host's own, or a node's through ssh."""
 
-    type: str
-    name: str
-    docker: tuple[str, ...]
-    """The docker program, through ssh when the object is on a node."""
+    command: tuple[str, ...] = ("docker",)
 
-    @property
-    def kind(self) -> str:
-        return REMOVE[self.type][0]
-
-    def remove(self, stack: str) -> bool:
-        """Remove the object if it exists and carries this stack's label; whether it did."""
-        template = "{{index .Config.Labels %s}}" if self.kind == "container" else "{{index .Labels %s}}"
-        found = self._run(self.kind, "inspect", "--format", template % json.dumps(LABEL), self.name)
-        if found.returncode or found.stdout.strip() != stack:
-            return False
-        removed = self._run(*REMOVE[self.type][1], self.name)
-        if removed.returncode:
-            raise BerthError(f"Could not remove the half-made {self.kind} {self.name}: {removed.stderr.strip()}")
-        return True
-
-    def _run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        import shlex
-
-        argv = [*self.docker, *(map(shlex.quote, words) if self.docker[0] == "ssh" else words)]
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run docker there."""
+        remote = self.command[0] == "ssh"
+        argv = [*self.command, *(map(shlex.quote, words) if remote else words)]
         return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
 
 
-def pending_creations(export: Mapping[str, Any]) -> Iterator[Pending]:
-    """The docker objects among an exported stack's pending creations."""
-    deployment = export.get("deployment") or {}
-    resources = {r.get("urn"): r for r in deployment.get("resources") or []}
-    for operation in deployment.get("pending_operations") or []:
-        resource = operation.get("resource") or {}
-        name = (resource.get("inputs") or {}).get("name")
-        if operation.get("type") == "creating" and resource.get("type") in REMOVE and isinstance(name, str):
-            provider = resources.get(str(resource.get("provider", "")).rpartition("::")[0]) or {}
-            yield Pending(str(resource["type"]), name, _docker(provider.get("inputs") or {}))
+@dataclass(frozen=True)
+class Stray:
+    """An object with the stack's label that the stack's state does not know."""
+
+    daemon: Daemon
+    type: str
+    name: str
+
+    @property
+    def kind(self) -> str:
+        return LISTINGS[self.type][0]
+
+    def remove(self) -> None:
+        """Remove it, so that the engine can make it again under the same name."""
+        removed = self.daemon.run(*LISTINGS[self.type][3], self.name)
+        if removed.returncode:
+            raise BerthError(f"Could not remove the half-made {self.kind} {self.name}: {removed.stderr.strip()}")
 
 
-def _docker(provider: Mapping[str, Any]) -> tuple[str, ...]:
+def strays(export: Mapping[str, Any], stack: str) -> Iterator[Stray]:
+    """What the killed run made last. A daemon that can't be asked is passed over: the run to come will name it."""
+    resources: Sequence[Mapping[str, Any]] = (export.get("deployment") or {}).get("resources") or []
+    daemons = {str(r.get("urn")): daemon(r.get("inputs") or {}) for r in resources if r.get("type") == PROVIDER}
+    known = {
+        (daemons.get(str(r.get("provider", "")).rpartition("::")[0], Daemon()), r.get("type"), _name(r))
+        for r in resources
+        if r.get("type") in LISTINGS
+    }
+    for asked in dict.fromkeys([Daemon(), *daemons.values()]):
+        for type_, (_, listing, form, _) in LISTINGS.items():
+            found = asked.run(*listing, "--filter", f"label={STACK_LABEL}={stack}", "--format", form)
+            for name in found.stdout.split() if found.returncode == 0 else ():
+                if (asked, type_, name) not in known:
+                    yield Stray(asked, type_, name)
+
+
+def _name(resource: Mapping[str, Any]) -> str:
+    return str((resource.get("inputs") or {}).get("name", ""))
+
+
+def daemon(provider: Mapping[str, Any]) -> Daemon:
+    """The daemon that a docker provider with these inputs talks to."""
     host = str(provider.get("host") or "")
     if not host.startswith("ssh://"):
-        return ("docker",)
+        return Daemon()
     options = provider.get("sshOpts") or "[]"
     parsed = json.loads(options) if isinstance(options, str) else options
-    return ("ssh", *map(str, parsed), "-o", "BatchMode=yes", host, "docker")
+    return Daemon(("ssh", *map(str, parsed), "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", host, "docker"))

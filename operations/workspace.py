@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+import config
+from config.naming import PROJECT
 from operations.errors import UsageError
 
-PROJECT = "berth"
 STACK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
@@ -54,6 +53,11 @@ class Workspace:
         checkpoint = self.checkpoint(stack)
         return checkpoint.exists() or checkpoint.with_name(checkpoint.name + ".gz").exists()
 
+    def standing(self) -> list[str]:
+        """Stacks that the engine's state knows."""
+        known = self.checkpoint("*").parent
+        return sorted({path.name.split(".json")[0] for path in known.glob("*.json*") if ".bak" not in path.name})
+
     def stacks(self) -> list[str]:
         """Stacks that have a settings file here."""
         return sorted(p.name[len("Pulumi.") : -len(".yaml")] for p in self.root.glob("Pulumi.?*.yaml"))
@@ -76,11 +80,9 @@ class StackFile:
             known = ", ".join(workspace.stacks()) or "none"
             raise UsageError(f"There is no stack '{stack}': {path.name} is missing. Stacks with a file here: {known}.")
         try:
-            document = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise UsageError(f"{path.name} is not valid YAML: {error}") from None
-        if not isinstance(document, dict):
-            raise UsageError(f"{path.name} must be a mapping with a 'config' key.")
+            document = config.read(path)
+        except config.SettingsError as error:
+            raise UsageError(str(error)) from None
         return cls(stack, path, document)
 
     @property

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -130,12 +129,9 @@ def docker(checkout: Checkout) -> Docker:
 @pytest.fixture(autouse=True)
 def no_bootstrap(monkeypatch: pytest.MonkeyPatch) -> None:
     """Settings are accepted and nothing is installed: both have tests of their own."""
-    bootstrap, settings = ModuleType("operations.bootstrap"), ModuleType("config")
-    vars(bootstrap).update(run=lambda yes, console, only_check=False: None, BootstrapError=RuntimeError)
-    vars(settings).update(check=lambda stack, document: [])
-    monkeypatch.setitem(sys.modules, "operations.bootstrap", bootstrap)
-    monkeypatch.setattr("operations.bootstrap", bootstrap, raising=False)
-    monkeypatch.setitem(sys.modules, "config", settings)
+    monkeypatch.setattr("operations.bootstrap.run", lambda yes, console, only_check=False: None, raising=False)
+    monkeypatch.setattr("operations.bootstrap.BootstrapError", RuntimeError, raising=False)
+    monkeypatch.setattr("config.check", lambda stack, document: [])
 
 
 class Ended:

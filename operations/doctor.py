@@ -1,0 +1,135 @@
+"""What on this machine will not work, and how to mend it."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import config
+from config.naming import lab_network
+from operations import engines
+from operations.workspace import StackFile
+
+CAP_SYS_RESOURCE = 24
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing about this machine; `mend` is empty where nothing has to be done."""
+
+    subject: str
+    found: str
+    ok: bool
+    mend: str = ""
+
+    def as_json(self) -> dict[str, object]:
+        return {"subject": self.subject, "found": self.found, "ok": self.ok, "mend": self.mend}
+
+
+def findings(stack_file: StackFile) -> list[Finding]:
+    """Everything there is to say, bootstrap's own checks first."""
+    from operations import bootstrap
+
+    result = [Finding(c.name, c.found, c.ok, c.fix) for c in bootstrap.checks()]
+    result += [docker(), cgroup(), capabilities(), engine(), names(stack_file), subnet(stack_file)]
+    return result
+
+
+def docker() -> Finding:
+    """Whether the daemon answers."""
+    try:
+        asked = _run("docker", "version", "--format", "{{.Server.Version}}")
+    except FileNotFoundError:
+        return Finding("Docker", "not installed", False, "./berth up installs it.")
+    if asked.returncode:
+        reason = (asked.stderr.strip().splitlines() or ["no reason given"])[-1]
+        return Finding("Docker", reason, False, "./berth up starts it; or start it by hand: systemctl start docker.")
+    return Finding("Docker", f"version {asked.stdout.strip()} answers", True)
+
+
+def cgroup(mounts: Path = Path("/sys/fs/cgroup")) -> Finding:
+    """Lab nodes run systemd, which needs control groups."""
+    if (mounts / "cgroup.controllers").exists():
+        return Finding("control groups", "version 2", True)
+    if (mounts / "systemd").is_dir() or (mounts / "memory").is_dir():
+        return Finding("control groups", "version 1", True)
+    mend = "Mount them: mount -t cgroup2 none /sys/fs/cgroup (lab nodes need them for systemd)."
+    return Finding("control groups", "not mounted", False, mend)
+
+
+def capabilities(status: Path = Path("/proc/self/status")) -> Finding:
+    """SYS_RESOURCE is missing in some containers; Berth does without, `docker run --privileged` does not."""
+    lines = dict(line.split(":\t", 1) for line in status.read_text().splitlines() if ":\t" in line)
+    bounding = int(lines.get("CapBnd", "0"), 16)
+    if bounding >> CAP_SYS_RESOURCE & 1:
+        return Finding("capabilities", "SYS_RESOURCE is there", True)
+    return Finding("capabilities", "no SYS_RESOURCE: lab nodes do without it, privileged containers fail here", True)
+
+
+def engine() -> Finding:
+    """Which engine would run the program."""
+    chosen = engines.choose(None)
+    return Finding("engine", f"{chosen.kind.value}: {chosen.reason}", True)
+
+
+def names(stack_file: StackFile, hosts: Path = Path("/etc/hosts")) -> Finding:
+    """Whether the registry's name can be made to resolve here."""
+    if (stack_file.settings.get("registry") or {}).get("names") == "external":
+        return Finding("name resolution", "left to DNS by registry.names", True)
+    if os.access(hosts, os.W_OK):
+        return Finding("name resolution", f"{hosts} can be written", True)
+    if _succeeds("sudo", "-n", "test", "-w", str(hosts)):
+        return Finding("name resolution", f"{hosts} can be written with sudo", True)
+    mend = "Run as root, allow sudo without a password, or set registry.names: external and use DNS."
+    return Finding("name resolution", f"{hosts} can't be written", False, mend)
+
+
+def subnet(stack_file: StackFile, routes: Callable[[], Sequence[str]] | None = None) -> Finding:
+    """Whether the lab's network is free on this machine."""
+    try:
+        settings = config.parse(stack_file.stack, stack_file.document)
+    except config.SettingsError:
+        mend = f"./berth settings check --stack {stack_file.stack} says what is wrong."
+        return Finding("settings", f"{stack_file.path.name} is not accepted", False, mend)
+    if settings.lab is None:
+        return Finding("network", "no lab, no network to make", True)
+    wanted = ipaddress.ip_network(settings.lab.subnet)
+    own = _own_bridge(stack_file.stack)
+    for line in (routes or _routes)():
+        words = line.split()
+        if not words or words[0] == "default" or "dev" not in words:
+            continue
+        device = words[words.index("dev") + 1]
+        taken = ipaddress.ip_network(words[0], strict=False)
+        if device != own and taken.version == wanted.version and taken.overlaps(wanted):
+            mend = "Choose other addresses for the lab's nodes in the settings, or remove that network."
+            return Finding("network", f"{wanted} overlaps with {taken} on {device}", False, mend)
+    return Finding("network", f"{wanted} is free", True)
+
+
+def _routes() -> list[str]:
+    return _run("ip", "-4", "route", "show").stdout.splitlines()
+
+
+def _own_bridge(stack: str) -> str:
+    """The bridge device of the lab's own network, if it is up."""
+    try:
+        asked = _run("docker", "network", "inspect", "--format", "{{.Id}}", lab_network(stack))
+    except FileNotFoundError:
+        return ""
+    return f"br-{asked.stdout.strip()[:12]}" if asked.returncode == 0 else ""
+
+
+def _run(*argv: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+
+
+def _succeeds(*argv: str) -> bool:
+    try:
+        return _run(*argv).returncode == 0
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,129 @@
+"""One change at a time; a killed run is told from one that goes on."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from operations.errors import BerthError
+from operations.lock import Holder, Process, StackLock
+from tests.unit.operations.conftest import OUTPUTS, Checkout, Docker
+
+BERTH = """
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+import config, operations.bootstrap
+from operations import cli
+from operations.workspace import Workspace
+config.check = lambda stack, document: []
+operations.bootstrap.run = lambda *a, **k: None
+operations.bootstrap.BootstrapError = RuntimeError
+Workspace.current = classmethod(lambda cls: Workspace(Path(sys.argv[1]), Path(sys.argv[2])))
+cli.main(sys.argv[3:])
+"""
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.05)
+
+
+def start(checkout: Checkout, *arguments: str) -> subprocess.Popen[bytes]:
+    """`berth` in a process of its own, in a session of its own."""
+    workspace = checkout.workspace
+    argv = [sys.executable, "-c", BERTH, str(workspace.root), str(workspace.home), *arguments]
+    root = Path(__file__).resolve().parents[3]
+    return subprocess.Popen(
+        argv, cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+
+
+def dead_process() -> Process:
+    child = subprocess.Popen(["true"])
+    child.wait()
+    return dataclasses.replace(Process.of(os.getpid()), pid=child.pid)
+
+
+def test_a_second_change_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    with StackLock(tmp_path, "dev", "up"):
+        message = f"Stack dev is being changed by 'berth up' (process {os.getpid()}): wait for it to end."
+        with pytest.raises(BerthError) as refused, StackLock(tmp_path, "dev", "down"):
+            raise AssertionError("both hold the lock")
+        assert str(refused.value) == message
+    with StackLock(tmp_path, "dev", "down") as lock:
+        assert lock.interrupted is None, "the first one ended in order"
+
+
+def test_a_killed_run_is_recognised_once_all_its_processes_are_gone(tmp_path: Path) -> None:
+    holder = Holder("up", dead_process(), dead_process(), "pulumi")
+    (tmp_path / "lock").write_text(json.dumps(dataclasses.asdict(holder)))
+    with StackLock(tmp_path, "dev", "up") as lock:
+        assert lock.interrupted == holder
+
+
+def test_a_process_number_that_was_given_to_another_process_is_not_taken_for_the_run() -> None:
+    own = Process.of(os.getpid())
+    assert not own.is_dead
+    assert dataclasses.replace(own, started=own.started - 1).is_dead
+    assert dataclasses.replace(own, boot="another").is_dead
+
+
+def test_the_lock_file_may_be_removed_by_its_holder(tmp_path: Path) -> None:
+    directory = tmp_path / "stack"
+    with StackLock(directory, "dev", "down"):
+        (directory / "lock").unlink()
+        directory.rmdir()
+    with StackLock(directory, "dev", "up") as lock:
+        assert lock.interrupted is None
+
+
+def test_two_ups_at_once_end_in_one_refusal(checkout: Checkout, berth: Any) -> None:
+    checkout.install_pulumi()
+    checkout.deploy()
+    checkout.answer("up", sleep=30)
+    first = start(checkout, "up")
+    wait_for(lambda: "up" in checkout.words())
+    ended = berth("up")
+    assert ended.code == 1
+    assert f"Stack dev is being changed by 'berth up' (process {first.pid})" in ended.err
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+
+
+def test_a_killed_berth_stops_its_engine_and_the_next_up_goes_on(
+    checkout: Checkout, docker: Docker, berth: Any
+) -> None:
+    checkout.install_pulumi()
+    checkout.deploy()
+    checkout.answer("up", sleep=30)
+    first = start(checkout, "up")
+    wait_for(lambda: "up" in checkout.words() and (checkout.answers / "started").exists())
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    wait_for((checkout.answers / "interrupted").exists)
+    locks = checkout.workspace.locks("dev")
+    locks.mkdir(parents=True)
+    (locks / "1.json").write_text("{}")
+    docker.answers({"ps --all": "berth-dev-node1\n"})
+    checkout.answer("up", events=[{"summaryEvent": {"resourceChanges": {"create": 1}}}])
+    checkout.answer("stack output", out=json.dumps(OUTPUTS))
+    ended = berth("up")
+    assert ended.code == 0, ended.err
+    assert "The last 'berth up' of dev was killed: going on from where it stopped." in ended.out
+    assert "its lock on the state was released" in ended.out
+    assert "container berth-dev-node1 was half made and is removed" in ended.out
+    assert checkout.words()[-4:] == ["cancel", "stack export", "up", "stack output"]
+    assert "rm --force --volumes berth-dev-node1" in docker.calls
