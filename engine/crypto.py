@@ -30,9 +30,7 @@ def passphrase_from_environment() -> str:
         except OSError as error:
             raise EngineError(f"PULUMI_CONFIG_PASSPHRASE_FILE: cannot read {file}: {error.strerror}") from None
     if text is None:
-        raise EngineError(
-            "the passphrase is missing: set PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE"
-        )
+        raise EngineError("the passphrase is missing: set PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE")
     return text
 
 

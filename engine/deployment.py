@@ -58,7 +58,9 @@ class Deployment:
         self._goals: dict[str, Goal] = {}
         self._defaults: dict[tuple[str, str], str] = {}
         self._replaced_providers: set[str] = set()
+        self._stack_outputs: tuple[str, Properties] | None = None
         self._failed: set[str] = set()
+        self._claimed: set[str] = set()
         self._replacement = Replacement(ledger, hub, steps, self.is_registered)
         self.cancelled = False
 
@@ -68,8 +70,8 @@ class Deployment:
         return bool(self._failed) or self._reporter.errors > 0
 
     def is_registered(self, urn: str) -> bool:
-        """Whether the program has asked for this resource in this run."""
-        return urn in self._goals
+        """Whether the program has asked for this resource in this run, under this URN or a new one."""
+        return urn in self._goals or urn in self._claimed
 
     def renamed(self) -> dict[str, str]:
         """Old URNs of resources that were found by an alias."""
@@ -99,16 +101,29 @@ class Deployment:
         return Outcome(goal.urn)
 
     def register_outputs(self, urn: str, outputs: Properties) -> None:
-        """Outputs of a component or of the stack; a failed run keeps what it cannot know."""
+        """Outputs of a component, or of the stack: those wait for the program's end, for they may be partial."""
+        if urns.type_of(urn) == urns.STACK_TYPE:
+            self._stack_outputs = urn, outputs
+        else:
+            self._store_outputs(urn, outputs, self.has_failed)
+
+    def finish(self, completed: bool) -> bool:
+        """Settle the stack's outputs once the program has ended; whether all went well."""
+        succeeded = completed and not self.has_failed
+        if self._stack_outputs is not None:
+            self._reporter.outputs(*self._store_outputs(*self._stack_outputs, partial=not succeeded))
+        return succeeded
+
+    def _store_outputs(self, urn: str, outputs: Properties, partial: bool) -> tuple[Properties, Properties]:
+        """Old and new outputs; a failed run keeps what it cannot know."""
         found = self._ledger.find(urn)
         old = found[1].outputs if found else {}
         if not self._steps.preview:
             known = {key: value for key, value in outputs.items() if not values.has_unknown(value)}
-            outputs = {**old, **known} if self.has_failed or len(known) < len(outputs) else known
+            outputs = {**old, **known} if partial else known
             if found:
                 self._ledger.record({found[0]: replace(found[1], outputs=outputs)})
-        if urns.type_of(urn) == urns.STACK_TYPE:
-            self._reporter.outputs(old, outputs)
+        return old, outputs
 
     def _is_blocked(self, goal: Goal) -> bool:
         """Whether something this resource needs has failed; unknown inputs must never reach a real operation."""
@@ -149,6 +164,7 @@ class Deployment:
         for urn in (goal.urn, *goal.aliases):
             found = self._ledger.find(urn)
             if found is not None and (urn == goal.urn or not self.is_registered(urn)):
+                self._claimed.add(urn)
                 return found
         return None, None
 

@@ -200,11 +200,11 @@ class _Run:
     def _update(self) -> bool:
         from engine.program import run_program
 
-        finished = run_program(
+        completed = run_program(
             self._project, self._deployment, self._reporter, self._config, self._preview, self._options.parallel
         )
         self._rename()
-        if not finished or self._deployment.has_failed:
+        if not self._deployment.finish(completed):
             return False
         return self._remove(self._deployment.is_registered)
 
