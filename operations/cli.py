@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+import config
 from operations import access, deploy, engines, look, teardown
 from operations import endpoint as endpoints
 from operations.deploy import Run
@@ -67,9 +68,8 @@ def _print_json(value: object) -> None:
 def up(stack: Stack = "dev", engine: EngineOption = None, yes: Yes = False, as_json: Json = False) -> None:
     """Deploy the stack; installs and builds what is missing first."""
     run = _run(stack, engine, yes, as_json)
-    deployed = deploy.up(run)
-    outcome = deployed.outcome
-    end = endpoints.endpoint(run.workspace, stack, deployed.session.outputs(show_secrets=True), show_secrets=False)
+    outcome = deploy.up(run)
+    end = endpoints.promised(run.workspace, config.parse(stack, run.stack_file.document))
     if as_json:
         _print_json({**end.as_json(), "changes": outcome.view.changes or {}, "seconds": round(outcome.seconds, 1)})
     else:

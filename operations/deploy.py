@@ -60,15 +60,7 @@ def check_settings(stack_file: StackFile) -> None:
         raise UsageError(str(config.SettingsError(stack_file.stack, found)))
 
 
-@dataclass(frozen=True)
-class Deployed:
-    """A stack that was brought up, and the session to ask about it."""
-
-    session: Session
-    outcome: Outcome
-
-
-def up(run: Run) -> Deployed:
+def up(run: Run) -> Outcome:
     """Deploy the stack; `run.yes` answers what would be asked."""
     check_settings(run.stack_file)
     with StackLock(run.workspace.stack_dir(run.stack), run.stack, "up") as lock:
@@ -91,7 +83,7 @@ def up(run: Run) -> Deployed:
         if outcome.failed:
             raise BerthError(describe_failure(f"Deploying {run.stack} failed", outcome))
         write_private(_count_file(run), json.dumps({"resources": outcome.view.done}) + "\n")
-        return Deployed(session, outcome)
+        return outcome
 
 
 def _bootstrap(run: Run) -> None:

@@ -34,7 +34,7 @@ def findings(stack_file: StackFile) -> list[Finding]:
     """Everything there is to say, bootstrap's own checks first."""
     from operations import bootstrap
 
-    result = [Finding(c.name, c.found, c.ok, c.fix) for c in bootstrap.checks()]
+    result = [Finding(c.name, c.found, c.ok, "" if c.ok else c.remedy) for c in bootstrap.checks()]
     result += [docker(), cgroup(), capabilities(), engine(), names(stack_file), subnet(stack_file)]
     return result
 

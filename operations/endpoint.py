@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import config
+from config import naming
 from operations.workspace import Workspace
 
 MAY = {"push": ("push", "admin"), "pull": ("pull", "push", "admin")}
@@ -49,6 +51,14 @@ def endpoint(workspace: Workspace, stack: str, outputs: Mapping[str, Any], show_
     known: Mapping[str, Mapping[str, str]] = outputs.get("registry_users") or {}
     users = {word: _first(known, roles, show_secrets) for word, roles in MAY.items()}
     return Endpoint(str(outputs["registry"]), str(workspace.stack_dir(stack) / "ca.pem"), users)
+
+
+def promised(workspace: Workspace, settings: config.Settings) -> Endpoint:
+    """The endpoint as the settings have it, without asking the state (and without passwords)."""
+    known = {user.name: {"role": user.role} for user in settings.registry.users}
+    users = {word: _first(known, roles, show_secrets=False) for word, roles in MAY.items()}
+    registry = naming.endpoint(settings.registry.name, settings.registry.port)
+    return Endpoint(registry, str(workspace.stack_dir(settings.stack) / "ca.pem"), users)
 
 
 def _first(known: Mapping[str, Mapping[str, str]], roles: tuple[str, ...], show_secrets: bool) -> User | None:

@@ -33,6 +33,27 @@ OUTPUTS: dict[str, Any] = {
     "images": {},
 }
 
+LAB: dict[str, Any] = {
+    "berth:lab": True,
+    "berth:registry": {
+        "name": "registry.berth.test",
+        "users": [
+            {"name": "boss", "role": "admin"},
+            {"name": "writer", "role": "push"},
+            {"name": "reader", "role": "pull"},
+        ],
+    },
+    "berth:nodes": [
+        {
+            "name": f"node{number}",
+            "address": f"10.77.0.1{number}",
+            "roles": ["object-store", *(["registry", "load-balancer"] if number == 1 else [])],
+        }
+        for number in (1, 2, 3, 4)
+    ],
+    "berth:loadBalancer": {"address": "10.77.0.11"},
+}
+
 
 class Checkout:
     """The test's own checkout, and what its fake engine was asked."""
@@ -45,7 +66,7 @@ class Checkout:
         for directory in (self.workspace.root / "lab", self.workspace.home, self.bin, self.answers, self.user):
             directory.mkdir(parents=True)
         (self.workspace.root / "lab" / "passphrase").write_text("lab\n")
-        self.settings("dev", {"berth:lab": True})
+        self.settings("dev", LAB)
 
     def settings(self, stack: str, config: dict[str, Any]) -> None:
         (self.workspace.root / f"Pulumi.{stack}.yaml").write_text(json.dumps({"config": config}))
@@ -128,10 +149,9 @@ def docker(checkout: Checkout) -> Docker:
 
 @pytest.fixture(autouse=True)
 def no_bootstrap(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Settings are accepted and nothing is installed: both have tests of their own."""
+    """Nothing is installed: that has tests of its own."""
     monkeypatch.setattr("operations.bootstrap.run", lambda yes, console, only_check=False: None, raising=False)
     monkeypatch.setattr("operations.bootstrap.BootstrapError", RuntimeError, raising=False)
-    monkeypatch.setattr("config.check", lambda stack, document: [])
 
 
 class Ended:

@@ -17,16 +17,15 @@ import pytest
 
 from operations.errors import BerthError
 from operations.lock import Holder, Process, StackLock
-from tests.unit.operations.conftest import OUTPUTS, Checkout, Docker
+from tests.unit.operations.conftest import Checkout, Docker
 
 BERTH = """
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-import config, operations.bootstrap
+import operations.bootstrap
 from operations import cli
 from operations.workspace import Workspace
-config.check = lambda stack, document: []
 operations.bootstrap.run = lambda *a, **k: None
 operations.bootstrap.BootstrapError = RuntimeError
 Workspace.current = classmethod(lambda cls: Workspace(Path(sys.argv[1]), Path(sys.argv[2])))
@@ -119,11 +118,10 @@ def test_a_killed_berth_stops_its_engine_and_the_next_up_goes_on(
     (locks / "1.json").write_text("{}")
     docker.answers({"ps --all": "berth-dev-node1\n"})
     checkout.answer("up", events=[{"summaryEvent": {"resourceChanges": {"create": 1}}}])
-    checkout.answer("stack output", out=json.dumps(OUTPUTS))
     ended = berth("up")
     assert ended.code == 0, ended.err
     assert "The last 'berth up' of dev was killed: going on from where it stopped." in ended.out
     assert "its lock on the state was released" in ended.out
     assert "container berth-dev-node1 was half made and is removed" in ended.out
-    assert checkout.words()[-4:] == ["cancel", "stack export", "up", "stack output"]
+    assert checkout.words()[-3:] == ["cancel", "stack export", "up"]
     assert "rm --force --volumes berth-dev-node1" in docker.calls

@@ -7,16 +7,13 @@ from typing import Any
 
 import pytest
 
-import config
-from tests.unit.operations.conftest import Checkout
+from tests.unit.operations.conftest import LAB, Checkout
 
 BAD = {"berth:lab": True, "berth:registy": {}}
-judge = config.check
 
 
 @pytest.fixture(autouse=True)
-def judged(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("config.check", judge)
+def bad_settings(checkout: Checkout) -> None:
     checkout.settings("dev", BAD)
 
 
@@ -42,7 +39,7 @@ def test_a_file_that_is_not_yaml_is_wrong_use(checkout: Checkout, berth: Any) ->
     assert ended.code == 2 and "is not YAML" in ended.err
 
 
-def test_accepted_settings_are_said_to_be_so(berth: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("config.check", lambda stack, document: [])
+def test_accepted_settings_are_said_to_be_so(checkout: Checkout, berth: Any) -> None:
+    checkout.settings("dev", LAB)
     ended = berth("settings", "check")
     assert (ended.code, ended.out) == (0, "Pulumi.dev.yaml is accepted.\n")
