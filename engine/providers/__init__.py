@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from ..provider import Packages
 from ..ssh import Session
-from . import command, docker, random, tls
+from . import command, docker, minio, random, tls
 
 
 def load(session: Session) -> Packages:
     """All packages by name; `session` is shared, so that each host is dialled once in a run."""
-    packages = [command.package(session), docker.package(session), random.package(), tls.package()]
+    packages = [command.package(session), docker.package(session), minio.package(), random.package(), tls.package()]
     return {package.name: package for package in packages}
