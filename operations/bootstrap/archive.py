@@ -1,6 +1,7 @@
 """Writes an image as the archive that `docker load` reads: the one way to set every field that works on every Docker.
 
-`docker import` cannot set a stop signal, and a build needs a builder; this needs neither, and equal inputs give an equal image.
+`docker import` cannot set a stop signal, and a build needs a builder. This needs neither, and equal inputs give equal
+images.
 """
 
 from __future__ import annotations
@@ -16,6 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+import images
+
+LABEL = "berth.image"
+"""The label by which Berth knows its images again."""
+
 EPOCH = "1970-01-01T00:00:00Z"
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
@@ -24,7 +30,7 @@ ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 class ImageConfig:
     """What an image says about how it is run, in Docker's words."""
 
-    entrypoint: tuple[str, ...]
+    entrypoint: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     user: str = ""
     environment: tuple[str, ...] = ()
@@ -34,7 +40,7 @@ class ImageConfig:
     def document(self, layer: str) -> dict[str, Any]:
         """The image's configuration file."""
         config: dict[str, Any] = {
-            "Entrypoint": list(self.entrypoint),
+            "Entrypoint": list(self.entrypoint) or None,
             "Cmd": list(self.command) or None,
             "User": self.user,
             "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", *self.environment],
@@ -52,6 +58,25 @@ class ImageConfig:
         }
 
 
+def run_config(name: str, version: str) -> ImageConfig:
+    """How one of Berth's images is run, as `versions.toml` says, and what it says about itself."""
+    pins = images.versions()[name]
+    labels = {
+        LABEL: name,
+        "org.opencontainers.image.title": str(pins["title"]),
+        "org.opencontainers.image.source": str(pins["source"]),
+        "org.opencontainers.image.version": version,
+    }
+    return ImageConfig(
+        entrypoint=tuple(pins.get("entrypoint", ())),
+        command=tuple(pins.get("command", ())),
+        user=pins.get("user", ""),
+        environment=tuple(pins.get("environment", ())),
+        stop_signal=pins.get("stop_signal", ""),
+        labels=labels,
+    )
+
+
 class Layer:
     """A root file system being written as a tar: owner root and time zero, unless said otherwise."""
 
@@ -65,12 +90,12 @@ class Layer:
     def text(self, name: str, content: str, mode: int = 0o644) -> None:
         """A file with this text."""
         data = content.encode()
-        self._add(name, tarfile.REGTYPE, mode, 0, io.BytesIO(data), len(data))
+        self._add(name, tarfile.REGTYPE, mode, source=io.BytesIO(data), size=len(data))
 
     def file(self, name: str, path: Path, mode: int) -> None:
         """A copy of a file of this machine."""
         with path.open("rb") as source:
-            self._add(name, tarfile.REGTYPE, mode, 0, source, path.stat().st_size)
+            self._add(name, tarfile.REGTYPE, mode, source=source, size=path.stat().st_size)
 
     def subtree(self, source: tarfile.TarFile, prefix: str) -> None:
         """What another tar has below `prefix`, owners and modes kept."""
@@ -86,7 +111,7 @@ class Layer:
             self._tar.addfile(member, source.extractfile(member) if member.isreg() else None)
 
     def _add(
-        self, name: str, kind: bytes, mode: int, owner: int, source: IO[bytes] | None = None, size: int = 0
+        self, name: str, kind: bytes, mode: int, owner: int = 0, *, source: IO[bytes] | None = None, size: int = 0
     ) -> None:
         info = tarfile.TarInfo(name)
         info.type, info.mode, info.size, info.uid, info.gid = kind, mode, size, owner, owner

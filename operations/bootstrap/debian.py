@@ -12,37 +12,12 @@ from pathlib import Path
 import images
 
 from . import mirrors
-from .archive import ImageConfig, layer, pack
+from .archive import LABEL, layer, pack, run_config
 from .errors import BootstrapError
 from .shell import Shell
 
-LABEL = "berth.image"
-
-CONFIGS = {
-    # PID 1 of a container reads its "kernel command line" from its own arguments: systemd needs the second one to start
-    # on hosts that still have cgroup v1, and both mean nothing elsewhere.
-    "lab-node": ImageConfig(
-        entrypoint=("/lib/systemd/systemd",),
-        command=("systemd.unified_cgroup_hierarchy=0", "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"),
-        environment=("container=docker",),
-        stop_signal="SIGRTMIN+3",
-    ),
-    "nginx": ImageConfig(entrypoint=("nginx", "-g", "daemon off;"), stop_signal="SIGQUIT"),
-}
-
 KEPT = {"nginx": "rootfs"}
 """Images that are a part of the build container's files, not the whole of them."""
-
-
-def labels(name: str, version: str) -> dict[str, str]:
-    """What every image of Berth says about itself."""
-    pins = images.versions()[name]
-    return {
-        LABEL: name,
-        "org.opencontainers.image.title": str(pins["title"]),
-        "org.opencontainers.image.source": str(pins["source"]),
-        "org.opencontainers.image.version": version,
-    }
 
 
 def base_reference() -> str:
@@ -52,9 +27,7 @@ def base_reference() -> str:
 
 def exists(reference: str) -> bool:
     """Whether Docker has the image."""
-    return (
-        subprocess.run(["docker", "image", "inspect", reference], capture_output=True, check=False).returncode == 0
-    )
+    return subprocess.run(["docker", "image", "inspect", reference], capture_output=True, check=False).returncode == 0
 
 
 def build_base(shell: Shell, settings: mirrors.BuildSettings, work: Path) -> None:
@@ -65,7 +38,6 @@ def build_base(shell: Shell, settings: mirrors.BuildSettings, work: Path) -> Non
     root = Path(tempfile.mkdtemp(prefix="base-", dir=work))
     try:
         root.chmod(0o755)
-        environment = {**settings.environment, "DEBOOTSTRAP_DIR": os.environ.get("DEBOOTSTRAP_DIR", "")}
         shell.run(
             [
                 "debootstrap",
@@ -75,7 +47,7 @@ def build_base(shell: Shell, settings: mirrors.BuildSettings, work: Path) -> Non
                 str(root),
                 settings.mirror.main.uri,
             ],
-            environment={key: value for key, value in environment.items() if value},
+            environment=settings.environment,
         )
         change = [f"--change=LABEL {LABEL}=base"]
         packed = ["tar", "--numeric-owner", "--exclude=./var/cache/apt/archives/*.deb", "-C", str(root), "-c", "."]
@@ -129,10 +101,6 @@ def _load(name: str, container: str, version: str, shell: Shell, work: Path) -> 
             exported.unlink()
         else:
             shell.run(["docker", "export", f"--output={files}", container])
-        config = CONFIGS[name]
-        labelled = ImageConfig(
-            config.entrypoint, config.command, config.user, config.environment, config.stop_signal, labels(name, version)
-        )
-        pack(files, labelled, images.reference(name), archive)
+        pack(files, run_config(name, version), images.reference(name), archive)
         files.unlink()
         shell.run(["docker", "load", f"--input={archive}"])

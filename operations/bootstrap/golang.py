@@ -8,8 +8,7 @@ from pathlib import Path
 
 import images
 
-from .archive import ImageConfig, layer, pack
-from .debian import exists, labels
+from .archive import layer, pack, run_config
 from .shell import Shell
 
 USER = 65532
@@ -31,36 +30,41 @@ def environment(cache: Path) -> dict[str, str]:
     return {**os.environ, **own}
 
 
-def build(name: str, go: str, shell: Shell, cache: Path, work: Path) -> None:
-    """Compile the pinned module and load it as an image that holds nothing else."""
-    if exists(images.reference(name)):
-        return
+def program(name: str, cache: Path) -> Path:
+    """Where the compiled program is kept."""
+    return cache / "programs" / f"{name}-{images.input_hash(name)}"
+
+
+def compile_program(name: str, go: str, shell: Shell, cache: Path) -> None:
+    """Compile the pinned module; checksums in its folder's go.sum."""
     pins = images.versions()[name]
+    target = program(name, cache)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for old in target.parent.glob(f"{name}-*"):
+        old.unlink()
+    unfinished = target.with_name(f".{target.name}")
+    shell.run(
+        [
+            *(go, "build", "-mod=readonly", "-modcacherw", "-trimpath", "-buildvcs=false"),
+            *("-ldflags", " ".join(["-s", "-w", *pins["linker"]]), "-o", str(unfinished), pins["package"]),
+        ],
+        folder=images.folder(name),
+        environment=environment(cache),
+    )
+    unfinished.replace(target)
+
+
+def load(name: str, shell: Shell, cache: Path, work: Path) -> None:
+    """Load the compiled program as an image that holds nothing else."""
     work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f"{name}-", dir=work) as folder:
-        program, files, archive = (Path(folder) / part for part in ("program", "layer.tar", "image.tar"))
-        shell.run(
-            [
-                *(go, "build", "-mod=readonly", "-modcacherw", "-trimpath", "-buildvcs=false"),
-                *("-ldflags", " ".join(["-s", "-w", *pins["linker"]]), "-o", str(program), pins["package"]),
-            ],
-            folder=images.folder(name),
-            environment=environment(cache),
-        )
+        files, archive = Path(folder) / "layer.tar", Path(folder) / "image.tar"
         with layer(files) as out:
             for directory in ("bin", "etc", "etc/ssl", "etc/ssl/certs"):
                 out.directory(directory)
             out.text("etc/passwd", PASSWD)
             out.text("etc/group", GROUP)
             out.directory("tmp", 0o1777)
-            out.file(f"bin/{name}", program, 0o755)
-        command = ("serve", "/etc/distribution/config.yml") if name == "registry" else ()
-        config = ImageConfig(
-            entrypoint=(f"/bin/{name}",),
-            command=command,
-            user=f"{USER}:{USER}",
-            stop_signal="SIGTERM",
-            labels=labels(name, pins["version"]),
-        )
-        pack(files, config, images.reference(name), archive)
+            out.file(f"bin/{name}", program(name, cache), 0o755)
+        pack(files, run_config(name, images.versions()[name]["version"]), images.reference(name), archive)
         shell.run(["docker", "load", f"--input={archive}"])

