@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlparse
 
 from engine import checkpoint, files
 from engine.checkpoint import Checkpoint
-from engine.errors import EngineError
+from engine.errors import EngineError, StackNotFound
 
 ORGANIZATION = "organization"
 
@@ -59,7 +59,7 @@ class Backend:
         if not path.exists():
             if path.with_name(f"{path.name}.gz").exists():
                 raise EngineError(f"{path}.gz: compressed state is not supported by the embedded engine")
-            raise EngineError(f"no stack named '{stack}' found; create it with `stack init {stack}`")
+            raise StackNotFound(f"no stack named '{stack}' found; create it with `stack init {stack}`")
         return checkpoint.load(path)
 
     def create(self, stack: str, salt: str) -> None:

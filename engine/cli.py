@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from engine.errors import EngineError
+from engine.errors import EngineError, StackNotFound, UsageError
 from engine.run import FAILED, Loader, Options, execute, installed_packages
 from engine.stacks import Stacks
 
@@ -20,9 +20,9 @@ def main(arguments: Sequence[str] | None = None, load: Loader = installed_packag
         return _dispatch(options, load)
     except EngineError as error:
         print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
     except BrokenPipeError:
-        pass
-    return FAILED
+        return FAILED
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -85,7 +85,7 @@ def _dispatch(options: argparse.Namespace, load: Loader) -> int:
     stacks = Stacks(directory, config_file)
     if options.command == "cancel":
         if not options.yes:
-            raise EngineError("--yes must be passed in to proceed when running in non-interactive mode")
+            raise UsageError("--yes must be passed in to proceed when running in non-interactive mode")
         stacks.cancel(_stack(options))
     elif options.command == "stack":
         _stack_command(options, stacks)
@@ -100,16 +100,16 @@ def _stack(options: argparse.Namespace) -> str:
         name if getattr(options, "action", "") != "output" else None
     )
     if not stack:
-        raise EngineError("no stack selected; name one with --stack")
+        raise StackNotFound("no stack selected; name one with --stack")
     return stack.rpartition("/")[2]
 
 
 def _run(options: argparse.Namespace, directory: Path, config_file: Path | None, load: Loader) -> int:
     stack = _stack(options)
-    if options.command != "preview" and not options.yes:
-        raise EngineError("--yes must be passed in to proceed when running in non-interactive mode")
+    if options.command != "preview" and not (options.yes or options.skip_preview):
+        raise UsageError("--yes must be passed in to proceed when running in non-interactive mode")
     if options.parallel < 1:
-        raise EngineError("--parallel must be at least 1")
+        raise UsageError("--parallel must be at least 1")
     if options.command == "up" and not options.skip_preview:
         code = subprocess.run(_preview_command(options, directory, config_file, stack), check=False).returncode
         if code:
@@ -146,7 +146,7 @@ def _stack_command(options: argparse.Namespace, stacks: Stacks) -> None:
         stacks.init(_stack(options))
     elif options.action == "rm":
         if not options.yes:
-            raise EngineError("--yes must be passed in to proceed when running in non-interactive mode")
+            raise UsageError("--yes must be passed in to proceed when running in non-interactive mode")
         stacks.remove(_stack(options), options.force)
     elif options.action == "export":
         stacks.export(_stack(options), options.show_secrets, options.file)

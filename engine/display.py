@@ -53,7 +53,7 @@ class Display:
     def diagnostic(self, severity: str, urn: str, message: str) -> None:
         """A message under the resource it belongs to."""
         self._out.flush()
-        head = f"{urns.type_of(urn)} ({urns.name_of(urn)}): " if urn else ""
+        head = f"{urns.short_type(urns.type_of(urn))} ({urns.name_of(urn)}): " if urn else ""
         print(f"{severity}: {head}{message}", file=sys.stderr, flush=True)
 
     def outputs(self, old: dict[str, Any], new: dict[str, Any]) -> None:
@@ -76,7 +76,7 @@ class Display:
 
     def _line(self, step: Step, word: str) -> None:
         reasons = f" [diff: {','.join('~' + key for key in step.changed)}]" if step.changed else ""
-        self._print(f" {SYMBOLS[step.op]:<2} {step.type} {urns.name_of(step.urn)} {word}{reasons}")
+        self._print(f" {SYMBOLS[step.op]:<2} {urns.short_type(step.type)} {urns.name_of(step.urn)} {word}{reasons}")
 
     def _changes(self, step: Step) -> None:
         self._print(f"        [urn={step.urn}]")

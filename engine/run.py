@@ -28,7 +28,8 @@ from engine.stackfile import Project, StackFile
 from engine.state import Codec, ResourceState
 from engine.steps import Steps
 
-FAILED = 255
+FAILED = 1
+CHANGES_NOT_EXPECTED = 7
 
 
 @dataclass(frozen=True)
@@ -102,11 +103,12 @@ def execute(options: Options, load: Loader = installed_packages) -> int:
             finally:
                 hub.close()
                 close()
-        if options.expect_no_changes and any(count for op, count in reporter.changes.items() if op != "same"):
+        changed = any(count for op, count in reporter.changes.items() if op != "same")
+        unexpected = options.expect_no_changes and changed and not failed
+        if unexpected:
             reporter.diagnostic("error", "no changes were expected but changes were proposed")
-            failed = True
-        reporter.summary(run.seconds, failed)
-        return FAILED if failed else 0
+        reporter.summary(run.seconds, failed or unexpected)
+        return FAILED if failed else CHANGES_NOT_EXPECTED if unexpected else 0
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from functools import partial
 from typing import Any
 
 from engine import urns, values
@@ -65,7 +66,7 @@ class Codec:
 
     def __init__(self, crypter: Crypter) -> None:
         self._crypter = crypter
-        self._ciphertexts: dict[tuple[str, str], str] = {}
+        self._ciphertexts: dict[tuple[tuple[str, str], str], str] = {}
 
     def decode(self, raw: Raw) -> ResourceState:
         """A resource from its entry; keys the engine has no use for are dropped."""
@@ -76,7 +77,7 @@ class Codec:
                 known[name] = tuple(raw[key]) if name in _TUPLES else raw[key]
         for name in ("inputs", "outputs"):
             value = raw.get(name) or {}
-            known[name] = values.decode(value, lambda text: self._decrypt(urn, text))
+            known[name] = values.decode(value, partial(self._decrypt, (urn, name)))
         known.setdefault("custom", False)
         known.setdefault("type", urns.type_of(urn))
         return ResourceState(**known)
@@ -87,20 +88,20 @@ class Codec:
         for name, key in _JSON_NAMES.items():
             value = getattr(state, name)
             if name in ("inputs", "outputs"):
-                value = values.encode(value, lambda text: self._encrypt(state.urn, text))
+                value = values.encode(value, partial(self._encrypt, (state.urn, name)))
             if value or name == "custom":
                 raw[key] = list(value) if isinstance(value, tuple) else value
         return raw
 
-    def _decrypt(self, urn: str, ciphertext: str) -> str:
+    def _decrypt(self, place: tuple[str, str], ciphertext: str) -> str:
         text = self._crypter.decrypt(ciphertext)
-        self._ciphertexts[urn, text] = ciphertext
+        self._ciphertexts[place, text] = ciphertext
         return text
 
-    def _encrypt(self, urn: str, text: str) -> str:
-        known = self._ciphertexts.get((urn, text))
+    def _encrypt(self, place: tuple[str, str], text: str) -> str:
+        known = self._ciphertexts.get((place, text))
         if known is None:
-            known = self._ciphertexts[urn, text] = self._crypter.encrypt(text)
+            known = self._ciphertexts[place, text] = self._crypter.encrypt(text)
         return known
 
 

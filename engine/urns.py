@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 STACK_TYPE = "pulumi:pulumi:Stack"
 PROVIDER_PREFIX = "pulumi:providers:"
 
@@ -21,6 +23,11 @@ def qualified_type(urn: str) -> str:
 def type_of(urn: str) -> str:
     """The resource's own type."""
     return qualified_type(urn).rsplit("$", 1)[-1]
+
+
+def short_type(type_: str) -> str:
+    """`random:index:RandomId` for `random:index/randomId:RandomId`, as people read it."""
+    return re.sub(r"/[^:]*", "", type_)
 
 
 def name_of(urn: str) -> str:

@@ -111,12 +111,12 @@ def test_a_protected_resource_is_neither_deleted_nor_replaced(sandbox: Sandbox) 
     sandbox.up_ok("Thing('a', kind='x', opts=O(protect=True))\nThing('b')")
     sandbox.program("")
     deleted = sandbox.up()
-    assert deleted.code == 255
+    assert deleted.code == 1
     assert "protected" in deleted.err
     assert sandbox.world.names() == ["a", "b"], "nothing is deleted when anything is protected"
     sandbox.program("Thing('a', kind='y', opts=O(protect=True))")
     assert "marked for protection" in sandbox.up().err
-    assert sandbox.run("destroy", "--yes").code == 255
+    assert sandbox.run("destroy", "--yes").code == 1
     assert sandbox.world.names() == ["a", "b"]
 
 
@@ -147,7 +147,7 @@ def test_an_alias_finds_a_renamed_resource_and_its_children(sandbox: Sandbox) ->
 def test_a_name_used_twice_is_an_error(sandbox: Sandbox) -> None:
     sandbox.program("Thing('a')\nThing('a')")
     result = sandbox.up()
-    assert result.code == 255
+    assert result.code == 1
     assert "Duplicate resource URN" in result.err
 
 
@@ -167,7 +167,7 @@ def test_a_component_with_changed_inputs_is_an_update(sandbox: Sandbox) -> None:
 def test_an_option_that_is_not_implemented_is_refused_by_name(sandbox: Sandbox) -> None:
     sandbox.program("Thing('a', opts=O(import_='xyz'))")
     result = sandbox.run("preview")
-    assert result.code == 255
+    assert result.code == 1
     assert "resource option import" in result.err
 
 
