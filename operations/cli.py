@@ -9,20 +9,20 @@ import os
 import shlex
 import sys
 import traceback
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
 
 import config
-from operations import access, deploy, engines, look, teardown
+from operations import access, deploy, engines, teardown
 from operations import endpoint as endpoints
 from operations.deploy import Run
 from operations.engine_run import Session, new_log
 from operations.errors import DIFFERENT, DONE, FAILED, WRONG_USE, BerthError
-from operations.verify import answers
 from operations.workspace import StackFile, Workspace
 
+# Modules that talk to nodes and certificates are imported by the commands that need them: they take half a second.
 app = typer.Typer(
     name="berth",
     no_args_is_help=True,
@@ -161,6 +161,8 @@ def engine(stack: Stack = "dev", engine: EngineOption = None, as_json: Json = Fa
 @app.command()
 def status(stack: Stack = "dev", engine: EngineOption = None, as_json: Json = False) -> None:
     """Show every node with its services, and whether they are healthy."""
+    from operations import look
+
     seen = look.look(_quiet_session(stack, engine))
     if as_json:
         _print_json({"stack": stack, "services": [row.as_json() for row in look.rows(seen)], "notes": look.notes(seen)})
@@ -174,6 +176,9 @@ def status(stack: Stack = "dev", engine: EngineOption = None, as_json: Json = Fa
 @app.command()
 def verify(stack: Stack = "dev", engine: EngineOption = None, as_json: Json = False) -> None:
     """Ask every node, read-only, whether it is as the state says; exit with 3 if one is not."""
+    from operations import look
+    from operations.verify import answers
+
     seen = look.look(_quiet_session(stack, engine))
     found = answers(seen.desired, seen.reports, seen.front)
     wrong = sum(1 for answer in found if not answer.ok)
@@ -192,6 +197,7 @@ def verify(stack: Stack = "dev", engine: EngineOption = None, as_json: Json = Fa
 def doctor(stack: Stack = "dev", as_json: Json = False) -> None:
     """Say what on this machine will not work, and how to mend it."""
     from operations import doctor as doctors
+    from operations import look
 
     workspace = Workspace.current()
     found = doctors.findings(StackFile.read(workspace, stack))
@@ -248,14 +254,22 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         app(arguments, prog_name="berth")
     except BerthError as error:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(str(error), markup=False, style="red")
-        sys.exit(error.exit_code)
+        _fail(str(error), error.exit_code)
     except BrokenPipeError:
         sys.exit(FAILED)
     except Exception as error:
+        from operations.bootstrap import BootstrapError
+
+        if isinstance(error, BootstrapError):
+            _fail(str(error), FAILED)
         log = new_log(Workspace.current(), "berth", "crash")
         log.write_text(traceback.format_exc(), encoding="utf-8")
         typer.echo(
             f"berth stopped on something unexpected ({type(error).__name__}); the details are in {log}.", err=True
         )
         sys.exit(FAILED)
+
+
+def _fail(text: str, code: int) -> NoReturn:
+    Console(stderr=True, highlight=False, soft_wrap=True).print(text, markup=False, style="red")
+    sys.exit(code)

@@ -62,12 +62,16 @@ def check_settings(stack_file: StackFile) -> None:
 
 def up(run: Run) -> Outcome:
     """Deploy the stack; `run.yes` answers what would be asked."""
+    from operations import bootstrap
+
     check_settings(run.stack_file)
     with StackLock(run.workspace.stack_dir(run.stack), run.stack, "up") as lock:
-        _bootstrap(run)
+        bootstrap.run(run.yes or run.confirm is None, run.console)
         session = run.session()
         if lock.interrupted:
             recovery.clear(session, lock.interrupted, run.say)
+        if not run.workspace.stack_exists(run.stack):
+            _refuse_taken(run)
         session.ensure_stack()
         if run.confirm and not run.stack_file.is_lab and not run.yes:
             _ask_first(session, run.confirm)
@@ -86,13 +90,16 @@ def up(run: Run) -> Outcome:
         return outcome
 
 
-def _bootstrap(run: Run) -> None:
-    from operations import bootstrap
+def _refuse_taken(run: Run) -> None:
+    """Before the first `up`: what the stack needs of this machine must not be somebody else's."""
+    from operations import bootstrap, doctor
 
-    try:
-        bootstrap.run(run.yes or run.confirm is None, run.console)
-    except bootstrap.BootstrapError as error:
-        raise BerthError(str(error)) from None
+    network = doctor.subnet(run.stack_file)
+    if not network.ok:
+        raise BerthError(f"{network.found}. {network.mend}")
+    seed = config.parse(run.stack, run.stack_file.document).images.seed
+    if not run.stack_file.is_lab and seed.address:
+        bootstrap.refuse_taken_ports([(seed.address, seed.port)])
 
 
 def _ask_first(session: Session, confirm: Callable[[str], bool]) -> None:

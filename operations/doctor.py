@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from operations import engines
 from operations.workspace import StackFile
 
 CAP_SYS_RESOURCE = 24
+ROUTES = Path("/proc/net/route")
 
 
 @dataclass(frozen=True)
@@ -35,20 +36,8 @@ def findings(stack_file: StackFile) -> list[Finding]:
     from operations import bootstrap
 
     result = [Finding(c.name, c.found, c.ok, "" if c.ok else c.remedy) for c in bootstrap.checks()]
-    result += [docker(), cgroup(), capabilities(), engine(), names(stack_file), subnet(stack_file)]
+    result += [cgroup(), capabilities(), engine(), names(stack_file), subnet(stack_file)]
     return result
-
-
-def docker() -> Finding:
-    """Whether the daemon answers."""
-    try:
-        asked = _run("docker", "version", "--format", "{{.Server.Version}}")
-    except FileNotFoundError:
-        return Finding("Docker", "not installed", False, "./berth up installs it.")
-    if asked.returncode:
-        reason = (asked.stderr.strip().splitlines() or ["no reason given"])[-1]
-        return Finding("Docker", reason, False, "./berth up starts it; or start it by hand: systemctl start docker.")
-    return Finding("Docker", f"version {asked.stdout.strip()} answers", True)
 
 
 def cgroup(mounts: Path = Path("/sys/fs/cgroup")) -> Finding:
@@ -88,7 +77,7 @@ def names(stack_file: StackFile, hosts: Path = Path("/etc/hosts")) -> Finding:
     return Finding("name resolution", f"{hosts} can't be written", False, mend)
 
 
-def subnet(stack_file: StackFile, routes: Callable[[], Sequence[str]] | None = None) -> Finding:
+def subnet(stack_file: StackFile, table: Path | None = None) -> Finding:
     """Whether the lab's network is free on this machine."""
     try:
         settings = config.parse(stack_file.stack, stack_file.document)
@@ -97,22 +86,22 @@ def subnet(stack_file: StackFile, routes: Callable[[], Sequence[str]] | None = N
         return Finding("settings", f"{stack_file.path.name} is not accepted", False, mend)
     if settings.lab is None:
         return Finding("network", "no lab, no network to make", True)
-    wanted = ipaddress.ip_network(settings.lab.subnet)
+    wanted = ipaddress.IPv4Network(settings.lab.subnet)
     own = _own_bridge(stack_file.stack)
-    for line in (routes or _routes)():
-        words = line.split()
-        if not words or words[0] == "default" or "dev" not in words:
-            continue
-        device = words[words.index("dev") + 1]
-        taken = ipaddress.ip_network(words[0], strict=False)
-        if device != own and taken.version == wanted.version and taken.overlaps(wanted):
+    for device, taken in _routes(table or ROUTES):
+        if device != own and taken.overlaps(wanted):
             mend = "Choose other addresses for the lab's nodes in the settings, or remove that network."
             return Finding("network", f"{wanted} overlaps with {taken} on {device}", False, mend)
     return Finding("network", f"{wanted} is free", True)
 
 
-def _routes() -> list[str]:
-    return _run("ip", "-4", "route", "show").stdout.splitlines()
+def _routes(table: Path) -> Iterator[tuple[str, ipaddress.IPv4Network]]:
+    """Device and network of each route but the default one; the kernel writes addresses as little-endian numbers."""
+    for line in table.read_text().splitlines()[1:]:
+        device, destination, *_, mask, _mtu, _window, _irtt = line.split()
+        address, bits = (int.from_bytes(bytes.fromhex(text), "little") for text in (destination, mask))
+        if bits:
+            yield device, ipaddress.IPv4Network((address, bits.bit_count()))
 
 
 def _own_bridge(stack: str) -> str:

@@ -48,7 +48,7 @@ class Step:
 
     @property
     def is_change(self) -> bool:
-        return self.op not in QUIET_OPS
+        return self.op not in QUIET_OPS and not _is_stack(self.urn)
 
 
 @dataclass

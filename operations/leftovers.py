@@ -59,7 +59,8 @@ def remove(stack: str) -> Iterator[str]:
 def forget_state(workspace: Workspace, stack: str) -> None:
     """Remove a stack's own files from the state directory: checkpoint, backups, history, locks."""
     pulumi = workspace.state / ".pulumi"
-    for path in (pulumi / "stacks" / PROJECT).glob(f"{stack}.json*"):
+    files = pulumi / "stacks" / PROJECT
+    for path in [*files.glob(f"{stack}.json*"), *files.glob(f"{stack}.journal*")]:
         path.unlink()
     for part in ("history", "backups"):
         shutil.rmtree(pulumi / part / PROJECT / stack, ignore_errors=True)

@@ -86,6 +86,7 @@ class Checkout:
     def deploy(self, stack: str = "dev", outputs: dict[str, Any] | None = None) -> None:
         """Make the state look as if the stack had been brought up."""
         self.workspace.checkpoint(stack).parent.mkdir(parents=True, exist_ok=True)
+        self.workspace.checkpoint(stack).with_suffix(".journal").touch()
         self.workspace.checkpoint(stack).write_text('{"checkpoint": {"latest": {"resources": [{}, {}]}}}')
         self.answer("stack output", out=json.dumps(OUTPUTS if outputs is None else outputs))
         self.answer("stack export", out=json.dumps({"deployment": {"resources": []}}))
@@ -148,10 +149,11 @@ def docker(checkout: Checkout) -> Docker:
 
 
 @pytest.fixture(autouse=True)
-def no_bootstrap(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is installed: that has tests of its own."""
+def bare_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is installed, which has tests of its own, and no network is in the way."""
     monkeypatch.setattr("operations.bootstrap.run", lambda yes, console, only_check=False: None, raising=False)
-    monkeypatch.setattr("operations.bootstrap.BootstrapError", RuntimeError, raising=False)
+    (tmp_path / "no-routes").write_text("Iface\n")
+    monkeypatch.setattr("operations.doctor.ROUTES", tmp_path / "no-routes")
 
 
 class Ended:

@@ -18,12 +18,6 @@ def no_bootstrap_checks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("operations.bootstrap.checks", lambda: [], raising=False)
 
 
-def test_a_daemon_that_does_not_answer_comes_with_a_remedy(checkout: Checkout, docker: Docker) -> None:
-    (checkout.bin / "docker").write_text("#!/bin/sh\necho 'Is the docker daemon running?' >&2\nexit 1\n")
-    found = doctor.docker()
-    assert not found.ok and found.found == "Is the docker daemon running?" and "systemctl start docker" in found.mend
-
-
 def test_control_groups_of_either_version_will_do(tmp_path: Path) -> None:
     assert not doctor.cgroup(tmp_path).ok
     (tmp_path / "memory").mkdir()
@@ -48,22 +42,34 @@ def test_a_missing_capability_is_told_but_no_fault(tmp_path: Path) -> None:
     assert doctor.capabilities(status).ok and "no SYS_RESOURCE" in doctor.capabilities(status).found
 
 
-def test_a_network_that_is_in_the_way_is_named(checkout: Checkout) -> None:
+def routes(directory: Path, *lines: str) -> Path:
+    """A routing table as the kernel shows it: device, destination and mask."""
+    table = directory / "route"
+    rows = [f"{line.split()[0]}\t{line.split()[1]}\t00\t1\t0\t0\t0\t{line.split()[2]}\t0\t0\t0" for line in lines]
+    table.write_text("\n".join(["Iface\tDestination\t...", *rows]) + "\n")
+    return table
+
+
+DEFAULT, OFFICE = "eth0 00000000 00000000", "eth0 0000000A 00FFFFFF"
+
+
+def test_a_network_that_is_in_the_way_is_named(checkout: Checkout, docker: Docker, tmp_path: Path) -> None:
     stack = StackFile.read(checkout.workspace, "dev")
-    free = ["default via 10.0.0.1 dev eth0", "10.0.0.0/24 dev eth0 proto kernel"]
-    assert doctor.subnet(stack, lambda: free).ok
-    taken = doctor.subnet(stack, lambda: [*free, "10.77.0.0/16 dev tun0"])
+    assert doctor.subnet(stack, routes(tmp_path, DEFAULT, OFFICE)).ok
+    taken = doctor.subnet(stack, routes(tmp_path, DEFAULT, "tun0 00004D0A 0000FFFF"))
     assert not taken.ok and taken.found == "10.77.0.0/24 overlaps with 10.77.0.0/16 on tun0"
 
 
-def test_the_network_of_the_lab_itself_is_not_in_its_way(checkout: Checkout, docker: Docker) -> None:
+def test_the_network_of_the_lab_itself_is_not_in_its_way(checkout: Checkout, docker: Docker, tmp_path: Path) -> None:
     docker.answers({"network inspect": "0123456789abcdef\n"})
     stack = StackFile.read(checkout.workspace, "dev")
-    assert doctor.subnet(stack, lambda: ["10.77.0.0/24 dev br-0123456789ab proto kernel"]).ok
+    assert doctor.subnet(stack, routes(tmp_path, "br-0123456789ab 00004D0A 00FFFFFF")).ok
 
 
-def test_the_command_fails_when_something_will_not_work(checkout: Checkout, docker: Docker, berth: Any) -> None:
-    (checkout.bin / "docker").write_text("#!/bin/sh\nexit 1\n")
+def test_the_command_fails_when_something_will_not_work(checkout: Checkout, berth: Any) -> None:
+    checkout.settings("dev", {})
     ended = berth("doctor", "--json")
     assert ended.code == 1
-    assert {"Docker", "engine", "control groups"} <= {finding["subject"] for finding in json.loads(ended.out)}
+    found = {finding["subject"]: finding["ok"] for finding in json.loads(ended.out)}
+    assert found["engine"] and not found["settings"]
+    assert "settings" in berth("doctor").out

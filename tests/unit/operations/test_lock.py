@@ -27,7 +27,6 @@ import operations.bootstrap
 from operations import cli
 from operations.workspace import Workspace
 operations.bootstrap.run = lambda *a, **k: None
-operations.bootstrap.BootstrapError = RuntimeError
 Workspace.current = classmethod(lambda cls: Workspace(Path(sys.argv[1]), Path(sys.argv[2])))
 cli.main(sys.argv[3:])
 """

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from operations.doctor import Finding
 from tests.unit.operations.conftest import Checkout, Docker
 
 CREATE = {"urn": "urn:pulumi:dev::berth::docker:index/container:Container::lab-node1", "op": "create"}
@@ -98,6 +99,26 @@ def test_an_unexpected_error_is_one_sentence_and_a_file(checkout: Checkout, bert
     assert "inner detail" in log.read_text()
 
 
+def test_what_bootstrap_refuses_is_shown_as_it_is(checkout: Checkout, berth: Any, monkeypatch: Any) -> None:
+    from operations.bootstrap import BootstrapError
+
+    def refuse(*_: object) -> None:
+        raise BootstrapError("This machine has 2 GB of memory.")
+
+    monkeypatch.setattr("operations.bootstrap.run", refuse)
+    ended = berth("up")
+    assert (ended.code, ended.err) == (1, "This machine has 2 GB of memory.\n")
+
+
+def test_a_network_in_the_way_of_a_new_lab_is_refused_early(checkout: Checkout, berth: Any, monkeypatch: Any) -> None:
+    taken = Finding("network", "10.77.0.0/24 overlaps with 10.0.0.0/8 on eth0", False, "Choose others.")
+    monkeypatch.setattr("operations.doctor.subnet", lambda stack_file: taken)
+    checkout.install_pulumi()
+    ended = berth("up")
+    assert ended.code == 1 and "overlaps with 10.0.0.0/8 on eth0. Choose others." in ended.err
+    assert checkout.calls == []
+
+
 def test_a_preview_that_expects_no_changes_exits_with_three_when_there_are_some(checkout: Checkout, berth: Any) -> None:
     checkout.install_pulumi()
     checkout.deploy()
@@ -127,7 +148,7 @@ def test_down_of_a_lab_leaves_nothing(checkout: Checkout, docker: Docker, berth:
     assert "removed volume berth-dev-node1-docker" in ended.out
     assert "volume rm --force berth-dev-node1-docker" in docker.calls
     assert not checkout.workspace.stack_dir("dev").exists()
-    assert not checkout.workspace.checkpoint("dev").exists()
+    assert list(checkout.workspace.checkpoint("dev").parent.iterdir()) == []
 
 
 def test_down_of_a_lab_whose_destroy_fails_removes_it_by_label(checkout: Checkout, docker: Docker, berth: Any) -> None:
