@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import hashlib
 import socket
 import tempfile
@@ -96,14 +97,12 @@ class _Client(asyncssh.SSHClient):
         self.refusal: str | None = None
 
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
-        self.refusal = refusal(self._target, key)
+        self.refusal = _refusal(self._target, key)
         return self.refusal is None
 
 
-def refusal(target: Target, found: asyncssh.SSHKey | None) -> str | None:
+def _refusal(target: Target, found: asyncssh.SSHKey) -> str | None:
     """Why a host key is not trusted, or None."""
-    if found is None:
-        return f"{target}: the host showed no host key"
     if found in _keys(target.revoked_keys):
         return f"{target}: the host key {_fingerprint(found)} is revoked in known_hosts; nothing was sent to the host."
     if target.host_keys is None:
@@ -142,6 +141,7 @@ class Session:
         self._dials_at_once = dials_at_once
         self._dial_slots: asyncio.Semaphore | None = None
         self._connections: dict[tuple[Any, ...], asyncio.Task[asyncssh.SSHClientConnection]] = {}
+        self._sessions: dict[tuple[Any, ...], asyncio.Semaphore] = {}
         self._tunnels: dict[tuple[Any, ...], Path] = {}
         self._sockets: tempfile.TemporaryDirectory[str] | None = None
         self._servers: list[asyncio.AbstractServer] = []
@@ -195,17 +195,12 @@ class Session:
 
     async def connection(self, target: Target) -> asyncssh.SSHClientConnection:
         """The host's one connection, dialled if there is none or the last one broke."""
-        key = (target.host, target.port, target.user, _credential(target), target.proxy)
+        key = _identity(target)
         task = self._connections.get(key)
         if task is None or (task.done() and (task.cancelled() or task.exception() or task.result().is_closed())):
             task = asyncio.ensure_future(self._dial(target))
             self._connections[key] = task
-        connection = await asyncio.shield(task)
-        # A connection that was opened without a pin must not serve somebody who has one.
-        reason = refusal(target, connection.get_server_host_key())
-        if reason:
-            raise SSHError(reason)
-        return connection
+        return await asyncio.shield(task)
 
     async def _dial(self, target: Target) -> asyncssh.SSHClientConnection:
         pause, failures = 0.2, 0
@@ -267,6 +262,13 @@ class Session:
             raise SSHError(client.refusal or f"{target}: {error}") from None
 
     async def _run(
+        self, target: Target, command: str, stdin: bytes, env: dict[str, str], timeout: float | None
+    ) -> Result:
+        # OpenSSH takes no more than ten sessions at once on a connection.
+        async with self._sessions.setdefault(_identity(target), asyncio.Semaphore(8)):
+            return await self._run_now(target, command, stdin, env, timeout)
+
+    async def _run_now(
         self, target: Target, command: str, stdin: bytes, env: dict[str, str], timeout: float | None
     ) -> Result:
         process = await self._start(target, command, env)
@@ -355,7 +357,7 @@ def _client_keys(target: Target) -> list[asyncssh.SSHKey] | None:
     if target.private_key is None:
         return None
     try:
-        return [asyncssh.import_private_key(target.private_key, target.private_key_password)]
+        return [_import(target.private_key, target.private_key_password)]
     except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError):
         raise SSHError(
             f"{target}: the private key cannot be read; it must be an OpenSSH or PEM key, "
@@ -363,10 +365,19 @@ def _client_keys(target: Target) -> list[asyncssh.SSHKey] | None:
         ) from None
 
 
-def _credential(target: Target) -> str:
-    """Tells logins apart without keeping their secrets as keys of a table."""
-    parts = (target.private_key or "").strip(), target.password or "", target.agent_socket or ""
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+def _identity(target: Target) -> tuple[Any, ...]:
+    """Who may share a connection: the same login under the same trust, however their keys are spelled."""
+    keys = _client_keys(target) or []
+    parts = *(key.get_fingerprint() for key in keys), target.password or "", target.agent_socket or ""
+    login = hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    trust = None if target.host_keys is None else frozenset(map(_fingerprint, _keys(target.host_keys)))
+    revoked = frozenset(map(_fingerprint, _keys(target.revoked_keys)))
+    return target.host, target.port, target.user, login, trust, revoked, target.proxy
+
+
+@functools.lru_cache(maxsize=64)
+def _import(text: str, password: str | None) -> asyncssh.SSHKey:
+    return asyncssh.import_private_key(text, password)
 
 
 def _reason(error: BaseException) -> str:

@@ -1,0 +1,130 @@
+"""MinIO resources against a real server where an image of one is at hand."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import docker
+import pytest
+from minio import Minio
+
+from engine.provider import UNKNOWN, Provider, ProviderError
+
+from .conftest import context, make
+
+BUCKET = "minio:index/s3Bucket:S3Bucket"
+USER = "minio:index/iamUser:IamUser"
+POLICY = "minio:index/iamPolicy:IamPolicy"
+ATTACHMENT = "minio:index/iamUserPolicyAttachment:IamUserPolicyAttachment"
+LOGIN = {"minioUser": "tester", "minioPassword": "tester-password"}
+TEXT = json.dumps(
+    {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["s3:*"], "Resource": "arn:aws:s3:::b/*"}]}
+)
+Configured = Callable[..., Provider]
+
+
+@pytest.fixture(scope="module")
+def address(daemon: docker.APIClient) -> Iterator[str]:
+    """A MinIO server of one's own."""
+    images = [tag for image in daemon.images() for tag in image["RepoTags"] or [] if tag.startswith("berth/minio:")]
+    if not images:
+        pytest.skip("no image berth/minio on this machine (./berth up builds it)")
+    container = daemon.create_container(
+        images[0],
+        ["server", "/data"],
+        name=f"berth-test-{uuid.uuid4().hex[:8]}",
+        environment={"MINIO_ROOT_USER": LOGIN["minioUser"], "MINIO_ROOT_PASSWORD": LOGIN["minioPassword"]},
+        host_config=daemon.create_host_config(tmpfs={"/data": "uid=65532"}),
+    )
+    daemon.start(container)
+    try:
+        where = daemon.inspect_container(container)["NetworkSettings"]["IPAddress"] + ":9000"
+        client = Minio(where, LOGIN["minioUser"], LOGIN["minioPassword"], secure=False)
+        for _ in range(100):
+            try:
+                client.list_buckets()
+                break
+            except Exception:
+                time.sleep(0.2)
+        yield where
+    finally:
+        daemon.remove_container(container, force=True, v=True)
+
+
+@pytest.fixture
+def minio(provider: Configured, address: str) -> Provider:
+    return provider("minio", minioServer=address, minioSsl="false", **LOGIN)
+
+
+def test_a_bucket_is_made_read_and_removed(minio: Provider, address: str) -> None:
+    bucket = make(minio, BUCKET, "b", bucket="first")
+    assert bucket.outputs["acl"] == "private"
+    assert bucket.outputs["arn"] == "arn:aws:s3:::first"
+    assert bucket.outputs["bucketDomainName"] == f"http://{address}/first"
+    assert bucket.diff().is_empty
+    bucket.delete()
+    assert bucket.read() is None
+    bucket.delete()
+
+
+def test_a_bucket_with_objects_is_kept_unless_force_destroy_says_otherwise(minio: Provider, address: str) -> None:
+    client = Minio(address, LOGIN["minioUser"], LOGIN["minioPassword"], secure=False)
+    kept = make(minio, BUCKET, "b", bucket="second")
+    client.put_object("second", "x", io.BytesIO(b"1"), 1)
+    with pytest.raises(ProviderError, match="not empty"):
+        kept.delete()
+    kept.inputs["forceDestroy"] = True
+    kept.delete()
+    assert kept.read() is None
+
+
+def test_a_user_has_the_given_secret_and_a_new_one_after_an_update(minio: Provider, address: str) -> None:
+    bucket = make(minio, BUCKET, "b", bucket="third")
+    policy = make(minio, POLICY, "p", policy=TEXT.replace("b/*", "third"))
+    user = make(minio, USER, "u", name="alice", secret="first-secret")
+    held = make(minio, ATTACHMENT, "a", userName="alice", policyName=policy.created.id)
+    assert Minio(address, "alice", "first-secret", secure=False).bucket_exists("third")
+    news = {**user.inputs, "secret": "second-secret"}
+    assert user.diff(secret="second-secret").changed == ("secret",)
+    minio.update(USER, "alice", user.inputs, user.outputs, news, context("u"))
+    assert Minio(address, "alice", "second-secret", secure=False).bucket_exists("third")
+    for one in (held, user, policy, bucket):
+        one.delete()
+        assert one.read() is None
+
+
+def test_a_policy_in_another_spelling_is_no_difference(minio: Provider) -> None:
+    policy = make(minio, POLICY, "p", policy=TEXT)
+    assert policy.diff(
+        policy=json.dumps(json.loads(TEXT.replace('"arn:aws:s3:::b/*"', '["arn:aws:s3:::b/*"]')))
+    ).is_empty
+    assert policy.diff(policy=TEXT.replace("b/*", "c/*")).changed == ("policy",)
+    read = policy.read()
+    assert read is not None
+    assert read.outputs["policy"] == TEXT
+    policy.delete()
+
+
+@pytest.mark.parametrize(
+    ("type_", "known"),
+    [(BUCKET, {}), (USER, {}), (POLICY, {"policy": TEXT}), (ATTACHMENT, {"userName": "u", "policyName": "p"})],
+)
+def test_a_server_that_does_not_answer_is_an_error_and_never_a_resource_that_is_gone(
+    provider: Configured, type_: str, known: dict[str, Any]
+) -> None:
+    minio = provider("minio", minioServer="127.0.0.1:1", **LOGIN)
+    with pytest.raises(ProviderError, match=r"127\.0\.0\.1:1 does not answer"):
+        minio.read(type_, "x", known, known)
+
+
+def test_secrets_are_declared_and_what_is_missing_is_named(provider: Configured) -> None:
+    minio = provider("minio", minioServer="127.0.0.1:1", **LOGIN)
+    assert minio.secret_outputs(USER) == {"secret"}
+    assert minio.check(USER, "urn::u", None, {"secret": UNKNOWN}).secrets == {"secret"}
+    failures = minio.check(BUCKET, "urn::b", None, {"acl": "public", "tags": {}}).failures
+    assert {failure.property for failure in failures} == {"acl", "bucket", "tags"}
