@@ -64,14 +64,14 @@ class Desired:
     """By node name, the deploy host included."""
 
 
-def read(export: Mapping[str, Any]) -> Desired:
+def read(export: Mapping[str, Any], stack: str) -> Desired:
     """From `stack export --show-secrets`. The secrets stay in memory, files are kept as checksums only."""
     resources = [_plain(resource) for resource in (export.get("deployment") or {}).get("resources") or []]
     outputs: Mapping[str, Any] = next(
         (r.get("outputs") or {} for r in resources if r.get("type") == "pulumi:pulumi:Stack"), {}
     )
     if not outputs.get("node_access"):
-        raise BerthError("The stack was never deployed to its end: ./berth up does that.")
+        raise BerthError(f"Stack {stack} was never deployed to its end: ./berth up --stack {stack} does that.")
     by_door = {(str(n["host"]), int(n.get("port", 22))): str(n["name"]) for n in outputs["node_access"]}
     machines = {DEPLOY_HOST: Machine(), **{name: Machine() for name in by_door.values()}}
     for resource in resources:

@@ -9,7 +9,8 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -141,10 +142,10 @@ def follow(
     events.touch(mode=0o600)
     with log.open("wb") as output:
         process = start(argv, session, output.fileno(), lock)
-    with display(console, title, expected) as shown:
+    with display(console, title, expected) as shown, interrupts_forwarded(process, console):
         running = True
         while running:
-            running = _wait(process, console)
+            running = _is_running_after(process, POLL)
             for event in reader.read():
                 step = view.take(event)
                 if step is not None:
@@ -163,6 +164,8 @@ def start(argv: Sequence[str], session: Session, output: int, lock: StackLock) -
         stdout=output,
         stderr=subprocess.STDOUT,
         pass_fds=(lock.descriptor,),
+        # A session of its own: a terminal's Ctrl-C reaches it once, through this process.
+        start_new_session=True,
         # One call into libc, bound before the fork; no thread of ours is running yet.
         preexec_fn=_interrupt_with_parent,  # noqa: PLW1509
     )
@@ -174,16 +177,28 @@ def _interrupt_with_parent() -> None:
     _prctl(PR_SET_PDEATHSIG, signal.SIGINT, 0, 0, 0)
 
 
-def _wait(process: subprocess.Popen[bytes], console: Console) -> bool:
-    """One poll's pause; false when the engine has ended. An interrupt reaches the engine too, which ends in order."""
+def _is_running_after(process: subprocess.Popen[bytes], seconds: float) -> bool:
     try:
-        process.wait(POLL)
-        return False
+        process.wait(seconds)
     except subprocess.TimeoutExpired:
         return True
-    except KeyboardInterrupt:
+    return False
+
+
+@contextmanager
+def interrupts_forwarded(process: subprocess.Popen[bytes], console: Console) -> Iterator[None]:
+    """Ctrl-C and SIGTERM go to the engine, which ends in order and keeps what is done."""
+
+    def forward(*_: object) -> None:
         console.print("Stopping: finishing what is under way (interrupt again to stop at once).")
-        return True
+        process.send_signal(signal.SIGINT)
+
+    before = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def passthrough(session: Session, words: Sequence[str]) -> int:

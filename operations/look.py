@@ -32,7 +32,7 @@ def look(session: Session) -> Look:
     """Ask everything; unreachable machines are part of the answer."""
     if not session.workspace.stack_exists(session.stack):
         raise BerthError(f"Stack {session.stack} is not deployed: ./berth up --stack {session.stack} does that.")
-    wanted = desired.read(json.loads(session.ask("stack", "export", "--show-secrets")))
+    wanted = desired.read(json.loads(session.ask("stack", "export", "--show-secrets")), session.stack)
     probe = Probe(session.stack, str(wanted.outputs["registry"]), wanted.machines)
     reports = probe.ask(access.doors(session.workspace, wanted.outputs))
     return Look(wanted, reports, front.ask(session.workspace, session.stack, wanted.outputs))

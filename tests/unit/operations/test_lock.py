@@ -124,3 +124,16 @@ def test_a_killed_berth_stops_its_engine_and_the_next_up_goes_on(
     assert "container berth-dev-node1 was half made and is removed" in ended.out
     assert checkout.words()[-3:] == ["cancel", "stack export", "up"]
     assert "rm --force --volumes berth-dev-node1" in docker.calls
+
+
+def test_an_interrupted_up_lets_its_engine_end_in_order(checkout: Checkout) -> None:
+    checkout.install_pulumi()
+    checkout.deploy()
+    checkout.answer("up", sleep=30)
+    first = start(checkout, "up")
+    wait_for((checkout.answers / "started").exists)
+    first.send_signal(signal.SIGTERM)
+    assert first.wait(20) == 1
+    assert (checkout.answers / "interrupted").exists()
+    with StackLock(checkout.workspace.stack_dir("dev"), "dev", "up") as lock:
+        assert lock.interrupted is None, "the run ended in order"

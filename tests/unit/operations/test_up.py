@@ -237,3 +237,13 @@ def test_env_prints_lines_for_a_shell_and_no_passphrase(checkout: Checkout, bert
 def test_the_engine_command_says_which_and_why(checkout: Checkout, berth: Any) -> None:
     assert "Engine: embedded (pulumi is neither on PATH" in berth("engine").out
     assert json.loads(berth("engine", "--json").out)["engine"] == "embedded"
+
+
+def test_clean_wants_every_stack_down_first(checkout: Checkout, berth: Any, monkeypatch: Any) -> None:
+    cleaned: list[bool] = []
+    monkeypatch.setattr("operations.bootstrap.clean", lambda: cleaned.append(True))
+    checkout.deploy("dev")
+    ended = berth("clean", "--yes")
+    assert ended.code == 1 and "Still deployed: dev." in ended.err and not cleaned
+    checkout.workspace.checkpoint("dev").unlink()
+    assert berth("clean", "--yes").code == 0 and cleaned

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from operations import desired, look, verify
 from operations.desired import DEPLOY_HOST, SIGNATURE
+from operations.errors import BerthError
 from operations.front import Front, Reply
 from operations.probe import ContainerFact, DiskFact, Report
 from tests.unit.operations.conftest import OUTPUTS, Checkout
@@ -105,12 +106,12 @@ def reports() -> dict[str, Report]:
 
 
 def wrong(told: dict[str, Report], front: Front = FINE) -> dict[str, str]:
-    found = verify.answers(desired.read(export()), told, front)
+    found = verify.answers(desired.read(export(), "dev"), told, front)
     return {f"{answer.node}: {answer.question}": answer.answer for answer in found if not answer.ok}
 
 
 def test_the_state_says_which_files_services_and_answers_belong_where() -> None:
-    wanted = desired.read(export())
+    wanted = desired.read(export(), "dev")
     node1 = wanted.machines["node1"]
     assert node1.files == {"/etc/berth/registry/config.yml": ("600", CONFIG_SUM)}
     assert node1.blocks == {"/etc/hosts": BLOCK_SUM}
@@ -120,6 +121,11 @@ def test_the_state_says_which_files_services_and_answers_belong_where() -> None:
     assert wanted.machines["node2"].files == {}
     assert wanted.machines[DEPLOY_HOST].files
     assert wanted.outputs["registry_users"]["reader"]["password"] == "r"
+
+
+def test_a_stack_that_never_came_up_whole_says_what_to_do() -> None:
+    with pytest.raises(BerthError, match="Stack dev was never deployed to its end"):
+        desired.read({"deployment": {"resources": []}}, "dev")
 
 
 def test_a_stack_as_its_state_says_is_green() -> None:
@@ -182,7 +188,7 @@ def test_a_registry_that_lets_strangers_in_is_an_alarm() -> None:
 def test_status_blames_the_node_whose_service_does_not_answer() -> None:
     told = reports()
     told["node1"].urls = {HEALTH: ("200", "503")}
-    rows = {(row.node, row.service): row for row in look.rows(look.Look(desired.read(export()), told, FINE))}
+    rows = {(row.node, row.service): row for row in look.rows(look.Look(desired.read(export(), "dev"), told, FINE))}
     assert not rows["node1", "registry"].healthy
     assert rows["node1", "registry"].detail == f"{HEALTH} answers 503"
     assert rows["node1", "registry"].version == "3.1.2"
