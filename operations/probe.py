@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shlex
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,6 +54,8 @@ class Report:
     os: str = ""
     init: str = ""
     clock: int | None = None
+    skew: int = 0
+    """Seconds between its clock and this machine's, beyond what the asking itself took."""
     unit: tuple[str, str] | None = None
     """State of the docker unit and whether systemd has yet to reload it; None without systemd."""
     docker: str | None = None
@@ -123,13 +126,17 @@ class Probe:
         )
         async with connection:
             machine = self._machines.get(door.name, Machine())
+            asked = time.time()
             command = shlex.join(["sh", "-c", SCRIPT.read_text(encoding="utf-8"), "berth-probe", self._stack])
             result = await connection.run(
                 command if door.user == "root" else f"sudo -n {command}", input=self.questions(machine)
             )
         if result.exit_status:
             return Report(door.name, error=_sudo(door, str(result.stderr)))
-        return parse(door.name, str(result.stdout).splitlines())
+        report = parse(door.name, str(result.stdout).splitlines())
+        if report.clock is not None:
+            report.skew = max(0, int(asked) - report.clock, report.clock - int(time.time()))
+        return report
 
     async def _here(self) -> Report:
         process = await asyncio.create_subprocess_exec(

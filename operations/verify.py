@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -61,8 +60,8 @@ def _machine(desired: Desired, name: str, machine: Machine, report: Report) -> I
     host = registry.rpartition(":")[0]
     if name != DEPLOY_HOST:
         yield Answer("reachable", name, f"{report.os}, {report.init}", True)
-        skew = abs((report.clock or 0) - int(time.time()))
-        yield Answer("clock", name, f"{skew} s off" if skew > 1 else "right", skew <= SKEW_SECONDS)
+        clock = f"{report.skew} s off" if report.skew else "right"
+        yield Answer("clock", name, clock, report.skew <= SKEW_SECONDS)
         yield _unit(name, report)
     docker = report.docker or f"does not answer: {report.docker_error}"
     yield Answer("docker runs", name, docker, report.docker is not None)
