@@ -76,7 +76,8 @@ class LoadBalancer(pulumi.ComponentResource):
                     ServiceContainer(
                         service=STAGE,
                         image=args.images.on_nodes("nginx"),
-                        command=["nginx", "-c", f"{DIRECTORY}/nginx.conf", "-g", "daemon off;"],
+                        entrypoint=["nginx"],
+                        command=["-c", f"{DIRECTORY}/nginx.conf", "-g", "daemon off;"],
                         volumes={DIRECTORY: DIRECTORY},
                         # The master gives up root for its workers, and signals them.
                         capabilities=["CHOWN", "DAC_OVERRIDE", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID"],

@@ -27,6 +27,8 @@ class ServiceContainer:
     """Directories of the node by their path in the container; read-only unless in `writable`."""
     writable: frozenset[str] = frozenset()
     environment: Mapping[str, str] | None = None
+    entrypoint: Sequence[str] | None = None
+    """Where images of the same program begin differently; None: the image's own."""
     user: str | None = None
     capabilities: Sequence[str] = ()
     config_digest: pulumi.Input[str] | None = None
@@ -59,6 +61,7 @@ def service_container(
         name=naming.service_container(service.service),
         # The digest reference itself, not the image's output: a new digest then shows in the preview.
         image=service.image,
+        entrypoints=None if service.entrypoint is None else list(service.entrypoint),
         command=list(service.command),
         envs=[f"{key}={value}" for key, value in sorted((service.environment or {}).items())],
         user=service.user,

@@ -9,7 +9,7 @@ printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
 chmod 0755 /usr/sbin/policy-rc.d
 
 apt-get update
-apt-get install -y --no-install-recommends busybox curl dash keepalived nginx
+apt-get install -y --no-install-recommends busybox curl dash keepalived libnginx-mod-stream nginx
 
 root=/rootfs
 mkdir -p "$root/usr/bin" "$root/usr/sbin" "$root/usr/lib" "$root/etc/ssl/certs" "$root/etc/keepalived" "$root/run" \
@@ -37,14 +37,16 @@ for applet in cat chmod cp cut date env grep head hostname id ip kill ls mkdir m
 	stat tail test touch tr true vi wget; do
 	[ -e "$root/usr/bin/$applet" ] || ln -s busybox "$root/usr/bin/$applet"
 done
-keep /etc/nginx /etc/passwd /etc/group /etc/shadow /etc/nsswitch.conf /etc/os-release /usr/lib/os-release \
+# The stream module is a file of its own in Debian; modules-enabled loads it.
+keep /usr/lib/nginx/modules /usr/share/nginx/modules
+keep /usr/share/nginx/modules-available /etc/nginx /etc/passwd /etc/group /etc/shadow /etc/nsswitch.conf /etc/os-release /usr/lib/os-release \
 	/usr/share/zoneinfo/Etc/UTC
 keep /etc/keepalived/keepalived.config-opts
 keep /usr/share/doc/nginx/copyright /usr/share/doc/keepalived/copyright
 chown www-data:adm "$root/var/log/nginx"
 ln -s /dev/stdout "$root/var/log/nginx/access.log"
 ln -s /dev/stderr "$root/var/log/nginx/error.log"
-rm -rf "$root/etc/nginx/sites-enabled" "$root/etc/nginx/sites-available" "$root/etc/nginx/modules-enabled"
+rm -rf "$root/etc/nginx/sites-enabled" "$root/etc/nginx/sites-available"
 chroot "$root" /usr/sbin/nginx -v
 chroot "$root" /usr/sbin/keepalived --version
 chroot "$root" /usr/bin/curl --version

@@ -12,11 +12,13 @@ stage_line() {
 
 stage_after_change() {
     [ -s "$work/changed" ] || [ -s "$work/dropped" ] || return 0
-    running=$(docker inspect --format '{{.State.Running}}' "$container" 2>/dev/null) || running=''
-    [ "$running" = true ] || return 0
+    state_of_container=$(docker inspect --format '{{.State.Status}}' "$container" 2>/dev/null) || state_of_container=none
+    # An nginx that does not run, or dies again and again, reads the new files at its next start.
+    [ "$state_of_container" = running ] || return 0
     if ! docker exec "$container" nginx -t -q -c "$conf" >"$work/nginx-test" 2>&1; then
+        grep -q '^nginx: ' "$work/nginx-test" || return 0
         undo_change
-        fail "nginx refuses the new configuration, the old one stays in force: $(tail -n 1 "$work/nginx-test")"
+        fail "nginx refuses the new configuration, the old one stays in force: $(head -n 1 "$work/nginx-test")"
     fi
     docker exec "$container" nginx -s reload -c "$conf" || fail 'nginx could not be told to reload'
     say 'nginx: reload'
