@@ -64,7 +64,7 @@ def run(yes: bool, console: Console, only_check: bool = False) -> None:
 def _announce(todo: list[steps.Step], yes: bool, console: Console) -> None:
     console.print("This machine needs, before anything can be deployed:")
     for step in todo:
-        console.print(f"  - {step.title}: {step.why}", markup=False, highlight=False)
+        console.print(f"  - {step.title}: {step.why}", markup=False, highlight=False, soft_wrap=True)
     if not yes and sys.stdin.isatty():
         answer = console.input("Go on? [Y/n] ")
         if answer.strip().lower() not in {"", "y", "yes"}:
@@ -120,7 +120,7 @@ def clean(console: Console | None = None) -> None:
         for image in sorted(set(listed.stdout.split())):
             removed = subprocess.run(["docker", "rmi", "--force", image], capture_output=True, text=True, check=False)
             if removed.returncode:
-                raise BootstrapError(f"An image can't be removed, a container still uses it: {removed.stderr.strip()}")
+                raise BootstrapError(f"An image can't be removed (`./berth down` first): {removed.stderr.strip()}")
         say.print("Removed Berth's images.")
     for name in CACHES:
         path = home / name

@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import images
@@ -46,6 +46,7 @@ class DebianMirror:
 
     main: AptSource
     security: AptSource | None
+    updates: bool = False
 
     @property
     def trusted(self) -> bool:
@@ -96,15 +97,29 @@ def host_sources(etc: Path = ETC) -> list[AptSource]:
     return found
 
 
+def _resolved(uri: str) -> str:
+    """Cloud images name a file with a list of mirrors; the first one stands for them."""
+    path = Path(re.sub(r"^mirror\+file:/*", "/", uri))
+    if not uri.startswith("mirror+file:") or not path.is_file():
+        return uri
+    lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    return next((words[0] for words in lines if words), uri)
+
+
 def debian_mirror(sources: list[AptSource], release: dict[str, str]) -> DebianMirror:
     """The host's own Debian mirror, or Debian's where the host is no Debian. `release` is /etc/os-release."""
     pins = images.versions()["debian"]
     codename = release.get("VERSION_CODENAME", "") if release.get("ID") == "debian" else ""
-    main = next((s for s in sources if codename and codename in s.suites and "main" in s.components), None)
-    if main is None:
-        return DebianMirror(AptSource(pins["mirror"], (), ("main",)), AptSource(pins["security"], (), ("main",)))
-    security = next((s for s in sources if f"{codename}-security" in s.suites), None)
-    return DebianMirror(main, security)
+    usable = [replace(source, uri=_resolved(source.uri)) for source in sources]
+    usable = [source for source in usable if re.match(r"https?://|ftp://|file:/", source.uri)]
+    candidates = [s for s in usable if codename and codename in s.suites and "main" in s.components]
+    if not candidates:
+        return DebianMirror(AptSource(pins["mirror"], (), ("main",)), AptSource(pins["security"], (), ("main",)), True)
+    with_updates = {source.uri for source in usable if f"{codename}-updates" in source.suites}
+    # Other vendors have repositories with a `main` for the same codename; only Debian's has updates, too.
+    main = max(candidates, key=lambda source: (source.uri in with_updates, "debian" in source.uri))
+    security = next((s for s in usable if f"{codename}-security" in s.suites), None)
+    return DebianMirror(main, security, main.uri in with_updates)
 
 
 def os_release(path: Path = Path("/etc/os-release")) -> dict[str, str]:
@@ -127,6 +142,12 @@ def proxy_environment(environment: dict[str, str] | None = None) -> dict[str, st
 def apt_settings(dump: str) -> list[str]:
     """Those lines of `apt-config dump` that say how to reach a mirror."""
     return [line for line in dump.splitlines() if KEPT_APT_SETTINGS.match(line) and not line.endswith(' "";')]
+
+
+def apt_proxies(dump: str) -> dict[str, str]:
+    """Apt's own proxies as environment: debootstrap reads no settings of apt."""
+    pairs = re.findall(r'^Acquire::(https?)::Proxy "([^"]+)";$', dump, re.M | re.I)
+    return {f"{scheme.lower()}_proxy": uri for scheme, uri in pairs if uri.upper() != "DIRECT"}
 
 
 def armored(text: str) -> bytes:
@@ -157,7 +178,7 @@ def _sources(mirror: DebianMirror, suite: str) -> str:
         return f"deb [{option}] {source.uri} {which} main\n"
 
     text = line(mirror.main, suite)
-    if any(each.endswith("-updates") for each in mirror.main.suites):
+    if mirror.updates:
         text += line(mirror.main, f"{suite}-updates")
     if mirror.security:
         text += line(mirror.security, f"{suite}-security")
@@ -203,4 +224,4 @@ def write(folder: Path) -> BuildSettings:
     if (ETC / "auth.conf.d").is_dir():
         shutil.copytree(ETC / "auth.conf.d", folder / "auth.conf.d")
     (folder / "apt.conf").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return BuildSettings(folder, mirror, proxy_environment())
+    return BuildSettings(folder, mirror, {**apt_proxies(dump), **proxy_environment()})

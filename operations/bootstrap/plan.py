@@ -32,21 +32,19 @@ def _install(packages: tuple[str, ...], shell: Shell) -> None:
 
 
 def _packages(docker_missing: list[str], base_needed: bool) -> Iterator[Step]:
-    reasons = {}
+    packages, reasons = list(docker_missing), []
     if docker_missing:
-        reasons["Docker"] = "the lab's nodes, the image builds and the seed registry run in it"
+        reasons.append("Docker runs the lab's nodes, the builds and the seed registry")
     if not shutil.which("ssh"):
-        reasons["an SSH client"] = "nodes are reached by SSH only"
+        packages.append("openssh-client")
+        reasons.append("nodes are reached by SSH only")
     if base_needed and not shutil.which("debootstrap"):
-        reasons["debootstrap"] = "it makes the bare Debian that images start from"
-    packages = [*docker_missing]
-    packages += ["openssh-client"] if "an SSH client" in reasons else []
-    # The keyring by name: where Debian is not the host's distribution, nothing else brings it.
-    packages += ["debootstrap", "debian-archive-keyring"] if "debootstrap" in reasons else []
+        # The keyring by name: where Debian is not the host's distribution, nothing else brings it.
+        packages += ["debootstrap", "debian-archive-keyring"]
+        reasons.append("debootstrap makes the bare Debian that images start from")
     if packages:
-        title = f"Install {', '.join(reasons)} (apt: {' '.join(packages)})"
         act = partial(_install, tuple(packages))
-        yield Step("packages", title, "; ".join(f"{name}: {why}" for name, why in reasons.items()), act, (), False)
+        yield Step("packages", f"Install by apt: {' '.join(packages)}", "; ".join(reasons), act, interruptible=False)
 
 
 def _compile(name: str, cache: Path, shell: Shell) -> None:

@@ -62,7 +62,7 @@ class Display:
         if self._progress and task is not None:
             self._progress.update(task, completed=1)
         else:
-            self._console.print(f"{title}: done in {time.monotonic() - begun:.0f} s", markup=False)
+            self._console.print(f"{title}: done in {time.monotonic() - begun:.0f} s", markup=False, soft_wrap=True)
 
 
 def run(steps: Sequence[Step], console: Console, logs: Path) -> None:

@@ -68,6 +68,29 @@ def test_the_hosts_mirror_is_used_for_the_images_suite() -> None:
     )
 
 
+def test_another_vendors_repository_for_the_same_codename_is_not_taken_for_debian() -> None:
+    vendor = AptSource("https://apt.vendor.example", ("bookworm",), ("main",))
+    mirror = mirrors.debian_mirror([vendor, *mirrors.parse_sources(DEB822)], DEBIAN_12)
+    assert mirror.main.uri == "http://mirror.example/debian"
+
+
+def test_a_list_of_mirrors_as_cloud_images_have_it_is_read(tmp_path: Path) -> None:
+    listed = tmp_path / "debian.list"
+    listed.write_text("# ours\nhttps://one.example/debian priority:1\nhttps://two.example/debian\n", encoding="utf-8")
+    source = AptSource(f"mirror+file://{listed}", ("bookworm",), ("main",))
+    assert mirrors.debian_mirror([source], DEBIAN_12).main.uri == "https://one.example/debian"
+
+
+def test_an_installation_medium_is_no_mirror() -> None:
+    medium = AptSource("cdrom:[Debian]/", ("bookworm",), ("main",))
+    assert mirrors.debian_mirror([medium], DEBIAN_12).main.uri == "http://deb.debian.org/debian"
+
+
+def test_apts_own_proxy_reaches_debootstrap() -> None:
+    dump = 'Acquire::http::Proxy "http://p.example:3128";\nAcquire::https::Proxy "DIRECT";\n'
+    assert mirrors.apt_proxies(dump) == {"http_proxy": "http://p.example:3128"}
+
+
 def test_a_mirror_that_the_host_trusts_unsigned_is_trusted_in_the_build_too(tmp_path: Path) -> None:
     mirror = DebianMirror(AptSource("http://m.example/d", ("bookworm",), ("main",), "", True), None)
     assert mirrors._sources(mirror, "trixie") == "deb [trusted=yes] http://m.example/d trixie main\n"
