@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_tls as tls
 
+from components.certificates.pem import Pem
+
 CA_HOURS = 10 * 365 * 24
 LEAF_HOURS = 365 * 24
 RENEW_BEFORE_HOURS = 30 * 24
@@ -44,6 +46,12 @@ class CertificateAuthority(pulumi.ComponentResource):
         )
         self.certificate = self._root.cert_pem
         self.register_outputs({"certificate": self.certificate})
+
+    def pem(self, certificate: Certificate) -> pulumi.Output[Pem]:
+        """A certificate with its key and the CA, ready to be written to files."""
+        return pulumi.Output.all(self.certificate, certificate.key, certificate.certificate).apply(
+            lambda known: Pem(*known)
+        )
 
     def issue(
         self,

@@ -53,7 +53,7 @@ class DockerDaemons(pulumi.ComponentResource):
                 stage=STAGE,
                 node=node,
                 entries=args.authority.certificate.apply(partial(_entries, args.settings, node)),
-                script=SCRIPT,
+                scripts=[SCRIPT],
                 # One daemon at a time: when one does not come back, the nodes after it are not touched.
                 opts=node.options(self, *before),
             )

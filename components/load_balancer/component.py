@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import pulumi
 
+from components.certificates import Pem
 from components.load_balancer.args import LoadBalancerArgs
-from components.load_balancer.render import DIRECTORY, STAGE, Front, Material, entries
+from components.load_balancer.render import DIRECTORY, STAGE, Front, entries
 from components.readiness import Probe, ready
-from components.remote import host_state
-from components.service import ServiceContainer, service_container
-from config import naming
+from components.remote import Entry, host_state
+from components.service import SERVICE_SCRIPT, ServiceContainer, service_container
 
 SCRIPT = Path(__file__).parent / "scripts" / "nginx.sh"
 READY_SECONDS = 60
@@ -41,7 +43,6 @@ class LoadBalancer(pulumi.ComponentResource):
         client = args.authority.issue(
             f"{name}-client", common_name="berth-load-balancer", uses=("digital_signature", "client_auth"), parent=self
         )
-        container_name = naming.service_container(STAGE)
         containers = []
         for on in balancers:
             node = on.node
@@ -58,14 +59,9 @@ class LoadBalancer(pulumi.ComponentResource):
                 stage=STAGE,
                 node=node,
                 entries=pulumi.Output.all(
-                    args.authority.certificate,
-                    server.key,
-                    server.certificate,
-                    client.key,
-                    client.certificate,
-                    args.accounts.htpasswd,
-                ).apply(lambda known: entries(front, Material(*known[:5]), known[5], container_name)),
-                script=SCRIPT,
+                    args.authority.pem(server), args.authority.pem(client), args.accounts.htpasswd
+                ).apply(partial(_entries, front)),
+                scripts=[SERVICE_SCRIPT, SCRIPT],
                 opts=node.options(self, on.ready),
             )
             containers.append(
@@ -103,3 +99,7 @@ class LoadBalancer(pulumi.ComponentResource):
             opts=asking.options(self),
         )
         self.register_outputs({})
+
+
+def _entries(front: Front, known: tuple[Pem, Pem, Mapping[str, str]]) -> list[Entry]:
+    return entries(front, *known)

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from components.remote import Directory, Entry, Fact, File
+from components.certificates import Pem
+from components.remote import Directory, Entry, File
+from components.service import Port, service_facts
 from config import naming
 
 STAGE = "load-balancer"
@@ -44,30 +46,23 @@ def nginx_conf(front: Front) -> str:
     )
 
 
-@dataclass(frozen=True)
-class Material:
-    """Certificates and keys of one balancer, PEM."""
-
-    ca: str
-    key: str
-    certificate: str
-    client_key: str
-    client_certificate: str
-
-
-def entries(front: Front, material: Material, htpasswd: Mapping[str, str], container: str) -> list[Entry]:
-    """The files of one balancer, and the container whose nginx takes them over."""
+def entries(front: Front, server: Pem, client: Pem, htpasswd: Mapping[str, str]) -> list[Entry]:
+    """The files of one balancer, and what its container needs to be free."""
     return [
         Directory(f"{DIRECTORY}/users", mode="0750", owner=WORKER_GROUP),
         File(f"{DIRECTORY}/nginx.conf", nginx_conf(front)),
-        File(f"{DIRECTORY}/ca.crt", material.ca),
-        File(f"{DIRECTORY}/tls.crt", material.certificate),
-        File(f"{DIRECTORY}/tls.key", material.key, mode="0600"),
-        File(f"{DIRECTORY}/client.crt", material.client_certificate),
-        File(f"{DIRECTORY}/client.key", material.client_key, mode="0600"),
+        File(f"{DIRECTORY}/ca.crt", server.ca),
+        File(f"{DIRECTORY}/tls.crt", server.certificate),
+        File(f"{DIRECTORY}/tls.key", server.key, mode="0600"),
+        File(f"{DIRECTORY}/client.crt", client.certificate),
+        File(f"{DIRECTORY}/client.key", client.key, mode="0600"),
         *(
             File(f"{DIRECTORY}/users/{access}.htpasswd", content, mode="0640", owner=WORKER_GROUP)
             for access, content in sorted(htpasswd.items())
         ),
-        Fact("container", [container]),
+        *service_facts(
+            STAGE,
+            Port(front.address, front.port, "berth:registry.port"),
+            Port(front.address, front.object_store_endpoint_port, "berth:objectStore.endpointPort"),
+        ),
     ]

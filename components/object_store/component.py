@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pulumi
 import pulumi_random as random
 
+from components.certificates import Pem
 from components.object_store.args import ObjectStoreArgs
 from components.object_store.render import DIRECTORY, ROOT_USER, STAGE, USER, command, entries, start_digest
 from components.readiness import Probe, ready
-from components.remote import host_state
-from components.service import ServiceContainer, service_container
+from components.remote import Entry, host_state
+from components.service import SERVICE_SCRIPT, ServiceContainer, service_container
+from config import ObjectStoreSettings
 
 # A write quorum of four servers that start at once is there in seconds; more than this means that something is wrong.
 READY_SECONDS = 120
@@ -47,9 +51,10 @@ class ObjectStore(pulumi.ComponentResource):
                 stack=args.settings.stack,
                 stage=STAGE,
                 node=node,
-                entries=pulumi.Output.all(
-                    self.root_password, args.authority.certificate, certificate.key, certificate.certificate
-                ).apply(lambda known: entries(settings, *known)),
+                entries=pulumi.Output.all(self.root_password, args.authority.pem(certificate)).apply(
+                    partial(_entries, settings, node.address)
+                ),
+                scripts=[SERVICE_SCRIPT],
                 opts=node.options(self, on.ready),
             )
             containers.append(
@@ -88,3 +93,7 @@ class ObjectStore(pulumi.ComponentResource):
             opts=asking.options(self),
         )
         self.register_outputs({})
+
+
+def _entries(settings: ObjectStoreSettings, address: str, password_and_pem: tuple[str, Pem]) -> list[Entry]:
+    return entries(settings, address, *password_and_pem)

@@ -7,7 +7,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from components.certificates import Pem
 from components.remote import Directory, Entry, File
+from components.service import Port, service_facts
 from config import ObjectStoreSettings, naming
 
 STAGE = "object-store"
@@ -35,15 +37,16 @@ def command(settings: ObjectStoreSettings, addresses: Sequence[str], own_address
     return ["server", "--address", f"{own_address}:{settings.port}", "--certs-dir", f"{DIRECTORY}/certs", *drives]
 
 
-def entries(settings: ObjectStoreSettings, root_password: str, ca: str, key: str, certificate: str) -> list[Entry]:
+def entries(settings: ObjectStoreSettings, address: str, root_password: str, pem: Pem) -> list[Entry]:
     """The files of one node; MinIO takes new certificates over by itself."""
     certs = f"{DIRECTORY}/certs"
     return [
         Directory(settings.data_dir, mode="0750", owner=USER),
         File(f"{DIRECTORY}/environment", environment(root_password), mode="0600", owner=USER),
-        File(f"{certs}/CAs/ca.crt", ca, owner=USER),
-        File(f"{certs}/public.crt", certificate, owner=USER),
-        File(f"{certs}/private.key", key, mode="0600", owner=USER),
+        File(f"{certs}/CAs/ca.crt", pem.ca, owner=USER),
+        File(f"{certs}/public.crt", pem.certificate, owner=USER),
+        File(f"{certs}/private.key", pem.key, mode="0600", owner=USER),
+        *service_facts(STAGE, Port(address, settings.port, "berth:objectStore.port")),
     ]
 
 

@@ -7,11 +7,12 @@ from functools import partial
 import pulumi
 import pulumi_random as random
 
+from components.certificates import Pem
 from components.readiness import Probe, ready
 from components.registry.args import RegistryArgs
 from components.registry.render import DIRECTORY, STAGE, USER, Storage, config, entries, start_digest
-from components.remote import host_state
-from components.service import ServiceContainer, service_container
+from components.remote import Entry, host_state
+from components.service import SERVICE_SCRIPT, ServiceContainer, service_container
 from config import naming
 
 # The storage health check runs every ten seconds and needs one good answer.
@@ -56,9 +57,10 @@ class Registry(pulumi.ComponentResource):
                 stack=settings.stack,
                 stage=STAGE,
                 node=node,
-                entries=pulumi.Output.all(
-                    rendered, args.authority.certificate, certificate.key, certificate.certificate
-                ).apply(lambda known: entries(*known)),
+                entries=pulumi.Output.all(rendered, args.authority.pem(certificate)).apply(
+                    partial(_entries, node.address)
+                ),
+                scripts=[SERVICE_SCRIPT],
                 opts=node.options(self, on.ready),
             )
             container = service_container(
@@ -96,3 +98,7 @@ class Registry(pulumi.ComponentResource):
 
 def _config(address: str, storage_and_secret: tuple[Storage, str]) -> str:
     return config(address, *storage_and_secret)
+
+
+def _entries(address: str, rendered_and_pem: tuple[str, Pem]) -> list[Entry]:
+    return entries(address, *rendered_and_pem)

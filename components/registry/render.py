@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import yaml
 
+from components.certificates import Pem
 from components.remote import Entry, File
+from components.service import Port, service_facts
 from config import naming
 
 STAGE = "registry"
@@ -67,13 +69,18 @@ def config(address: str, storage: Storage, http_secret: str) -> str:
     return yaml.safe_dump(document, sort_keys=False)
 
 
-def entries(rendered: str, ca: str, key: str, certificate: str) -> list[Entry]:
+def entries(address: str, rendered: str, pem: Pem) -> list[Entry]:
     """The files of one replica."""
     return [
         File(f"{DIRECTORY}/config.yml", rendered, mode="0600", owner=USER),
-        File(f"{DIRECTORY}/ca.crt", ca, owner=USER),
-        File(f"{DIRECTORY}/tls.crt", certificate, owner=USER),
-        File(f"{DIRECTORY}/tls.key", key, mode="0600", owner=USER),
+        File(f"{DIRECTORY}/ca.crt", pem.ca, owner=USER),
+        File(f"{DIRECTORY}/tls.crt", pem.certificate, owner=USER),
+        File(f"{DIRECTORY}/tls.key", pem.key, mode="0600", owner=USER),
+        *service_facts(
+            STAGE,
+            Port(address, naming.REGISTRY_REPLICA_PORT, "the node's roles: Berth's replicas always use this port"),
+            Port("127.0.0.1", naming.REGISTRY_HEALTH_PORT, "the node's roles: Berth's replicas always use this port"),
+        ),
     ]
 
 

@@ -34,10 +34,10 @@ def host_state(
     node: Reachable,
     entries: Entries,
     opts: pulumi.ResourceOptions,
-    script: Path | None = None,
+    scripts: Sequence[Path] = (),
 ) -> command.remote.Command:
-    """A stage's bundle on a node over SSH; `script` adds what the stage does when something changed."""
-    text = stage_script(script)
+    """A stage's bundle on a node over SSH; `scripts` add what the stage does when something changed."""
+    text = stage_script(*scripts)
     access = node.access
     wanted = pulumi.Output.from_input(entries)
     if node.machine is None:

@@ -8,9 +8,9 @@ from pathlib import Path
 _SCRIPTS = Path(__file__).parent / "scripts"
 
 
-def stage_script(extra: Path | None = None) -> str:
+def stage_script(*extra: Path) -> str:
     """The constant script that applies a bundle, with a stage's own functions from `extra`."""
-    parts = [_SCRIPTS / "bundle.sh", *([extra] if extra else []), _SCRIPTS / "run.sh"]
+    parts = [_SCRIPTS / "bundle.sh", *extra, _SCRIPTS / "run.sh"]
     return "\n".join(part.read_text(encoding="utf-8") for part in parts)
 
 

@@ -12,9 +12,10 @@ import pytest
 import yaml
 
 from components.accounts.render import bcrypt_hash, htpasswd
+from components.certificates import Pem
 from components.deploy_host.seed import config as seed_config
 from components.docker_daemon import render as daemon
-from components.load_balancer.render import Front, Material, nginx_conf
+from components.load_balancer.render import Front, nginx_conf
 from components.load_balancer.render import entries as balancer_entries
 from components.object_store import render as minio
 from components.registry import render as registry
@@ -23,6 +24,7 @@ from config import DockerSettings, ObjectStoreSettings
 from tests.golden import assert_golden
 
 NASTY = 'it\'s "quoted" $(touch /tmp/canary) `x` 100% ü\\n'
+PEM = Pem("CA\n", "KEY\n", "CERT\n")
 PROXY = "http://proxy.example.com:3128"
 FRONT = Front(
     name="registry.example.com",
@@ -44,9 +46,9 @@ def test_nginx_conf_is_the_one_that_was_read_by_a_person() -> None:
 
 
 def test_the_balancers_bundle_is_the_one_that_was_read_by_a_person() -> None:
-    material = Material("CA\n", "KEY\n", "CERT\n", "CLIENT KEY\n", "CLIENT CERT\n")
+    client = Pem("CA\n", "CLIENT KEY\n", "CLIENT CERT\n")
     users = htpasswd([("alice", "push", "$2b$10$a"), ("bob", "pull", "$2b$10$b"), ("root", "admin", "$2b$10$c")])
-    assert_golden("load-balancer.bundle", bundle(balancer_entries(FRONT, material, users, "berth-load-balancer")))
+    assert_golden("load-balancer.bundle", bundle(balancer_entries(FRONT, PEM, client, users)))
 
 
 def test_a_replicas_configuration_is_the_one_that_was_read_by_a_person() -> None:
@@ -66,7 +68,7 @@ def test_the_seed_registry_is_read_only_and_behind_tls() -> None:
 
 def test_the_object_stores_bundle_and_command_are_the_ones_that_were_read_by_a_person() -> None:
     settings = ObjectStoreSettings()
-    assert_golden("object-store.bundle", bundle(minio.entries(settings, "ROOT PASSWORD", "CA\n", "KEY\n", "CERT\n")))
+    assert_golden("object-store.bundle", bundle(minio.entries(settings, "192.0.2.12", "ROOT PASSWORD", PEM)))
     addresses = ["192.0.2.11", "192.0.2.12", "192.0.2.13", "192.0.2.14"]
     assert_golden("object-store.command", "\n".join(minio.command(settings, addresses, "192.0.2.12")) + "\n")
 
@@ -134,14 +136,22 @@ def test_each_role_may_do_what_its_name_says() -> None:
 
 
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
-@pytest.mark.parametrize("extra", [None, "docker_daemon/scripts/daemon.sh", "load_balancer/scripts/nginx.sh"])
-def test_each_stages_whole_script_passes_shellcheck(extra: str | None, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "extra",
+    [
+        [],
+        ["docker_daemon/scripts/daemon.sh"],
+        ["service/scripts/service.sh"],
+        ["service/scripts/service.sh", "load_balancer/scripts/nginx.sh"],
+    ],
+)
+def test_each_stages_whole_script_passes_shellcheck(extra: list[str], tmp_path: Path) -> None:
     from components.remote.shell import stage_script
 
     components = Path(__file__).resolve().parents[3] / "components"
     script = tmp_path / "stage.sh"
     # As the nodes get it: the parts call each other, so only the whole can be judged.
-    script.write_text(stage_script(components / extra if extra else None), encoding="utf-8")
+    script.write_text(stage_script(*(components / part for part in extra)), encoding="utf-8")
     found = subprocess.run(
         ["shellcheck", "-s", "sh", "-e", "SC2317,SC2329", str(script)], capture_output=True, text=True, check=False
     )

@@ -1,0 +1,29 @@
+"""What a service tells its node's script beside its files; pure functions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.remote import Entry, Fact
+from config import naming
+
+SERVICE_SCRIPT = Path(__file__).parent / "scripts" / "service.sh"
+
+
+@dataclass(frozen=True)
+class Port:
+    """A port that must be free on the node before the service's first start."""
+
+    address: str
+    number: int
+    setting: str
+    """Where the user chose it, for the message when it is taken."""
+
+
+def service_facts(stage: str, *ports: Port) -> list[Entry]:
+    """The stage's container and ports, as `service.sh` reads them."""
+    return [
+        Fact("container", [naming.service_container(stage)]),
+        *(Fact("port", [port.address, str(port.number), port.setting]) for port in ports),
+    ]
