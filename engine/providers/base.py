@@ -24,8 +24,6 @@ class ResourceType:
     """Fill in `name` from the resource's own name and a random end, as Terraform-based providers do."""
     delete_before_replace: bool = False
     marks_defaults: bool = True
-    forgets: tuple[str, ...] = ()
-    """Private notes of the published provider that no longer hold once an output changes."""
 
 
 class Resource:
@@ -88,7 +86,7 @@ class Resource:
         self, id_: str, old_inputs: Properties, old_outputs: Properties, news: Properties, context: Context
     ) -> Properties:
         """By default a change that replaces nothing only changes what is remembered."""
-        gone = {name for name in self.type.fields if name in old_inputs and name not in news}.union(self.type.forgets)
+        gone = {name for name in self.type.fields if name in old_inputs and name not in news}
         return {**{name: value for name, value in old_outputs.items() if name not in gone}, **plain(news)}
 
     def delete(self, id_: str, inputs: Properties, outputs: Properties, context: Context) -> None:

@@ -101,7 +101,6 @@ class Container(Resource):
         computed=("bridge", "containerLogs", "exitCode", *COLLECTIONS),
         auto_name=True,
         delete_before_replace=True,
-        forgets=("__pulumi_raw_state_delta", "__meta"),
     )
 
     def __init__(self, daemon: Daemon) -> None:
@@ -193,7 +192,7 @@ class Container(Resource):
 
     def _outputs(self, info: dict[str, Any], known: Properties) -> Properties:
         """What is known, corrected by what Docker says; where both mean the same the known spelling stays."""
-        outputs = {name: value for name, value in known.items() if name not in self.type.forgets}
+        outputs = dict(known)
         for name, value in container_facts(info, known).items():
             prop = self.type.fields.get(name)
             if prop is None or name not in known:

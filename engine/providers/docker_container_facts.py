@@ -45,7 +45,6 @@ def container_facts(info: Mapping[str, Any], known: Mapping[str, Any]) -> dict[s
 
 def _host_facts(host: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
     policy, log = host.get("RestartPolicy") or {}, host.get("LogConfig") or {}
-    swap = int(host.get("MemorySwap") or 0)
     facts = {
         "rm": host.get("AutoRemove"),
         "readOnly": host.get("ReadonlyRootfs"),
@@ -62,7 +61,6 @@ def _host_facts(host: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, 
         "privileged": host.get("Privileged"),
         "memory": (host.get("Memory") or 0) // MIB,
         "memoryReservation": (host.get("MemoryReservation") or 0) // MIB,
-        "memorySwap": swap // MIB if swap > 0 else swap,
         "shmSize": (host.get("ShmSize") or 0) // MIB,
         "cpuShares": host.get("CpuShares"),
         "cpuSet": host.get("CpusetCpus"),
@@ -83,6 +81,9 @@ def _host_facts(host: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, 
     if known.get("ulimits"):
         limits = host.get("Ulimits") or []
         facts["ulimits"] = [{"name": item["Name"], "soft": item["Soft"], "hard": item["Hard"]} for item in limits]
+    if known.get("memorySwap"):
+        swap = int(host.get("MemorySwap") or 0)
+        facts["memorySwap"] = swap // MIB if swap > 0 else swap
     if known.get("pidMode"):
         facts["pidMode"] = host.get("PidMode")
     return facts

@@ -43,7 +43,6 @@ class RemoteImage(Resource):
             "forceRemove": FLAG,
         },
         computed=("imageId", "repoDigest"),
-        forgets=("__pulumi_raw_state_delta", "__meta"),
     )
 
     def __init__(self, daemon: Daemon) -> None:
@@ -59,7 +58,7 @@ class RemoteImage(Resource):
         if ":" in repository.rpartition("/")[2]:
             repository = repository.rpartition(":")[0]
         own = [digest for digest in digests if digest.partition("@")[0] == repository]
-        outputs = {name: value for name, value in known.items() if name not in self.type.forgets}
+        outputs = dict(known)
         outputs |= {"imageId": image["Id"], "repoDigest": (own or digests or [""])[0]}
         return Created(image["Id"] + known["name"], outputs)
 

@@ -19,7 +19,6 @@ _MAP = Prop("map", of=TEXT, replace=True)
 _LABEL = Prop("object", fields={"label": Prop(required=True), "value": Prop(required=True)})
 _LABELS = Prop("set", of=_LABEL, replace=True)
 _IPAM = {"subnet": TEXT, "gateway": TEXT, "ipRange": TEXT, "auxAddress": TEXT_MAP}
-_FORGETS = ("__pulumi_raw_state_delta", "__meta")
 _RELEASE_LIMIT = 30
 """Seconds in which what was just removed may still hold a network or volume."""
 
@@ -43,7 +42,6 @@ class Network(Resource):
         },
         computed=("driver", "internal", "ipamConfigs", "options", "scope"),
         auto_name=True,
-        forgets=_FORGETS,
     )
 
     def __init__(self, daemon: Daemon) -> None:
@@ -117,7 +115,6 @@ class Volume(Resource):
         {"name": _TEXT, "driver": _TEXT, "driverOpts": _MAP, "labels": _LABELS},
         computed=("driver", "mountpoint"),
         auto_name=True,
-        forgets=_FORGETS,
     )
 
     def __init__(self, daemon: Daemon) -> None:
@@ -154,7 +151,7 @@ class Volume(Resource):
 
 def _corrected(resource: Resource, known: Properties, facts: Properties, always: tuple[str, ...]) -> Properties:
     """The known outputs, corrected where the daemon says something that means something else."""
-    outputs = {name: value for name, value in known.items() if name not in resource.type.forgets}
+    outputs = dict(known)
     for name, value in facts.items():
         prop = resource.type.fields.get(name, TEXT)
         if name in known:

@@ -17,7 +17,6 @@ from .base import Resource, ResourceType, TypedPackage, TypedProvider
 from .minio_connection import Gone, Server
 from .schema import ANY, FLAG, TEXT, WHOLE, Prop
 
-_FORGETS = ("__pulumi_raw_state_delta", "__meta")
 _LETTERS = string.ascii_letters + string.digits
 
 
@@ -26,7 +25,7 @@ class _OnServer(Resource):
         self._server = server
 
     def _outputs(self, known: Properties, **facts: Any) -> Properties:
-        return {**{name: value for name, value in known.items() if name not in self.type.forgets}, **facts}
+        return {**known, **facts}
 
 
 class S3Bucket(_OnServer):
@@ -42,7 +41,6 @@ class S3Bucket(_OnServer):
             "quota": WHOLE,
         },
         computed=("arn", "bucketDomainName"),
-        forgets=_FORGETS,
     )
 
     def create(self, inputs: Properties, context: Context) -> Created:
@@ -107,7 +105,6 @@ class IamUser(_OnServer):
         computed=("secret", "status"),
         secret_outputs=frozenset({"secret"}),
         auto_name=True,
-        forgets=_FORGETS,
     )
 
     def create(self, inputs: Properties, context: Context) -> Created:
@@ -154,7 +151,6 @@ class IamPolicy(_OnServer):
         "minio:index/iamPolicy:IamPolicy",
         {"name": Prop(replace=True), "policy": Prop(required=True)},
         auto_name=True,
-        forgets=_FORGETS,
     )
 
     def validate(self, inputs: Properties) -> list[CheckFailure]:
@@ -205,7 +201,6 @@ class IamUserPolicyAttachment(_OnServer):
     type = ResourceType(
         "minio:index/iamUserPolicyAttachment:IamUserPolicyAttachment",
         {"userName": Prop(required=True, replace=True), "policyName": Prop(required=True, replace=True)},
-        forgets=_FORGETS,
     )
 
     def __init__(self, server: Server) -> None:

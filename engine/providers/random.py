@@ -38,6 +38,7 @@ class RandomPassword(Resource):
             "overrideSpecial": Prop(replace=True),
         },
         computed=("result", "bcryptHash"),
+        marks_defaults=False,
         secret_outputs=frozenset({"result", "bcryptHash"}),
     )
 
@@ -75,6 +76,7 @@ class RandomId(Resource):
         "random:index/randomId:RandomId",
         {"keepers": _KEEPERS, "byteLength": Prop("whole", required=True, replace=True), "prefix": Prop(replace=True)},
         computed=("b64Std", "b64Url", "dec", "hex"),
+        marks_defaults=False,
     )
 
     def validate(self, inputs: Properties) -> list[CheckFailure]:

@@ -57,6 +57,7 @@ class PrivateKey(Resource):
             "publicKeyFingerprintMd5",
             "publicKeyFingerprintSha256",
         ),
+        marks_defaults=False,
         secret_outputs=frozenset({"privateKeyPem", "privateKeyPemPkcs8", "privateKeyOpenssh"}),
     )
 
@@ -74,6 +75,7 @@ class CertRequest(Resource):
         "tls:index/certRequest:CertRequest",
         {**_NAMES, "privateKeyPem": _KEY},
         computed=("certRequestPem", "keyAlgorithm"),
+        marks_defaults=False,
         secret_outputs=frozenset({"privateKeyPem"}),
     )
 
@@ -114,6 +116,7 @@ class SelfSignedCert(_Certificate):
         "tls:index/selfSignedCert:SelfSignedCert",
         {**_CERTIFICATE, **_NAMES, "privateKeyPem": _KEY, "setAuthorityKeyId": _FLAG},
         computed=("certPem", "keyAlgorithm", "readyForRenewal", "validityStartTime", "validityEndTime"),
+        marks_defaults=False,
         secret_outputs=frozenset({"privateKeyPem"}),
     )
 
@@ -138,6 +141,7 @@ class LocallySignedCert(_Certificate):
             "certRequestPem": Prop(required=True, replace=True),
         },
         computed=("certPem", "caKeyAlgorithm", "readyForRenewal", "validityStartTime", "validityEndTime"),
+        marks_defaults=False,
         secret_outputs=frozenset({"caPrivateKeyPem"}),
     )
 
