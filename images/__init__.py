@@ -53,7 +53,7 @@ def input_hash(name: str) -> str:
 
 def base_hash() -> str:
     """The tag of the bare Debian that lab node and nginx start from."""
-    return _digest("base", pins_suite())
+    return _digest("base", 2, pins_suite())
 
 
 def pins_suite() -> str:

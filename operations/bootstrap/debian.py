@@ -49,6 +49,10 @@ def build_base(shell: Shell, settings: mirrors.BuildSettings, work: Path) -> Non
             ],
             environment=settings.environment,
         )
+        # Debootstrap leaves what it ran with: the host's name, its resolver and its mirror.
+        (root / "etc" / "apt" / "sources.list").write_text("", encoding="utf-8")
+        for trace in ("etc/hostname", "etc/resolv.conf", "var/log/bootstrap.log"):
+            (root / trace).unlink(missing_ok=True)
         change = [f"--change=LABEL {LABEL}=base"]
         packed = ["tar", "--numeric-owner", "--exclude=./var/cache/apt/archives/*.deb", "-C", str(root), "-c", "."]
         shell.pipe(packed, ["docker", "import", *change, "-", base_reference()])
