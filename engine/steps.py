@@ -45,11 +45,11 @@ class Steps:
         context = self._context(new, "create")
 
         def operation() -> ResourceState:
+            stamp = now()
             if provider is None:
-                return new
+                return replace(new, created=stamp, modified=stamp)
             created = provider.create(new.type, values.plain(new.inputs), context)
             outputs = sealed_outputs(provider, goal, new.inputs, created.outputs)
-            stamp = now()
             return replace(new, id=created.id, outputs=outputs, created=stamp, modified=stamp)
 
         with self._running(step, "creating", new) as ticket:
@@ -66,7 +66,7 @@ class Steps:
 
         def operation() -> ResourceState:
             if provider is None:
-                return new
+                return replace(new, modified=now())
             outputs = provider.update(
                 new.type, old.id, values.plain(old.inputs), provider_outputs(old), values.plain(new.inputs), context
             )
