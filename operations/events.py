@@ -32,6 +32,8 @@ def display_name(urn: str) -> str:
     type_ = parts[2].rsplit("$", 1)[-1]
     package, _, rest = type_.partition(":")
     noun = rest.rsplit(":", 1)[-1] or type_
+    if type_.startswith("pulumi:providers:"):
+        return f"{noun} provider {parts[3]}"
     return f"{package} {noun} {parts[3]}" if package not in ("berth", "pulumi") else f"{noun} {parts[3]}"
 
 

@@ -74,10 +74,11 @@ def rows(seen: Look) -> list[Row]:
         result.append(Row(name, own, "docker", report.docker is not None, report.docker or "", report.docker_error))
         for service in machine.services:
             found = report.containers.get(service.name)
-            failing = _failing(service.service, name, seen)
-            healthy = found is not None and found.is_healthy and not failing
+            runs = found is not None and found.is_healthy
+            failing = _failing(service.service, name, seen) if runs else ""
             detail = failing or (_detail(found) if found else "no container")
-            result.append(Row(name, own, service.service, healthy, _version(found, service.image), detail))
+            version = _version(found, service.image)
+            result.append(Row(name, own, service.service, runs and not failing, version, detail))
     return result
 
 

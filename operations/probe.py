@@ -198,7 +198,8 @@ def parse(node: str, lines: Iterable[str]) -> Report:
             case "block", [path, checksum]:
                 report.blocks[path] = checksum
             case "url", [url, wanted, got]:
-                report.urls[url] = (wanted, got)
+                # curl puts its "no status" behind its own words.
+                report.urls[url] = (wanted, got.removesuffix(" 000"))
             case "resolve", [name, address]:
                 report.resolves[name] = address
             case "info", rest:

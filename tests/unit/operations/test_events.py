@@ -18,6 +18,7 @@ META = {"metadata": {"urn": URN, "op": "create"}}
 def test_a_resource_is_named_by_its_last_type_and_its_name() -> None:
     assert display_name(URN) == "docker Container lab-node1"
     assert display_name("urn:pulumi:dev::berth::berth:nodes:Nodes::nodes") == "Nodes nodes"
+    assert display_name("urn:pulumi:dev::berth::pulumi:providers:docker::docker-n1") == "docker provider docker-n1"
 
 
 def test_a_step_is_running_until_its_outputs_come_and_counts_once() -> None:

@@ -75,6 +75,7 @@ def test_readiness_is_asked_again_and_docker_tells_its_settings(node: Node) -> N
     machine = Machine(readiness=[question], info={"{{.LiveRestoreEnabled}}": "", "{{.LoggingDriver}}": ""})
     report = ask(node, machine)
     assert report.urls[question.url][0] == "200" and "Failed to connect" in report.urls[question.url][1]
+    assert not report.urls[question.url][1].endswith("000")
     assert report.info == ["false", "json-file"]
 
 
