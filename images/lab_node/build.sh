@@ -23,6 +23,7 @@ apt-get install -y --no-install-recommends \
 	openssh-server procps python3-dbus python3-docker sudo systemd systemd-sysv tzdata
 
 cp -R /media/rootfs/. /
+find /etc/berth /usr/local/libexec -type d -exec chmod 0755 {} +
 find /etc/berth /usr/local/libexec/berth /etc/ssh/sshd_config.d /etc/systemd/system -type f -exec chmod 0644 {} +
 chmod 0755 /usr/local/libexec/berth/*
 

@@ -141,7 +141,14 @@ def proxy_environment(environment: dict[str, str] | None = None) -> dict[str, st
 
 def apt_settings(dump: str) -> list[str]:
     """Those lines of `apt-config dump` that say how to reach a mirror."""
-    return [line for line in dump.splitlines() if KEPT_APT_SETTINGS.match(line) and not line.endswith(' "";')]
+    kept = [line for line in dump.splitlines() if KEPT_APT_SETTINGS.match(line) and not line.endswith(' "";')]
+    return [line for line in kept if not line.lower().startswith("acquire::https::cainfo ")]
+
+
+def authorities(dump: str) -> Path | None:
+    """The certificates that this machine's apt believes: a file of its own, or the system's."""
+    own = re.search(r'^Acquire::https::CaInfo "([^"]+)";$', dump, re.M | re.I)
+    return next((path for path in [*([Path(own[1])] if own else []), *AUTHORITIES] if path.is_file()), None)
 
 
 def apt_proxies(dump: str) -> dict[str, str]:
@@ -217,11 +224,15 @@ def write(folder: Path) -> BuildSettings:
         'APT::Install-Recommends "false";',
         *apt_settings(dump),
     ]
-    authorities = next((path for path in AUTHORITIES if path.is_file()), None)
-    if authorities:
-        shutil.copyfile(authorities, folder / "ca.crt")
+    believed = authorities(dump)
+    if believed:
+        shutil.copyfile(believed, folder / "ca.crt")
         lines.append(f'Acquire::https::CaInfo "{MOUNT}/ca.crt";')
     if (ETC / "auth.conf.d").is_dir():
         shutil.copytree(ETC / "auth.conf.d", folder / "auth.conf.d")
     (folder / "apt.conf").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    for path in (folder, folder / "keyring.gpg", folder / "ca.crt", folder / "sources.list", folder / "apt.conf"):
+        if path.exists():
+            # Apt reads them under a user of its own.
+            path.chmod(0o755 if path.is_dir() else 0o644)
     return BuildSettings(folder, mirror, {**apt_proxies(dump), **proxy_environment()})

@@ -119,6 +119,7 @@ def _direct() -> urllib.request.OpenerDirector:
 def _registry(home: Path, shell: Shell) -> Iterator[str]:
     storage = home / "seed"
     storage.mkdir(parents=True, exist_ok=True)
+    storage.chmod(0o755)
     with tempfile.TemporaryDirectory(prefix="seed-", dir=home / "cache") as folder:
         program, config = Path(folder) / "registry", Path(folder) / "config.yml"
         _extract(images.reference("registry"), program, shell)
@@ -129,7 +130,13 @@ def _registry(home: Path, shell: Shell) -> Iterator[str]:
         environment = {**os.environ, "OTEL_TRACES_EXPORTER": "none"}
         with shell.log.open("ab") as log:
             process = subprocess.Popen(
-                [str(program), "serve", str(config)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment
+                [str(program), "serve", str(config)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=environment,
+                # The seed registry reads the storage under another user.
+                umask=0o022,
             )
         try:
             _wait(process, port, shell)

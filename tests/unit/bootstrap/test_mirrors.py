@@ -137,3 +137,11 @@ def test_an_armored_key_is_turned_into_the_bytes_that_debootstrap_reads(end: str
 def test_a_key_written_into_a_sources_file_is_read_with_its_dots() -> None:
     text = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n AQID\n =abcd\n -----END PGP PUBLIC KEY BLOCK-----"
     assert mirrors.armored(text) == b"\x01\x02\x03"
+
+
+def test_apts_own_authorities_are_preferred_to_the_systems(tmp_path: Path) -> None:
+    own = tmp_path / "site.crt"
+    own.write_text("x", encoding="utf-8")
+    dump = f'Acquire::https::CaInfo "{own}";\n'
+    assert mirrors.authorities(dump) == own
+    assert mirrors.apt_settings(dump) == []
