@@ -170,14 +170,12 @@ def has_secret(value: Any) -> bool:
 
 
 def remark(value: Any, like: Any) -> Any:
-    """The plain `value` with secrets where `like` has them at the same place."""
+    """The plain `value` with secrets where `like` has them; a list that holds one is secret as a whole, as in the CLI."""
     if isinstance(like, Secret):
         return Secret(remark(value, like.value))
     if isinstance(value, dict) and isinstance(like, dict):
         return {key: remark(item, like[key]) if key in like else item for key, item in value.items()}
-    if isinstance(value, list) and isinstance(like, list | tuple) and len(value) == len(like):
-        return [remark(item, other) for item, other in zip(value, like, strict=True)]
-    return value
+    return Secret(value) if isinstance(value, list) and has_secret(like) else value
 
 
 def mark(properties: Properties, paths: Iterable[str]) -> Properties:
