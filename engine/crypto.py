@@ -72,13 +72,14 @@ class Crypter:
     def __init__(self, salt: str | None, passphrase: Callable[[], str] = passphrase_from_environment) -> None:
         self.salt = salt
         self._passphrase = passphrase
-        self._cipher: Future[Cipher] | None = None
+        self._pending: Future[Cipher] | None = None
+        self._cipher: Cipher | None = None
 
     def start(self) -> None:
         """Begin to derive the key."""
-        if self._cipher is None:
-            self._cipher = Future()
-            Thread(target=self._derive, args=(self._cipher,), daemon=True).start()
+        if self._pending is None:
+            self._pending = Future()
+            Thread(target=self._derive, args=(self._pending,), daemon=True).start()
 
     def _derive(self, result: Future[Cipher]) -> None:
         try:
@@ -87,9 +88,11 @@ class Crypter:
             result.set_exception(error)
 
     def _ready(self) -> Cipher:
-        self.start()
-        assert self._cipher is not None
-        return self._cipher.result()
+        if self._cipher is None:
+            self.start()
+            assert self._pending is not None
+            self._cipher = self._pending.result()
+        return self._cipher
 
     def check(self) -> None:
         """Fail now if the passphrase is missing or wrong."""
