@@ -8,67 +8,31 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
-import hashlib
 import socket
 import tempfile
 import threading
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import asyncssh
 
-from .provider import ProviderError
+from .ssh_target import (
+    CIPHERS,
+    KEY_EXCHANGE,
+    MACS,
+    SSHError,
+    Target,
+    client_keys,
+    host_key_algorithms,
+    identity,
+    refusal,
+)
+
+__all__ = ["Result", "SSHError", "Session", "Target"]
 
 _T = TypeVar("_T")
-
-# The cheapest of the safe ones first: a run on two cores may open a hundred connections at once.
-_KEY_EXCHANGE = [
-    "curve25519-sha256",
-    "curve25519-sha256@libssh.org",
-    "ecdh-sha2-nistp256",
-    "diffie-hellman-group16-sha512",
-]
-_CIPHERS = [
-    "aes128-gcm@openssh.com",
-    "aes256-gcm@openssh.com",
-    "chacha20-poly1305@openssh.com",
-    "aes128-ctr",
-    "aes256-ctr",
-]
-_MACS = ["hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256", "hmac-sha2-512"]
-_HOST_KEYS = [
-    "ssh-ed25519",
-    "ecdsa-sha2-nistp256",
-    "ecdsa-sha2-nistp384",
-    "ecdsa-sha2-nistp521",
-    "rsa-sha2-512",
-    "rsa-sha2-256",
-]
-
-
-@dataclass(frozen=True)
-class Target:
-    """A host, how to log in to it, and which host keys it may show."""
-
-    host: str
-    port: int = 22
-    user: str = "root"
-    private_key: str | None = field(default=None, repr=False)
-    private_key_password: str | None = field(default=None, repr=False)
-    password: str | None = field(default=None, repr=False)
-    agent_socket: str | None = None
-    host_keys: tuple[str, ...] | None = None
-    """Public keys in OpenSSH's form; None means that none was given, and any is taken."""
-    revoked_keys: tuple[str, ...] = ()
-    dial_error_limit: int = 10
-    per_dial_timeout: float = 15
-    proxy: Target | None = None
-
-    def __str__(self) -> str:
-        return f"{self.user}@{self.host}:{self.port}"
 
 
 @dataclass(frozen=True)
@@ -79,10 +43,6 @@ class Result:
     stderr: bytes
     exit: int | None
     signal: str | None = None
-
-
-class SSHError(ProviderError):
-    """A host could not be reached, trusted or logged in to."""
 
 
 class ConnectionBroken(SSHError):
@@ -97,38 +57,8 @@ class _Client(asyncssh.SSHClient):
         self.refusal: str | None = None
 
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
-        self.refusal = _refusal(self._target, key)
+        self.refusal = refusal(self._target, key)
         return self.refusal is None
-
-
-def _refusal(target: Target, found: asyncssh.SSHKey) -> str | None:
-    """Why a host key is not trusted, or None."""
-    if found in _keys(target.revoked_keys):
-        return f"{target}: the host key {_fingerprint(found)} is revoked in known_hosts; nothing was sent to the host."
-    if target.host_keys is None:
-        return None
-    expected = _keys(target.host_keys)
-    if found in expected:
-        return None
-    known = ", ".join(map(_fingerprint, expected)) or "none known"
-    return (
-        f"{target}: the host key is not the expected one (expected {known}, found {_fingerprint(found)}); no "
-        "credential was sent. If the host was reinstalled, put its new key in the settings; otherwise find out "
-        "who answers there."
-    )
-
-
-def _keys(texts: tuple[str, ...]) -> list[asyncssh.SSHKey]:
-    try:
-        return [asyncssh.import_public_key(text) for text in texts]
-    except asyncssh.KeyImportError as error:
-        raise SSHError(
-            f"a host key could not be read ({error}); give it as one line: type, key, optional comment"
-        ) from None
-
-
-def _fingerprint(key: asyncssh.SSHKey) -> str:
-    return f"{key.get_algorithm()} {key.get_fingerprint()}"
 
 
 class Session:
@@ -141,6 +71,7 @@ class Session:
         self._dials_at_once = dials_at_once
         self._dial_slots: asyncio.Semaphore | None = None
         self._connections: dict[tuple[Any, ...], asyncio.Task[asyncssh.SSHClientConnection]] = {}
+        self._given_up: set[tuple[Any, ...]] = set()
         self._sessions: dict[tuple[Any, ...], asyncio.Semaphore] = {}
         self._tunnels: dict[tuple[Any, ...], Path] = {}
         self._sockets: tempfile.TemporaryDirectory[str] | None = None
@@ -195,7 +126,7 @@ class Session:
 
     async def connection(self, target: Target) -> asyncssh.SSHClientConnection:
         """The host's one connection, dialled if there is none or the last one broke."""
-        key = _identity(target)
+        key = identity(target)
         task = self._connections.get(key)
         if task is None or (task.done() and (task.cancelled() or task.exception() or task.result().is_closed())):
             task = asyncio.ensure_future(self._dial(target))
@@ -203,18 +134,22 @@ class Session:
         return await asyncio.shield(task)
 
     async def _dial(self, target: Target) -> asyncssh.SSHClientConnection:
-        pause, failures = 0.2, 0
+        pause, failures, key = 0.2, 0, identity(target)
         if self._dial_slots is None:
             self._dial_slots = asyncio.Semaphore(self._dials_at_once)
         while True:
             try:
                 async with self._dial_slots:
-                    return await self._dial_once(target)
+                    connection = await self._dial_once(target)
+                self._given_up.discard(key)
+                return connection
             except socket.gaierror as error:
                 raise SSHError(f"{target}: the name cannot be resolved ({error}); check the node's ssh.host") from None
             except (TimeoutError, OSError, asyncssh.ConnectionLost) as error:
                 failures += 1
-                if 0 <= target.dial_error_limit < failures:
+                # A host that was given up once gets one more try from whoever else needs it, not ten.
+                if 0 <= target.dial_error_limit < failures or key in self._given_up:
+                    self._given_up.add(key)
                     raise SSHError(
                         f"{target}: no SSH connection after {failures} attempts, the last: {_reason(error)}. "
                         "Check that the host is up, that sshd listens there and that no firewall is between."
@@ -235,12 +170,12 @@ class Session:
                 tunnel=through,
                 client_factory=lambda: client,
                 known_hosts=([], [], []),
-                server_host_key_algs=_host_key_algorithms(target),
-                kex_algs=_KEY_EXCHANGE,
-                encryption_algs=_CIPHERS,
-                mac_algs=_MACS,
+                server_host_key_algs=host_key_algorithms(target),
+                kex_algs=KEY_EXCHANGE,
+                encryption_algs=CIPHERS,
+                mac_algs=MACS,
                 compression_algs=["none"],
-                client_keys=_client_keys(target),
+                client_keys=client_keys(target),
                 password=target.password,
                 agent_path=target.agent_socket,
                 gss_host=None,
@@ -265,7 +200,7 @@ class Session:
         self, target: Target, command: str, stdin: bytes, env: dict[str, str], timeout: float | None
     ) -> Result:
         # OpenSSH takes no more than ten sessions at once on a connection.
-        async with self._sessions.setdefault(_identity(target), asyncio.Semaphore(8)):
+        async with self._sessions.setdefault(identity(target), asyncio.Semaphore(8)):
             return await self._run_now(target, command, stdin, env, timeout)
 
     async def _run_now(
@@ -344,40 +279,6 @@ async def _pump(reader: Any, writer: Any) -> None:
         await writer.drain()
     with contextlib.suppress(OSError):
         writer.write_eof()
-
-
-def _host_key_algorithms(target: Target) -> list[str]:
-    """The pinned key's own kind first, or the server would show another key of its own."""
-    pinned = [key.get_algorithm() for key in _keys(target.host_keys or ())]
-    first = [name for name in _HOST_KEYS if name in pinned or (name.startswith("rsa-") and "ssh-rsa" in pinned)]
-    return first + [name for name in _HOST_KEYS if name not in first]
-
-
-def _client_keys(target: Target) -> list[asyncssh.SSHKey] | None:
-    if target.private_key is None:
-        return None
-    try:
-        return [_import(target.private_key, target.private_key_password)]
-    except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError):
-        raise SSHError(
-            f"{target}: the private key cannot be read; it must be an OpenSSH or PEM key, "
-            "with its password if it has one"
-        ) from None
-
-
-def _identity(target: Target) -> tuple[Any, ...]:
-    """Who may share a connection: the same login under the same trust, however their keys are spelled."""
-    keys = _client_keys(target) or []
-    parts = *(key.get_fingerprint() for key in keys), target.password or "", target.agent_socket or ""
-    login = hashlib.sha256("\0".join(parts).encode()).hexdigest()
-    trust = None if target.host_keys is None else frozenset(map(_fingerprint, _keys(target.host_keys)))
-    revoked = frozenset(map(_fingerprint, _keys(target.revoked_keys)))
-    return target.host, target.port, target.user, login, trust, revoked, target.proxy
-
-
-@functools.lru_cache(maxsize=64)
-def _import(text: str, password: str | None) -> asyncssh.SSHKey:
-    return asyncssh.import_private_key(text, password)
 
 
 def _reason(error: BaseException) -> str:

@@ -54,7 +54,7 @@ class S3Bucket(_OnServer):
         return Created(name, self._known(name, inputs))
 
     def _known(self, name: str, known: Properties) -> Properties:
-        domain = f"{self._server.url}/{name}"
+        domain = f"{self._server.url}/minio/{name}"
         return self._outputs(known, bucket=name, arn=f"arn:aws:s3:::{name}", bucketDomainName=domain)
 
     def update(
@@ -266,7 +266,7 @@ _RESOURCES: tuple[type[_OnServer], ...] = (S3Bucket, IamUser, IamPolicy, IamUser
 _CONFIG = {
     "minioServer": Prop(required=True),
     "minioUser": Prop(required=True),
-    "minioPassword": Prop(required=True, secret=True),
+    "minioPassword": Prop(required=True),
     "minioSsl": ANY,
     "minioCacertFile": TEXT,
     "minioRegion": TEXT,

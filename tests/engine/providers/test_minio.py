@@ -65,7 +65,7 @@ def test_a_bucket_is_made_read_and_removed(minio: Provider, address: str) -> Non
     bucket = make(minio, BUCKET, "b", bucket="first")
     assert bucket.outputs["acl"] == "private"
     assert bucket.outputs["arn"] == "arn:aws:s3:::first"
-    assert bucket.outputs["bucketDomainName"] == f"http://{address}/first"
+    assert bucket.outputs["bucketDomainName"] == f"http://{address}/minio/first"
     assert bucket.diff().is_empty
     bucket.delete()
     assert bucket.read() is None
