@@ -94,7 +94,7 @@ def fingerprint(data: bytes) -> str:
 
 def prepare(checkpoint: Checkpoint) -> bytes:
     """The bytes to write, sorted and validated."""
-    checkpoint.resources = order.sort(checkpoint.resources)
+    checkpoint.resources = order.sort(order.mend(checkpoint.resources))
     order.validate(checkpoint.resources)
     checkpoint.time = now()
     return checkpoint.to_bytes()

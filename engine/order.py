@@ -60,6 +60,22 @@ def _needs(resources: Sequence[Raw]) -> list[list[int]]:
     return result
 
 
+def mend(resources: Sequence[Raw]) -> list[Raw]:
+    """The resources without references to what the state no longer holds, such as something a refresh found gone."""
+    present = {raw["urn"] for raw in resources}
+    return [raw if entry_dependencies(raw) <= present else _without_dangling(raw, present) for raw in resources]
+
+
+def _without_dangling(raw: Raw, present: set[str]) -> Raw:
+    mended = {key: value for key, value in raw.items() if key not in ("parent", "deletedWith") or value in present}
+    if "dependencies" in raw:
+        mended["dependencies"] = [urn for urn in raw["dependencies"] if urn in present]
+    if "propertyDependencies" in raw:
+        listed = raw["propertyDependencies"].items()
+        mended["propertyDependencies"] = {key: [urn for urn in deps or () if urn in present] for key, deps in listed}
+    return mended
+
+
 def validate(resources: Sequence[Raw]) -> None:
     """Fail if the CLI would refuse these resources."""
     seen: set[str] = set()

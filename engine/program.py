@@ -12,6 +12,7 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stdout
 from pathlib import Path
 
 from engine.deployment import Deployment
@@ -65,7 +66,9 @@ def run_program(
     pool = ThreadPoolExecutor(max_workers=parallel * 4, thread_name_prefix="register")
     loop.set_default_executor(pool)
     try:
-        loop.run_until_complete(run_in_stack(main))
+        # What the program prints must not get between the lines of the engine's own output.
+        with redirect_stdout(sys.stderr):
+            loop.run_until_complete(run_in_stack(main))
     except SystemExit as error:
         if error.code not in (None, 0):
             reporter.diagnostic("error", f"the program exited with code {error.code}")

@@ -31,20 +31,19 @@ class Refresh:
         """Read all resources, several at once."""
         entries = list(self._ledger.entries())
         with ThreadPoolExecutor(workers) as pool:
-            gone = {urn for urn in pool.map(self._refresh, entries) if urn}
-        if gone:
-            self._forget(gone)
+            for _ in pool.map(self._refresh, entries):
+                pass
 
-    def _refresh(self, entry: tuple[int, ResourceState]) -> str | None:
-        """Refresh one resource; the URN comes back if it is gone."""
+    def _refresh(self, entry: tuple[int, ResourceState]) -> None:
+        """Refresh one resource; references to one that is gone are mended when the state is written."""
         slot, state = entry
         if not state.custom or state.is_provider or state.delete or state.pending_replacement:
             if not state.is_provider and not state.delete:
                 self._finish(Step("same", state.urn, state.type, state, state))
-            return None
+            return
         if self._cancelled():
             self.failed = True
-            return None
+            return
         try:
             provider = self._hub.find(state.type, state.provider, state.urn)
             assert provider is not None
@@ -53,16 +52,16 @@ class Refresh:
         except (EngineError, ProviderError) as error:
             self.failed = True
             self._reporter.diagnostic("error", f"refreshing {state.urn}: {error}", state.urn)
-            return None
+            return
         if found is None:
             self._ledger.record({slot: None})
             self._finish(Step("delete", state.urn, state.type, state))
-            return state.urn
+            return
         outputs = {key: value for key, value in values.plain(found.outputs).items() if value is not None}
         changed = tuple(key for key in sorted({*outputs, *before}) if outputs.get(key) != before.get(key))
         if not changed and found.id == state.id:
             self._finish(Step("same", state.urn, state.type, state, state))
-            return None
+            return
         new = replace(
             state,
             id=found.id,
@@ -71,7 +70,6 @@ class Refresh:
         )
         self._ledger.record({slot: new})
         self._finish(Step("update", state.urn, state.type, state, new, changed))
-        return None
 
     def _sealed(self, state: ResourceState, outputs: dict[str, object], secret: frozenset[str]) -> dict[str, object]:
         declared = {*secret, *state.additional_secret_outputs}
@@ -85,23 +83,3 @@ class Refresh:
     def _finish(self, step: Step) -> None:
         self._reporter.started(step)
         self._reporter.done(step)
-
-    def _forget(self, gone: set[str]) -> None:
-        """Drop references to resources that left the state."""
-        for slot, state in self._ledger.entries():
-            new = without(state, gone)
-            if new != state:
-                self._ledger.record({slot: new})
-
-
-def without(state: ResourceState, gone: set[str]) -> ResourceState:
-    """The resource without references to these URNs."""
-    return replace(
-        state,
-        parent="" if state.parent in gone else state.parent,
-        dependencies=tuple(urn for urn in state.dependencies if urn not in gone),
-        property_dependencies={
-            key: [urn for urn in deps if urn not in gone] for key, deps in state.property_dependencies.items()
-        },
-        deleted_with="" if state.deleted_with in gone else state.deleted_with,
-    )

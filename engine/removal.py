@@ -79,7 +79,11 @@ class Removal:
         self._needed_by_slot: dict[int, set[int]] = {slot: set() for slot in self._entries}
         for slot, state in self._entries.items():
             deps = {urn for listed in state.property_dependencies.values() for urn in listed}
-            needed = {item for urn in {*deps, *state.dependencies, state.parent} for item in by_urn.get(urn, ())}
+            needed = {
+                item
+                for urn in {*deps, *state.dependencies, state.parent, state.deleted_with}
+                for item in by_urn.get(urn, ())
+            }
             if state.provider in by_reference:
                 needed.add(by_reference[state.provider])
             # Slots follow the state's order, so an edge that points forward belongs to another generation of the URN.

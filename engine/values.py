@@ -170,7 +170,7 @@ def has_secret(value: Any) -> bool:
 
 
 def remark(value: Any, like: Any) -> Any:
-    """The plain `value` with secrets where `like` has them; a list that holds one is secret as a whole, as in the CLI."""
+    """The plain `value` with secrets where `like` has them; a list with one is secret as a whole, as in the CLI."""
     if isinstance(like, Secret):
         return Secret(remark(value, like.value))
     if isinstance(value, dict) and isinstance(like, dict):

@@ -144,6 +144,13 @@ def test_an_alias_finds_a_renamed_resource_and_its_children(sandbox: Sandbox) ->
     assert "old" not in sandbox.resources()
 
 
+def test_what_the_program_prints_stays_out_of_the_documents(sandbox: Sandbox) -> None:
+    sandbox.program("print('hello')\nThing('a')\npulumi.log.warn('careful')")
+    result = sandbox.run("preview", "--json")
+    assert result.json["diagnostics"] == [{"message": "careful", "severity": "warning"}]
+    assert result.err == "hello\n"
+
+
 def test_a_name_used_twice_is_an_error(sandbox: Sandbox) -> None:
     sandbox.program("Thing('a')\nThing('a')")
     result = sandbox.up()
@@ -229,5 +236,5 @@ def test_refresh_takes_over_outputs_and_drops_what_is_gone(sandbox: Sandbox) -> 
     assert after["a"]["outputs"]["color"] == "green"
     assert after["a"]["inputs"]["color"] == "red"
     assert "b" not in after
-    assert "dependencies" not in after["c"]
+    assert after["c"]["dependencies"] == []
     assert sandbox.preview() == {"b": "create"}
