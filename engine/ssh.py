@@ -120,9 +120,13 @@ class Session:
         for server in self._servers:
             server.close()
         for task in self._connections.values():
-            task.cancel()
             with contextlib.suppress(asyncio.CancelledError, Exception):
-                (await task).abort()
+                if task.done():
+                    task.result().abort()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for other in others:
+            other.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
 
     async def connection(self, target: Target) -> asyncssh.SSHClientConnection:
         """The host's one connection, dialled if there is none or the last one broke."""
@@ -252,10 +256,14 @@ class Session:
     async def _carry(
         self, target: Target, remote_socket: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(Exception, asyncio.CancelledError):  # asyncio prints what a handler lets through
             far_reader, far_writer = await self._reach(target, remote_socket)
-            await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer))
-            far_writer.close()
+            there = asyncio.ensure_future(_pump(reader, far_writer))
+            try:
+                await _pump(far_reader, writer)  # all is over when the host's side has nothing more to say
+            finally:
+                there.cancel()
+                far_writer.close()
         writer.close()
 
     async def _reach(self, target: Target, remote_socket: str) -> tuple[Any, Any]:

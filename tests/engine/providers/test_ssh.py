@@ -96,6 +96,20 @@ def test_a_host_that_never_answers_is_given_up_after_the_limit(session: Session)
             session.run(gone, "true")
 
 
+def test_a_host_that_was_given_up_is_not_waited_for_again_and_used_once_it_is_back(
+    server: Server, session: Session
+) -> None:
+    server.stop()
+    with pytest.raises(SSHError):
+        session.run(target(server, dial_error_limit=0), "true")
+    began = time.monotonic()
+    with pytest.raises(SSHError):
+        session.run(target(server), "true")
+    assert time.monotonic() - began < 1
+    server.start()
+    assert session.run(target(server), "echo back").stdout == b"back\n"
+
+
 def test_a_connection_that_a_restart_broke_is_dialled_again(server: Server, session: Session) -> None:
     session.run(target(server), "true")
     server.stop()
