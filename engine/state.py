@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any
@@ -95,7 +96,7 @@ class Codec:
 
     def _decrypt(self, place: tuple[str, str], ciphertext: str) -> str:
         text = self._crypter.decrypt(ciphertext)
-        self._ciphertexts[place, text] = ciphertext
+        self._ciphertexts[place, values.canonical(json.loads(text))] = ciphertext
         return text
 
     def _encrypt(self, place: tuple[str, str], text: str) -> str:

@@ -98,8 +98,7 @@ def _to_wire(value: Any, into: struct_pb2.Value) -> None:
 def encode(value: Any, encrypt: Callable[[str], str]) -> Any:
     """A value as the state file holds it; a secret inside a secret is written as plain JSON text, as the CLI does."""
     if isinstance(value, Secret):
-        text = json.dumps(encode(value.value, _no_cipher), ensure_ascii=False, separators=(",", ":"))
-        return {SIGNATURE: SECRET, "ciphertext": encrypt(text)}
+        return {SIGNATURE: SECRET, "ciphertext": encrypt(canonical(encode(value.value, _no_cipher)))}
     if isinstance(value, dict):
         return {key: encode(item, encrypt) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -119,6 +118,11 @@ def decode(value: Any, decrypt: Callable[[str], str]) -> Any:
     if isinstance(value, list):
         return [decode(item, decrypt) for item in value]
     return _number(value) if isinstance(value, float) else value
+
+
+def canonical(value: Any) -> str:
+    """JSON text that is equal for equal values: keys reach the engine in any order."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 
 
 def _no_cipher(text: str) -> str:

@@ -70,6 +70,13 @@ def test_equal_secrets_keep_their_ciphertext_when_a_resource_changes(sandbox: Sa
     assert sandbox.resources()["a"]["inputs"]["password"] == before
 
 
+def test_a_secret_objects_keys_may_come_in_any_order(sandbox: Sandbox) -> None:
+    sandbox.up_ok("Thing('a', connection=Output.secret({'host': 'h', 'user': {'x': '<&>', 'y': 'ü'}}))")
+    before = sandbox.state_file.read_bytes()
+    sandbox.up_ok("Thing('a', connection=Output.secret({'user': {'y': 'ü', 'x': '<&>'}, 'host': 'h'}))")
+    assert sandbox.state_file.read_bytes() == before
+
+
 def test_turning_a_value_into_a_secret_is_an_update(sandbox: Sandbox) -> None:
     sandbox.up_ok("Thing('a', color='red')")
     sandbox.program("Thing('a', color=Output.secret('red'))")
