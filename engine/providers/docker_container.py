@@ -89,6 +89,8 @@ _FIELDS: dict[str, Prop] = {
         permissions=TEXT,
     ),
 }  # fmt: skip
+_FIRST_MOMENTS = 0.6
+"""Seconds for which a new container is watched: one that ends in them is an error now, not at the next run."""
 _IN_PLACE = ("restart", "maxRetryCount", "cpuShares", "memory", "memoryReservation", "memorySwap", "cpuSet")
 
 
@@ -160,17 +162,24 @@ class Container(Resource):
 
     def _start(self, api: docker.APIClient, id_: str, inputs: Properties) -> None:
         api.start(id_)
-        state = api.inspect_container(id_)["State"]
-        if inputs.get("mustRun", True) and not state.get("Running") and state.get("ExitCode"):
-            raise self._failed(api, id_, inputs, f"ended at once with exit code {state['ExitCode']}")
         if inputs.get("wait"):
             self._wait(api, id_, inputs)
+            return
+        watched = time.monotonic() + _FIRST_MOMENTS
+        while time.monotonic() < watched:
+            self._insist(api, id_, inputs, api.inspect_container(id_)["State"])
+            time.sleep(_FIRST_MOMENTS / 3)
+
+    def _insist(self, api: docker.APIClient, id_: str, inputs: Properties, state: dict[str, Any]) -> None:
+        if inputs.get("mustRun", True) and state.get("Status") == "exited" and state.get("ExitCode"):
+            raise self._failed(api, id_, inputs, f"ended at once with exit code {state['ExitCode']}")
 
     def _wait(self, api: docker.APIClient, id_: str, inputs: Properties) -> None:
         limit = float(inputs.get("waitTimeout") or 60)
         give_up = time.monotonic() + limit
         while True:
             state = api.inspect_container(id_)["State"]
+            self._insist(api, id_, inputs, state)
             health = state.get("Health")
             if health is None:
                 name = inputs["name"]
