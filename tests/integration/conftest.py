@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,8 @@ from tests.integration.lab import Lab, run
 @pytest.fixture(scope="session")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A copy of the working tree with the tests' stack in it, nothing deployed yet."""
+    if problem := os.environ.get("BERTH_NO_LAB"):
+        pytest.skip(f"this machine could not be made ready for a lab: {problem}")
     if shutil.which("docker") is None or run(["docker", "info"]).returncode != 0:
         pytest.skip("no Docker daemon answers on this machine")
     folder = tmp_path_factory.mktemp("lab")
