@@ -33,8 +33,10 @@ def _host(config: Properties) -> str:
 
 
 def _list(value: Any) -> list[Any]:
-    """A provider's lists travel as JSON text."""
-    return list(json.loads(value) if isinstance(value, str) and value else value or [])
+    """A provider's lists travel as JSON text; what is not known in a preview is not needed there."""
+    if isinstance(value, str) and value:
+        value = json.loads(value)
+    return list(value) if isinstance(value, list) else []
 
 
 def _problems(config: Properties) -> list[CheckFailure]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,21 +24,36 @@ class Gone(Exception):
 
 
 class Server:
-    """One MinIO server with one login."""
+    """One MinIO server with one login; dialled at first use, for its CA file may be written by the same run."""
 
     def __init__(self, address: str, user: str, password: str, tls: bool, ca_file: str | None, region: str) -> None:
-        self.address = address
         self.url = f"{'https' if tls else 'http'}://{address}"
-        self.region = region or "us-east-1"
-        if ca_file and not Path(ca_file).is_file():
-            raise ProviderError(f"minioCacertFile: {ca_file} does not exist; it must hold the CA of {address}")
+        self._address = address
+        self._login = user, password
+        self._tls = tls
+        self._ca_file = ca_file
+        self._region = region or "us-east-1"
+
+    @functools.cached_property
+    def _http(self) -> urllib3.PoolManager:
+        if self._ca_file and not Path(self._ca_file).is_file():
+            raise ProviderError(f"minioCacertFile: {self._ca_file} does not exist; it must hold the CA of {self.url}")
         retry = urllib3.Retry(total=3, backoff_factor=0.3, status_forcelist=[502, 503, 504])
-        trust: dict[str, Any] = {"ca_certs": ca_file} if ca_file else {}
-        http = urllib3.PoolManager(timeout=urllib3.Timeout(connect=10, read=60), maxsize=4, retries=retry, **trust)
-        self.store = Minio(address, user, password, secure=tls, region=self.region, http_client=http)
-        self.admin = MinioAdmin(
-            endpoint=address, credentials=StaticProvider(user, password), secure=tls, http_client=http
+        trust: dict[str, Any] = {"ca_certs": self._ca_file} if self._ca_file else {}
+        return urllib3.PoolManager(
+            timeout=urllib3.Timeout(connect=10, read=60), maxsize=4, retries=retry, cert_reqs="CERT_REQUIRED", **trust
         )
+
+    @functools.cached_property
+    def store(self) -> Minio:
+        """The server's S3 side."""
+        return Minio(self._address, *self._login, secure=self._tls, region=self._region, http_client=self._http)
+
+    @functools.cached_property
+    def admin(self) -> MinioAdmin:
+        """The server's users and policies."""
+        credentials = StaticProvider(*self._login)
+        return MinioAdmin(endpoint=self._address, credentials=credentials, secure=self._tls, http_client=self._http)
 
     @contextlib.contextmanager
     def doing(self, what: str) -> Iterator[None]:

@@ -13,7 +13,7 @@ from typing import Any
 import docker
 import pytest
 
-from engine.provider import Provider, ProviderError
+from engine.provider import UNKNOWN, Provider, ProviderError
 from engine.providers.docker_connection import ssh_target
 
 from .conftest import Made, Server, context, make
@@ -196,6 +196,12 @@ def test_a_network_whose_chosen_name_stays_is_deleted_before_it_is_replaced(prov
     assert docker_.diff(NETWORK, "id", old, old, new).delete_before_replace
     drawn = docker_.check(NETWORK, "urn::n", None, {}).inputs
     assert not docker_.diff(NETWORK, "id", drawn, drawn, {**drawn, "internal": True}).delete_before_replace
+
+
+def test_a_provider_whose_host_is_not_known_yet_can_still_check_and_preview(provider: Configured) -> None:
+    docker_ = provider("docker", host=UNKNOWN, sshOpts=UNKNOWN, registryAuth=UNKNOWN)
+    inputs = docker_.check(VOLUME, "urn::v", None, {"name": UNKNOWN}).inputs
+    assert docker_.create(VOLUME, inputs, context("v", preview=True)).outputs["name"] is UNKNOWN
 
 
 def test_unknown_properties_are_refused_by_name(provider: Configured) -> None:

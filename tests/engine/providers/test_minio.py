@@ -7,6 +7,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import docker
@@ -120,6 +121,14 @@ def test_a_server_that_does_not_answer_is_an_error_and_never_a_resource_that_is_
     minio = provider("minio", minioServer="127.0.0.1:1", **LOGIN)
     with pytest.raises(ProviderError, match=r"127\.0\.0\.1:1 does not answer"):
         minio.read(type_, "x", known, known)
+
+
+def test_a_ca_file_need_not_exist_before_the_server_is_asked(provider: Configured, tmp_path: Path) -> None:
+    minio = provider("minio", minioServer="127.0.0.1:1", minioSsl="true", minioCacertFile=f"{tmp_path}/ca.pem", **LOGIN)
+    inputs = minio.check(BUCKET, "urn::b", None, {"bucket": "b1"}).inputs
+    assert minio.create(BUCKET, inputs, context("b", preview=True)).id == ""
+    with pytest.raises(ProviderError, match=r"minioCacertFile: .*ca\.pem does not exist"):
+        minio.create(BUCKET, inputs, context("b"))
 
 
 def test_secrets_are_declared_and_what_is_missing_is_named(provider: Configured) -> None:
