@@ -202,7 +202,8 @@ def _mark(value: Any, path: list[str]) -> Any:
 def secret_texts(value: Any, inside: bool = False) -> set[str]:
     """Every text that is secret in the value, to keep it out of messages."""
     if isinstance(value, Secret):
-        return secret_texts(value.value, True)
+        # Of a secret object that names its secret parts (a connection), only those are hidden: its host is no secret.
+        return secret_texts(value.value, not has_secret(value.value))
     if isinstance(value, dict):
         return {text for item in value.values() for text in secret_texts(item, inside)}
     if isinstance(value, list | tuple):
