@@ -65,7 +65,7 @@ def up(run: Run) -> Outcome:
     from operations import bootstrap
 
     check_settings(run.stack_file)
-    with StackLock(run.workspace.stack_dir(run.stack), run.stack, "up") as lock:
+    with StackLock(run.workspace.stack_dir(run.stack), run.stack, "up", run.say) as lock:
         bootstrap.run(run.yes or run.confirm is None, run.console)
         session = run.session()
         if lock.interrupted:

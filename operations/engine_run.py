@@ -104,6 +104,10 @@ class Outcome:
     def reasons(self) -> list[tuple[str, str]]:
         """(what, why) of a failed run; the engine's own last words where no resource is to blame."""
         found = self.view.failures()
+        if self.exit_code < 0:
+            found.append(
+                ("the engine", f"it was killed ({signal.Signals(-self.exit_code).name}); run the command again")
+            )
         if found:
             return found
         return [("the engine", explain(self.log.read_text(encoding="utf-8", errors="replace")))]
@@ -151,11 +155,12 @@ def follow(
                 if step is not None:
                     shown.finished(step, step in view.failed)
             shown.show(view)
+    lock.unfinished = process.returncode < 0
     return Outcome(process.returncode, view, time.monotonic() - started, log, events)
 
 
 def start(argv: Sequence[str], session: Session, output: int, lock: StackLock) -> subprocess.Popen[bytes]:
-    """Start an engine that stops in order when this process is killed, and holds the stack's lock until then."""
+    """Start an engine that stops in order when this process is killed, and name it in the stack's lock."""
     process = subprocess.Popen(
         list(argv),
         cwd=session.workspace.root,
@@ -163,8 +168,7 @@ def start(argv: Sequence[str], session: Session, output: int, lock: StackLock) -
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,
-        pass_fds=(lock.descriptor,),
-        # A session of its own: a terminal's Ctrl-C reaches it once, through this process.
+        # A session of its own: Ctrl-C reaches it once, through this process, and its remains can be told from others.
         start_new_session=True,
         # One call into libc, bound before the fork; no thread of ours is running yet.
         preexec_fn=_interrupt_with_parent,  # noqa: PLW1509

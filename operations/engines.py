@@ -80,8 +80,9 @@ def missing_plugins(cli: Path, environment: Mapping[str, str] = os.environ) -> l
     for package, version in plugin_versions().items():
         folder = plugins / f"resource-{package}-v{version}"
         complete = (folder / f"pulumi-resource-{package}").exists() and not Path(f"{folder}.partial").exists()
-        # A plugin on PATH is taken by the CLI whatever its version.
-        if not complete and not shutil.which(f"pulumi-resource-{package}", path=path):
+        # A plugin on PATH is taken by the CLI whatever its version, unless the user forbids that.
+        ambient = not environment.get("PULUMI_IGNORE_AMBIENT_PLUGINS")
+        if not complete and not (ambient and shutil.which(f"pulumi-resource-{package}", path=path)):
             missing.append(f"plugin {package} {version}")
     return missing
 

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -34,17 +35,30 @@ class Process:
         return self.boot != _boot_id() or _start_time(self.pid) != self.started
 
 
+def session_of(leader: Process) -> list[int]:
+    """Living processes of a session, which keep its number in use after its leader is gone."""
+    if leader.boot != _boot_id():
+        return []
+    found = {int(path.name): _stat(int(path.name)) for path in Path("/proc").glob("[0-9]*")}
+    return [pid for pid, fields in found.items() if fields and fields[0] != "Z" and int(fields[3]) == leader.pid]
+
+
 def _boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 
-def _start_time(pid: int) -> int | None:
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat from the state on, none where there is no such process."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return None
-    state, *fields = stat.rpartition(")")[2].split()
-    return None if state == "Z" else int(fields[18])
+        return []
+    return stat.rpartition(")")[2].split()
+
+
+def _start_time(pid: int) -> int | None:
+    fields = _stat(pid)
+    return int(fields[19]) if fields and fields[0] != "Z" else None
 
 
 @dataclass(frozen=True)
@@ -67,35 +81,51 @@ class Holder:
 
 
 class StackLock:
-    """Held while a stack is changed; the engine inherits it, so that it outlives a killed `berth`."""
+    """Held while a stack is changed, and waited for while the engine of a killed `berth` still ends."""
 
-    def __init__(self, directory: Path, stack: str, command: str, patience: float = PATIENCE) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        stack: str,
+        command: str,
+        say: Callable[[str], None] = lambda _: None,
+        patience: float = PATIENCE,
+    ) -> None:
         self._path = directory / "lock"
         self._stack = stack
         self._command = command
+        self._say = say
         self._patience = patience
+        self._engine: Process | None = None
+        self.unfinished = False
+        """Set when the engine was killed: the record stays, and the next run clears up after it."""
         self.descriptor = -1
         self.interrupted: Holder | None = None
         """The holder of a run that never ended in order, all its processes being dead now."""
 
     def __enter__(self) -> StackLock:
-        deadline = time.monotonic() + self._patience
-        while not self._try():
-            holder = Holder.parse(self._path.read_text(encoding="utf-8")) if self._path.exists() else None
-            orphan = holder is not None and holder.berth.is_dead
-            if not orphan or time.monotonic() > deadline:
+        deadline, waits = time.monotonic() + self._patience, False
+        while True:
+            free, holder = self._try(), self._holder()
+            if free and (holder is None or holder.engine is None or holder.engine.is_dead):
+                break
+            if free:
+                os.close(self.descriptor)
+            # Only the engine of a killed run is waited for: it has been told to stop.
+            if not free or time.monotonic() > deadline:
                 raise BerthError(self._refusal(holder))
+            if not waits:
+                self._say("The engine of a killed run finishes what it has under way; waiting for it.")
+                waits = True
             time.sleep(0.2)
-        holder = Holder.parse(self._path.read_text(encoding="utf-8"))
-        if holder and holder.berth.is_dead and (holder.engine is None or holder.engine.is_dead):
-            self.interrupted = holder
+        self.interrupted = holder
         self.write(Holder(self._command, Process.of(os.getpid())))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._path.exists():
+        if self._path.exists() and not self.unfinished and (self._engine is None or self._engine.is_dead):
             os.truncate(self.descriptor, 0)
         os.close(self.descriptor)
 
@@ -114,6 +144,9 @@ class StackLock:
         os.close(descriptor)
         return self._try()
 
+    def _holder(self) -> Holder | None:
+        return Holder.parse(self._path.read_text(encoding="utf-8")) if self._path.exists() else None
+
     def _refusal(self, holder: Holder | None) -> str:
         if holder is None:
             return f"Stack {self._stack} is being changed by another berth command: wait for it to end."
@@ -127,4 +160,5 @@ class StackLock:
 
     def engine_started(self, pid: int, kind: str) -> None:
         """Name the engine's process too, for whoever finds this run dead."""
-        self.write(Holder(self._command, Process.of(os.getpid()), Process.of(pid), kind))
+        self._engine = Process.of(pid)
+        self.write(Holder(self._command, Process.of(os.getpid()), self._engine, kind))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shlex
+import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +17,7 @@ from config.naming import STACK_LABEL
 from operations import engines
 from operations.engine_run import Session
 from operations.errors import BerthError
-from operations.lock import Holder
+from operations.lock import Holder, Process, session_of
 
 PROVIDER = "pulumi:providers:docker"
 CONTAINER = "docker:index/container:Container"
@@ -28,6 +32,8 @@ LISTINGS = {
 def clear(session: Session, interrupted: Holder, say: Callable[[str], None]) -> None:
     """Announce the killed run and put the stack into a state from which a plain run goes on."""
     say(f"The last 'berth {interrupted.command}' of {session.stack} was killed: going on from where it stopped.")
+    if interrupted.engine is not None and end_session(interrupted.engine):
+        say("  what its engine had left running was ended")
     if not session.workspace.stack_exists(session.stack):
         return
     if list(session.workspace.locks(session.stack).glob("*.json")):
@@ -37,6 +43,21 @@ def clear(session: Session, interrupted: Holder, say: Callable[[str], None]) -> 
     for stray in strays(json.loads(session.ask("stack", "export")), session.stack):
         stray.remove()
         say(f"  {stray.kind} {stray.name} was half made and is removed, to be made again")
+
+
+def end_session(engine: Process, patience: float = 3.0) -> bool:
+    """End the provider plugins and commands of an engine that was killed; whether there were any."""
+    left = session_of(engine)
+    for pid in left:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + patience
+    while (still := session_of(engine)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    for pid in still:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return bool(left)
 
 
 def _as_before(session: Session, interrupted: Holder) -> Session:

@@ -22,7 +22,7 @@ def down(run: Run, delete_data: str | None) -> None:
         if not run.confirm(f"Take {run.stack} down? Its registry stops."):
             raise BerthError(f"Nothing was changed on {run.stack}.")
     directory = run.workspace.stack_dir(run.stack)
-    with StackLock(directory, run.stack, "down") as lock:
+    with StackLock(directory, run.stack, "down", run.say) as lock:
         if run.stack_file.is_lab:
             _down_lab(run, lock)
         else:

@@ -36,6 +36,8 @@ if "--event-log" in arguments:
             events.write(json.dumps(event) + "\n")
 (answers / "started").touch()
 time.sleep(answer.get("sleep", 0))
+if answer.get("killed"):
+    os.kill(os.getpid(), signal.SIGKILL)
 if command == "stack init":
     stack = arguments[arguments.index("--stack") + 1]
     state = Path(os.environ["PULUMI_BACKEND_URL"].removeprefix("file://")) / ".pulumi" / "stacks" / "berth"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -57,6 +58,8 @@ def test_plugins_on_path_are_taken_whatever_their_version(checkout: Checkout) ->
     for package in engines.PACKAGES:
         (checkout.bin / f"pulumi-resource-{package}").touch(mode=0o755)
     assert engines.missing_plugins(cli) == []
+    forbidden = {**os.environ, "PULUMI_IGNORE_AMBIENT_PLUGINS": "true"}
+    assert len(engines.missing_plugins(cli, forbidden)) == len(engines.PACKAGES)
 
 
 def test_an_engine_that_is_asked_for_is_taken(checkout: Checkout) -> None:

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,8 @@ from typing import Any
 import pytest
 
 from operations.errors import BerthError
-from operations.lock import Holder, Process, StackLock
+from operations.lock import Holder, Process, StackLock, session_of
+from operations.recovery import end_session
 from tests.unit.operations.conftest import Checkout, Docker
 
 BERTH = """
@@ -79,6 +81,33 @@ def test_a_process_number_that_was_given_to_another_process_is_not_taken_for_the
     assert dataclasses.replace(own, boot="another").is_dead
 
 
+def test_a_living_engine_of_a_killed_run_is_waited_for_and_then_named(tmp_path: Path) -> None:
+    engine = subprocess.Popen(["sleep", "1"])
+    holder = Holder("up", dead_process(), Process.of(engine.pid), "pulumi")
+    (tmp_path / "lock").write_text(json.dumps(dataclasses.asdict(holder)))
+    with pytest.raises(BerthError, match=f"process {engine.pid}"), StackLock(tmp_path, "dev", "up", patience=0):
+        raise AssertionError("the engine still runs")
+    threading.Thread(target=engine.wait, daemon=True).start()
+    with StackLock(tmp_path, "dev", "up", patience=20) as lock:
+        assert lock.interrupted == holder
+
+
+def test_what_a_killed_engine_left_running_is_ended_and_nothing_else(tmp_path: Path) -> None:
+    bystander = subprocess.Popen(["sleep", "30"])
+    script = "sleep 30 & echo $!; exec sleep 30"
+    engine = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, start_new_session=True, text=True)
+    assert engine.stdout is not None
+    plugin = int(engine.stdout.readline())
+    leader = Process.of(engine.pid)
+    engine.kill()
+    engine.wait()
+    assert session_of(leader) == [plugin]
+    assert end_session(leader) and session_of(leader) == []
+    assert bystander.poll() is None and not end_session(leader)
+    bystander.kill()
+    bystander.wait()
+
+
 def test_the_lock_file_may_be_removed_by_its_holder(tmp_path: Path) -> None:
     directory = tmp_path / "stack"
     with StackLock(directory, "dev", "down"):
@@ -137,3 +166,15 @@ def test_an_interrupted_up_lets_its_engine_end_in_order(checkout: Checkout) -> N
     assert (checkout.answers / "interrupted").exists()
     with StackLock(checkout.workspace.stack_dir("dev"), "dev", "up") as lock:
         assert lock.interrupted is None, "the run ended in order"
+
+
+def test_an_engine_that_is_killed_alone_is_cleared_up_after_by_the_next_up(
+    checkout: Checkout, docker: Docker, berth: Any
+) -> None:
+    checkout.install_pulumi()
+    checkout.deploy()
+    checkout.answer("up", killed=True)
+    ended = berth("up")
+    assert ended.code == 1 and "it was killed (SIGKILL); run the command again" in ended.err
+    checkout.answer("up")
+    assert "The last 'berth up' of dev was killed" in berth("up").out
