@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
 import config
-from operations import engines, recovery
+from operations import engines, leftovers, recovery
 from operations.endpoint import Endpoint
 from operations.engine_run import Outcome, Session, follow, new_log, passthrough
 from operations.errors import BerthError, UsageError
@@ -155,7 +156,26 @@ def preview(run: Run, diff: bool, as_json: bool) -> Preview:
     """Show what `up` would do; the engine's own text is the answer."""
     check_settings(run.stack_file)
     session = run.session()
-    session.ensure_stack()
+    with _stack_for_a_look(run, session):
+        return _preview(run, session, diff, as_json)
+
+
+@contextmanager
+def _stack_for_a_look(run: Run, session: Session) -> Iterator[None]:
+    """A stack that was never deployed is made for the preview only: neither state nor stack file keep a trace."""
+    if run.workspace.stack_exists(run.stack):
+        yield
+        return
+    settings = run.stack_file.path.read_bytes()
+    try:
+        session.ensure_stack()
+        yield
+    finally:
+        leftovers.forget_state(run.workspace, run.stack)
+        run.stack_file.path.write_bytes(settings)
+
+
+def _preview(run: Run, session: Session, diff: bool, as_json: bool) -> Preview:
     events = new_log(run.workspace, run.stack, "preview").with_suffix(".events.jsonl")
     events.touch(mode=0o600)
     words = ["preview", *(["--diff"] if diff else []), *(["--json"] if as_json else [])]

@@ -79,6 +79,10 @@ class Resource:
         """What is known of a resource before it exists."""
         return Created("", {**plain(inputs), **{name: UNKNOWN for name in self.type.computed if name not in inputs}})
 
+    def preview_update(self, old_outputs: Properties, news: Properties) -> Properties:
+        """What is known of a resource before it is changed in place."""
+        return {**old_outputs, **news}
+
     def create(self, inputs: Properties, context: Context) -> Created:
         raise NotImplementedError
 
@@ -124,7 +128,7 @@ class TypedProvider(Provider):
     ) -> Properties:
         resource = self._of(type_)
         if context.preview:
-            return {**old_outputs, **plain(news)}
+            return resource.preview_update(old_outputs, plain(news))
         return resource.update(id_, plain(old_inputs), old_outputs, plain(news), context)
 
     def delete(self, type_: str, id_: str, inputs: Properties, outputs: Properties, context: Context) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..provider import Context, Created, Diff, Properties, ProviderError
+from ..provider import UNKNOWN, Context, Created, Diff, Properties, ProviderError
 from ..ssh import Session, Target
 from .base import Resource, ResourceType, TypedPackage, TypedProvider, logical_name
 from .schema import ANY, FLAG, TEXT, TEXT_MAP, TEXTS, Prop
@@ -67,6 +67,10 @@ class _Command(Resource):
 
     def diff(self, id_: str, old_inputs: Properties, old_outputs: Properties, news: Properties) -> Diff:
         return super().diff(id_, old_inputs, {}, news)
+
+    def preview_update(self, old_outputs: Properties, news: Properties) -> Properties:
+        """What the command will print is known once it has run again."""
+        return {**news, "stdout": UNKNOWN, "stderr": UNKNOWN}
 
     def create(self, inputs: Properties, context: Context) -> Created:
         outputs = {**inputs, **self._step("create", inputs.get("create"), inputs, {}, context)}
