@@ -14,9 +14,9 @@ STATE = Path("/var/lib/berth")
 """Where a bundle keeps what was there before it, one directory per stack and stage."""
 
 
-def clean(stack: str, state: Path = STATE) -> Iterator[str]:
+def clean(stack: str) -> Iterator[str]:
     """Take back each stage that is still applied to this machine; yields what each was."""
-    directory = state / stack
+    directory = STATE / stack
     if not directory.is_dir():
         return
     from components.remote.shell import as_root, stage_script

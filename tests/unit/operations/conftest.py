@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from operations import cli, engines
+from operations import cli, engines, host
 from operations.workspace import Workspace
 
 FAKE_ENGINE = Path(__file__).with_name("fake_engine.py")
@@ -136,6 +136,9 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checkout:
     made = Checkout(tmp_path)
     monkeypatch.setattr(Workspace, "current", classmethod(lambda cls: made.workspace))
     monkeypatch.setenv("PATH", f"{made.bin}:/usr/bin:/bin")
+    # A test must never take back what a real stack has on this machine.
+    monkeypatch.setattr(host, "STATE", tmp_path / "var-lib-berth")
+    Docker(made)
     monkeypatch.setenv("HOME", str(made.user))
     monkeypatch.setenv("FAKE_ENGINE", str(made.answers))
     for name in ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE", "PULUMI_HOME", "BERTH_HOME"):
