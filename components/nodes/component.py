@@ -28,8 +28,8 @@ class Nodes(pulumi.ComponentResource):
             else None
         )
         self.all = tuple(
-            self.lab.node(node) if self.lab and node.provider == "lab" else existing_node(node, index)
-            for index, node in enumerate(settings.nodes)
+            self.lab.node(node) if self.lab and node.provider == "lab" else existing_node(node)
+            for node in settings.nodes
         )
         self.register_outputs({"addresses": {node.name: node.address for node in self.all}})
 

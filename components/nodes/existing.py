@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import pulumi
@@ -11,7 +12,7 @@ from components.remote import Access
 from config import NodeSettings, Problem, SettingsError
 
 
-def existing_node(settings: NodeSettings, index: int) -> Node:
+def existing_node(settings: NodeSettings) -> Node:
     """The node as the settings describe it: its key is read here, its host key is the pinned one."""
     ssh = settings.ssh
     key_file = ssh.key_path or Path()
@@ -22,18 +23,21 @@ def existing_node(settings: NodeSettings, index: int) -> Node:
             port=ssh.port,
             user=ssh.user,
             host_key=str(ssh.host_key),
-            private_key=pulumi.Output.secret(_read_key(key_file, f"berth:nodes[{index}].ssh.keyFile")),
+            private_key=pulumi.Output.secret(_read_key(key_file)),
         ),
         key_file=str(key_file),
     )
 
 
-def _read_key(path: Path, setting: str) -> str:
+@cache
+def _read_key(path: Path) -> str:
     if path.is_file():
         return path.read_text(encoding="utf-8")
-    problem = Problem(setting, f"There is no file {path}.", "Put the node's private SSH key there.")
+    problem = Problem(
+        "berth:nodes[*].ssh.keyFile", f"There is no file {path}.", "Put the nodes' private SSH key there."
+    )
     if not pulumi.runtime.is_dry_run():
         raise SettingsError(pulumi.get_stack(), [problem])
-    # A preview in CI has no keys and contacts no node: it stays useful without them.
+    # A preview in CI has no keys and contacts no node: it stays useful without them. Said once for all nodes.
     pulumi.log.warn(str(problem))
     return ""

@@ -80,6 +80,19 @@ def test_a_port_that_is_taken_on_a_node_is_named_before_the_service_starts(lab: 
     assert "berth:objectStore.port" in done.stderr
 
 
+def test_a_sudo_that_asks_for_a_password_is_explained(lab: Lab) -> None:
+    from components.remote import as_root
+
+    lab.on("node4", "useradd", "--create-home", "--groups", "sudo", "operator1")
+    command = as_root("echo reached", user="operator1")
+    done = run(["docker", "exec", "--user", "operator1", f"berth-{STACK}-node4", "sh", "-c", command])
+    lab.on("node4", "userdel", "--remove", "operator1", check=False)
+    assert done.returncode != 0
+    assert "reached" not in done.stdout
+    assert "sudo asks operator1 for a password here" in done.stderr
+    assert "NOPASSWD" in done.stderr
+
+
 def test_two_runs_at_the_same_time_do_not_mix(lab: Lab) -> None:
     first = lab.start("up", "--yes")
     time.sleep(0.7)
