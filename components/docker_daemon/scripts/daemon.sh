@@ -93,6 +93,16 @@ disagreements() {
     done <"$work/expect"
 }
 
+# A reload is done in the background: what still differs after three seconds.
+disagreements_that_stay() {
+    for _ in 1 2 3 4 5 6 7 8 9 10; do
+        differs=$(disagreements | paste -sd ';' -)
+        [ -n "$differs" ] || return 0
+        sleep 0.3
+    done
+    printf '%s' "$differs"
+}
+
 restart_docker() {
     systemctl daemon-reload
     # A unit that failed too often in a row refuses to start until that is forgotten.
@@ -137,8 +147,7 @@ stage_after_change() {
     reload) systemctl reload docker.service || put_old_settings_back 'dockerd refused to reload its settings' ;;
     esac
     if [ "$force" != nothing ]; then
-        sleep 1
-        differs=$(disagreements | paste -sd ';' -)
+        differs=$(disagreements_that_stay)
         [ -z "$differs" ] || put_old_settings_back "dockerd does not follow the new settings: $differs"
         containers_are_back || fail "not every container came back after the $force of dockerd: see docker ps -a"
         changed=yes
