@@ -1,0 +1,244 @@
+"""What configuring N hosts over SSH costs: Berth, Ansible, pyinfra and a bare parallel ssh loop, all to the same state.
+
+Light hosts are containers that run nothing but sshd; six items are managed on each: daemon.json, a CA file, a marked
+block in a hosts file, a unit's drop-in, a package, a service. Each tool makes a first run, a run that finds nothing to
+do and a run after one item changed, in turns with the others; digests, modes, package and service are compared after
+every run. "Looked" is Berth's run that asks every host although nothing changed, as the others always do.
+Usage: python bench/nodes.py [--hosts 10 50 100] [--runs 5] [--tools berth ansible pyinfra ssh-loop] [--output FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import ctypes
+import json
+import os
+import platform
+import resource
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from bench.nodes_fleet import MOST_HOSTS, Fleet
+from bench.nodes_tools import REPOSITORY, TOOLS, Command, Workspace
+
+HOME = Path(os.environ.get("BERTH_HOME") or REPOSITORY / ".berth")
+REQUIREMENTS = Path(__file__).parent / "requirements-nodes.txt"
+FIRST, SAME, LOOKED, CHANGED = "first", "unchanged", "looked", "one change"
+RUNS = (FIRST, SAME, LOOKED, CHANGED)
+RUN_LIMIT_SECONDS = 1800
+PR_SET_CHILD_SUBREAPER = 36
+
+
+@dataclass
+class Figures:
+    """All runs of one kind by one tool on one number of hosts."""
+
+    hosts: int
+    tool: str
+    run: str
+    seconds: list[float] = field(default_factory=list)
+    controller_cpu_seconds: list[float] = field(default_factory=list)
+    machine_cpu_seconds: list[float] = field(default_factory=list)
+    handshakes: list[int] = field(default_factory=list)
+    load: list[float] = field(default_factory=list)
+
+
+class Bench:
+    """Measures tools on a fleet, and keeps every figure."""
+
+    def __init__(self, fleet: Fleet, tools: list[str], output: Path, conditions: Mapping[str, object]) -> None:
+        self._fleet, self._tools, self._output, self._conditions = fleet, tools, output, conditions
+        self.figures: dict[tuple[int, str, str], Figures] = {}
+
+    def measure(self, count: int, runs: int) -> None:
+        """All tools in turns on the first `count` hosts; every round begins with another tool."""
+        for number in range(runs):
+            first = number % len(self._tools)
+            for tool in self._tools[first:] + self._tools[:first]:
+                # Each tool starts from nothing of its own: no state, no connection, no cached file.
+                with tempfile.TemporaryDirectory(prefix="berth-bench-") as directory:
+                    hosts = self._fleet.hosts[:count]
+                    space = Workspace(Path(directory), hosts, self._fleet.private_key, _environment_of_tools() / "bin")
+                    self._round(space, tool)
+                self._save()
+
+    def _round(self, space: Workspace, tool: str) -> None:
+        space.want("first")
+        space.reset()
+        self._run(space, tool, FIRST)
+        self._run(space, tool, SAME)
+        if tool == "berth":
+            space.want("first", asked="again")
+            self._run(space, tool, LOOKED)
+        space.want("second", asked="again")
+        self._run(space, tool, CHANGED)
+
+    def _run(self, space: Workspace, tool: str, run: str) -> None:
+        count = len(space.hosts)
+        figures = self.figures.setdefault((count, tool, run), Figures(count, tool, run))
+        logins = self._fleet.logins(count)
+        load = os.getloadavg()[0]
+        seconds, own, machine = timed(space.command(tool), space.directory)
+        figures.seconds.append(round(seconds, 3))
+        figures.controller_cpu_seconds.append(round(own, 3))
+        figures.machine_cpu_seconds.append(round(machine, 3))
+        figures.handshakes.append(self._fleet.logins(count) - logins)
+        figures.load.append(round(load, 2))
+        space.check(tool)
+        print(f"{count:>4} hosts  {tool:<9} {run:<11} {seconds:8.2f} s {own:8.2f} CPU s", file=sys.stderr, flush=True)
+
+    def _save(self) -> None:
+        document = {**self._conditions, "figures": [asdict(item) for item in self.figures.values()]}
+        self._output.write_text(json.dumps(document, indent=1) + "\n")
+
+    def table(self) -> str:
+        """The figures as a Markdown table: median and range, and how many times Berth's seconds they are."""
+        lines = [
+            "| hosts | run | tool | seconds, median (range) | times Berth's | controller CPU s | CPU s of the machine "
+            "| handshakes | load |",
+            "|--:|---|---|--:|--:|--:|--:|--:|--:|",
+        ]
+        for count in sorted({item.hosts for item in self.figures.values()}):
+            for run in RUNS:
+                ours = self.figures.get((count, "berth", run))
+                for tool in TOOLS:
+                    item = self.figures.get((count, tool, run))
+                    if item is not None:
+                        lines.append(_row(item, ours))
+        return "\n".join(lines)
+
+
+def _row(item: Figures, ours: Figures | None) -> str:
+    seconds = statistics.median(item.seconds)
+    times = f"{seconds / statistics.median(ours.seconds):.2f}" if ours else "-"
+    return (
+        f"| {item.hosts} | {item.run} | {item.tool} | {seconds:.2f} ({min(item.seconds):.2f}-{max(item.seconds):.2f}) "
+        f"| {times} | {statistics.median(item.controller_cpu_seconds):.2f} "
+        f"| {statistics.median(item.machine_cpu_seconds):.2f} | {statistics.median(item.handshakes):g} "
+        f"| {min(item.load):.1f}-{max(item.load):.1f} |"
+    )
+
+
+def timed(command: Command, directory: Path) -> tuple[float, float, float]:
+    """Seconds on the clock, and of the processor: the tool's with all that it started, and the whole machine's."""
+    log = directory / "log"
+    environment = {**os.environ, **command.environment}
+    with log.open("wb") as output, contextlib.ExitStack() as stack:
+        stdin = stack.enter_context(command.stdin.open("rb")) if command.stdin else subprocess.DEVNULL
+        machine, before, started = _machine_seconds(), _children_seconds(), time.perf_counter()
+        code = subprocess.run(
+            command.arguments,
+            cwd=directory,
+            env=environment,
+            stdin=stdin,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            timeout=RUN_LIMIT_SECONDS,
+            check=False,
+        ).returncode
+        seconds, whole = time.perf_counter() - started, _machine_seconds() - machine
+    _end_left_behind()
+    if code:
+        raise SystemExit(f"{command.arguments} failed with {code}:\n{log.read_text(errors='replace')[-4000:]}")
+    return seconds, _children_seconds() - before, whole
+
+
+def _children_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _machine_seconds() -> float:
+    """Processor seconds that the whole machine has spent: this bench, the hosts, and whatever else runs."""
+    user, nice, system, _idle, _waiting, *interrupts = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:8]
+    return sum(map(int, (user, nice, system, *interrupts))) / os.sysconf("SC_CLK_TCK")
+
+
+def _end_left_behind() -> None:
+    """End what a tool leaves running (shared SSH connections); as its reaper this process gets their seconds too."""
+    for task in Path("/proc/self/task").iterdir():
+        for child in (task / "children").read_text().split():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(child), signal.SIGTERM)
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.waitpid(-1, 0)
+
+
+def _environment_of_tools() -> Path:
+    """The virtual environment of the tools that Berth is compared with, made anew when their versions change."""
+    directory = HOME / "cache" / "bench" / "venv"
+    stamp = directory / "requirements.txt"
+    if not stamp.is_file() or stamp.read_bytes() != REQUIREMENTS.read_bytes():
+        venv.create(directory, with_pip=True, clear=True)
+        pip = [str(directory / "bin/python"), "-m", "pip", "install", "--quiet", "-r", str(REQUIREMENTS)]
+        subprocess.run(pip, check=True, stdout=sys.stderr)
+        stamp.write_bytes(REQUIREMENTS.read_bytes())
+    return directory
+
+
+def _image() -> str:
+    lock = HOME / "images.json"
+    if not lock.is_file():
+        sys.exit(f"There is no {lock}: run ./berth up once, or name an image of a lab node with --image.")
+    return str(json.loads(lock.read_text())["lab-node"]["reference"])
+
+
+def _conditions(image: str) -> dict[str, object]:
+    pins = dict(line.split("==") for line in REQUIREMENTS.read_text().splitlines() if "==" in line)
+    ssh = subprocess.run(["ssh", "-V"], capture_output=True, text=True, check=True).stderr.strip()
+    commit = subprocess.run(
+        ["git", "-C", str(REPOSITORY), "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
+    )
+    return {
+        "when": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
+        "processors": os.cpu_count(),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "image": image,
+        "berth": commit.stdout.strip(),
+        "asyncssh": version("asyncssh"),
+        "ansible-core": pins["ansible-core"],
+        "pyinfra": pins["pyinfra"],
+        "ssh": ssh,
+    }
+
+
+def main() -> int:
+    """Measure, write all figures as JSON and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--hosts", type=int, nargs="+", default=[10, 50, 100], help=f"at most {MOST_HOSTS}")
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--tools", nargs="+", choices=TOOLS, default=list(TOOLS))
+    parser.add_argument("--image", help="reference of the hosts' image; default: this checkout's lab node")
+    parser.add_argument("--output", type=Path, default=HOME / "cache" / "bench" / "nodes.json")
+    options = parser.parse_args()
+    # What a tool leaves behind becomes this process's child, so that its processor time is seen and it can be ended.
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
+    _environment_of_tools()
+    image = options.image or _image()
+    conditions = _conditions(image)
+    with Fleet(image, max(options.hosts)) as fleet:
+        bench = Bench(fleet, options.tools, options.output, conditions)
+        for count in options.hosts:
+            bench.measure(count, options.runs)
+    print("; ".join(f"{name}: {value}" for name, value in conditions.items()) + "\n")
+    print(bench.table())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

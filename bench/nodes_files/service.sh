@@ -1,0 +1,2 @@
+# shellcheck shell=sh
+/etc/init.d/berth-bench status || /etc/init.d/berth-bench start
