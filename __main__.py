@@ -17,7 +17,7 @@ from config import load
 settings = load()
 images = Images.of(settings)
 
-authority = CertificateAuthority("ca", settings.stack)
+authority = CertificateAuthority("ca", settings)
 nodes = Nodes("nodes", NodesArgs(settings, images))
 deploy_host = DeployHost("deploy-host", DeployHostArgs(settings, nodes, authority))
 seed = SeedRegistry("seed", SeedRegistryArgs(settings, nodes, images, deploy_host))

@@ -41,6 +41,8 @@ def _parser() -> argparse.ArgumentParser:
         for flag in ("--yes", "--skip-preview", "--diff", "--json", "--expect-no-changes", "--suppress-progress"):
             command.add_argument(flag, *(["-y"] if flag == "--yes" else []), action="store_true")
         command.add_argument("--event-log", type=Path)
+        if name == "destroy":
+            command.add_argument("--exclude-protected", action="store_true")
     cancel = commands.add_parser("cancel", parents=[shared])
     cancel.add_argument("-y", "--yes", action="store_true")
     _stack_parser(commands.add_parser("stack", parents=[shared]), shared)
@@ -126,6 +128,7 @@ def _run(options: argparse.Namespace, directory: Path, config_file: Path | None,
             refresh=options.refresh == "true",
             expect_no_changes=options.expect_no_changes,
             event_log=options.event_log.absolute() if options.event_log else None,
+            exclude_protected=getattr(options, "exclude_protected", False),
         ),
         load,
     )

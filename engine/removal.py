@@ -20,6 +20,20 @@ def unwanted(ledger: Ledger, is_registered: Callable[[str], bool]) -> list[Entry
     return [(slot, state) for slot, state in ledger.entries() if state.delete or not is_registered(state.urn)]
 
 
+def protected(ledger: Ledger) -> frozenset[str]:
+    """Every protected resource, and all that these need: what `destroy --exclude-protected` leaves."""
+    known = {state.urn: state for _, state in ledger.entries() if not state.delete}
+    kept: set[str] = set()
+    waiting = [state.urn for state in known.values() if state.protect]
+    while waiting:
+        state = known.get(waiting.pop())
+        if state is None or state.urn in kept:
+            continue
+        kept.add(state.urn)
+        waiting += [state.parent, state.provider.rpartition("::")[0], *state.dependencies]
+    return frozenset(kept)
+
+
 def check_protection(entries: Iterable[Entry], reporter: Reporter) -> bool:
     """Whether all may go; each protected one is named."""
     allowed = True

@@ -46,6 +46,7 @@ class Options:
     refresh: bool = False
     expect_no_changes: bool = False
     event_log: Path | None = None
+    exclude_protected: bool = False
 
 
 Loader = Callable[[], tuple[Packages, Callable[[], None]]]
@@ -188,7 +189,8 @@ class _Run:
                 return True
             self._reporter.changes.clear()
         if command == "destroy":
-            return self._remove(lambda urn: False)
+            kept = removal.protected(self._ledger) if self._options.exclude_protected else frozenset()
+            return self._remove(lambda urn: urn in kept)
         return self._update()
 
     def _cancel(self) -> None:

@@ -64,9 +64,11 @@ def _down_nodes(run: Run, lock: StackLock, delete_data: bool) -> None:
         recovery.clear(session, lock.interrupted, run.say)
     doors = access.doors(run.workspace, outputs)
     kept = leftovers.data(run.stack_file, outputs)
-    outcome = _destroy(run, session, lock)
+    outcome = _destroy(run, session, lock, "--exclude-protected")
     if outcome.failed:
         raise BerthError(describe_failure(f"Taking {run.stack} down failed", outcome))
+    if not delete_data:
+        run.say("kept: the stack's CA and the object store's keys, in the state")
     for node, path in kept:
         if delete_data:
             leftovers.delete_data(run.workspace, run.stack, doors, node, path)
@@ -76,9 +78,10 @@ def _down_nodes(run: Run, lock: StackLock, delete_data: bool) -> None:
         shutil.rmtree(run.workspace.stack_dir(run.stack), ignore_errors=True)
 
 
-def _destroy(run: Run, session: Session, lock: StackLock) -> Outcome:
+def _destroy(run: Run, session: Session, lock: StackLock, *flags: str) -> Outcome:
     title = f"Taking {run.stack} down"
-    return follow(session, ["destroy", "--yes"], lock, console=run.console, title=title, expected=_count(session))
+    words = ["destroy", "--yes", *flags]
+    return follow(session, words, lock, console=run.console, title=title, expected=_count(session))
 
 
 def _count(session: Session) -> int | None:

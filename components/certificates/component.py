@@ -9,6 +9,7 @@ import pulumi
 import pulumi_tls as tls
 
 from components.certificates.pem import Pem
+from config import Settings
 
 CA_HOURS = 10 * 365 * 24
 LEAF_HOURS = 365 * 24
@@ -30,9 +31,11 @@ class CertificateAuthority(pulumi.ComponentResource):
     certificate: pulumi.Output[str]
     """The CA's certificate, PEM."""
 
-    def __init__(self, name: str, stack: str, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, settings: Settings, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("berth:certificates:CertificateAuthority", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
+        stack = settings.stack
+        # Clients trust the CA for years: outside a lab it outlives the services.
+        child = pulumi.ResourceOptions(parent=self, protect=settings.lab is None or None)
         self._key = tls.PrivateKey(f"{name}-key", algorithm="ECDSA", ecdsa_curve=CURVE, opts=child)
         self._root = tls.SelfSignedCert(
             f"{name}-certificate",

@@ -63,7 +63,10 @@ class RegistryBucket(pulumi.ComponentResource):
             depends_on=waits_for,
         )
         secret = random.RandomPassword(
-            f"{name}-secret-key", length=40, special=False, opts=pulumi.ResourceOptions(parent=self)
+            f"{name}-secret-key",
+            length=40,
+            special=False,
+            opts=pulumi.ResourceOptions(parent=self, protect=settings.lab is None or None),
         )
         bucket = minio.S3Bucket(f"{name}-bucket", bucket=bucket_name, acl="private", opts=child)
         user = minio.IamUser(f"{name}-user", name=ACCESS_KEY, secret=secret.result, opts=child)

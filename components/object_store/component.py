@@ -31,7 +31,8 @@ class ObjectStore(pulumi.ComponentResource):
         super().__init__("berth:object-store:ObjectStore", name, None, opts)
         settings = args.settings.object_store
         servers = args.daemons.on(args.nodes.with_role("object-store"))
-        child = pulumi.ResourceOptions(parent=self)
+        # What the servers keep can only be read with this key: outside a lab both outlive the services.
+        child = pulumi.ResourceOptions(parent=self, protect=args.settings.lab is None or None)
         self.root_user = ROOT_USER
         self.root_password = random.RandomPassword(f"{name}-root", length=40, special=False, opts=child).result
         digest = pulumi.Output.unsecret(self.root_password.apply(start_digest))

@@ -238,3 +238,11 @@ def test_refresh_takes_over_outputs_and_drops_what_is_gone(sandbox: Sandbox) -> 
     assert "b" not in after
     assert after["c"]["dependencies"] == []
     assert sandbox.preview() == {"b": "create"}
+
+
+def test_a_destroy_that_excludes_what_is_protected_leaves_it_and_what_it_needs(sandbox: Sandbox) -> None:
+    sandbox.up_ok("a = Thing('a')\nThing('b', O(protect=True, depends_on=[a]))\nThing('c', O(depends_on=[a]))")
+    done = sandbox.run("destroy", "--yes", "--exclude-protected")
+    assert done.code == 0, done.out + done.err
+    assert sandbox.resources().keys() >= {"a", "b"}
+    assert "c" not in sandbox.resources()
