@@ -3,6 +3,7 @@
 #   bundle.sh apply|remove STACK STAGE
 # The bundle is data: its text is never evaluated. What was there before the first apply is kept and comes back on remove.
 # A stage script that follows may define: stage_line, stage_before_change, stage_after_change, stage_after_remove.
+# What is asked for every path is asked of the shell itself: most of a short run's time is what its processes cost.
 set -eu
 umask 022
 LC_ALL=C
@@ -15,6 +16,8 @@ stage=$3
 state=/var/lib/berth/$stack/$stage
 work=$state/work
 changed=''
+newline='
+'
 
 say() { printf '%s\n' "$*"; }
 fail() {
@@ -26,15 +29,45 @@ stage_before_change() { :; }
 stage_after_change() { :; }
 stage_after_remove() { :; }
 
-# Where the original of a path is kept: the path itself under original/.
-original_of() { printf '%s/original%s' "$state" "$1"; }
+has_entry() {
+    [ -f "$1" ] || return 1
+    while IFS= read -r known; do
+        [ "$known" != "$2" ] || return 0
+    done <"$1"
+    return 1
+}
 
-has_entry() { [ -f "$1" ] && grep -qxF -- "$2" "$1"; }
+# The folder of a path, as dirname says it, in $above.
+look_above() {
+    above=${1%/*}
+    while [ "$above" != "${above%/}" ]; do above=${above%/}; done
+    above=${above:-/}
+}
+
+make_folder_of() {
+    look_above "$1"
+    [ -d "$above" ] || mkdir -p -- "$above"
+}
+
+is_there() { [ -e "$1" ] || [ -L "$1" ]; }
+
+same_mode_and_owner() {
+    both=$(stat -c '%a %u %g' -- "$1" "$2") && [ "${both%"$newline"*}" = "${both#*"$newline"}" ]
+}
+
+# Whether file $1 has the content of $2 and, as far as words tell, mode $3 and owner $4.
+is_as_wanted() {
+    [ -e "$1" ] && cmp -s -- "$2" "$1" && [ "$(stat -c '0%a %U:%G' -- "$1")" = "$3 $4" ]
+}
 
 cleanup() {
     status=$?
     if [ -f "$work/staged" ]; then
-        while IFS= read -r staged_path; do rm -f -- "$staged_path.berth-new"; done <"$work/staged"
+        set --
+        while IFS= read -r staged_path; do
+            ! is_there "$staged_path.berth-new" || set -- "$@" "$staged_path.berth-new"
+        done <"$work/staged"
+        [ "$#" -eq 0 ] || rm -f -- "$@"
     fi
     rm -rf -- "$work"
     exit "$status"
@@ -53,11 +86,11 @@ put_in_place() {
 }
 
 make_parents() {
-    above=$(dirname -- "$1")
+    look_above "$1"
     set --
     while [ ! -d "$above" ]; do
         set -- "$above" "$@"
-        above=$(dirname -- "$above")
+        look_above "$above"
     done
     for directory; do
         mkdir -- "$directory" || fail "the directory $directory could not be made"
@@ -76,16 +109,15 @@ without_block() {
 read_body() {
     body=$1
     : >"$body" || fail "$body could not be written. Is the disk full?"
-    newline=''
+    between=''
     while IFS= read -r line; do
         case $line in
         '|'*)
-            printf '%s%s' "$newline" "${line#|}" || fail "$body could not be written. Is the disk full?"
-            newline='
-'
+            printf '%s%s' "$between" "${line#|}" || fail "$body could not be written. Is the disk full?"
+            between=$newline
             ;;
         end)
-            printf '%s' "$newline" || fail "$body could not be written. Is the disk full?"
+            printf '%s' "$between" || fail "$body could not be written. Is the disk full?"
             return 0
             ;;
         end-without-newline) return 0 ;;
@@ -100,26 +132,25 @@ stage_entry() {
     case $path in /*) ;; *) fail "the bundle names a path that is not absolute: $path" ;; esac
     make_parents "$path"
     printf '%s\n' "$path" >>"$work/staged"
+    printf '%s %s\n' "$kind" "$path" >>"$work/manifest"
     new=$path.berth-new
+    ! is_there "$new" || rm -f -- "$new"
     if [ "$kind" = block ]; then
         read_body "$work/block"
         [ -e "$path" ] || : >"$path"
+        cp -p -- "$path" "$new" || fail "$path could not be written. Is the disk full?"
         { without_block "$path" && printf '# BEGIN berth %s\n' "$stack" && cat -- "$work/block" &&
             printf '# END berth %s\n' "$stack"; } >"$new" || fail "$path could not be written. Is the disk full?"
-        chmod --reference="$path" -- "$new"
-        chown --reference="$path" -- "$new"
     else
-        rm -f -- "$new"
-        (umask 077 && : >"$new") || fail "$path could not be written. Is the disk full?"
+        umask 077
+        true >"$new" || fail "$path could not be written. Is the disk full?"
+        umask 022
         read_body "$new"
+        ! is_as_wanted "$path" "$new" "$mode" "$owner" || return 0
         chown -- "$owner" "$new" || fail "the owner $owner of $path is not known on this node"
         chmod -- "$mode" "$new"
     fi
-    printf '%s %s\n' "$kind" "$path" >>"$work/manifest"
-    if [ -e "$path" ] && cmp -s -- "$new" "$path" &&
-        [ "$(stat -c '%a %u %g' -- "$new")" = "$(stat -c '%a %u %g' -- "$path")" ]; then
-        rm -f -- "$new"
-    else
+    if [ ! -e "$path" ] || ! cmp -s -- "$new" "$path" || ! same_mode_and_owner "$new" "$path"; then
         printf '%s\n' "$path" >>"$work/changed"
     fi
 }
@@ -135,7 +166,11 @@ read_bundle() {
     : >"$work/staged"
     : >"$work/changed"
     : >"$work/manifest"
-    [ ! -f "$state/manifest" ] || grep '^made ' "$state/manifest" >>"$work/manifest" || :
+    if [ -f "$state/manifest" ]; then
+        while IFS= read -r entry; do
+            case $entry in made\ *) printf '%s\n' "$entry" >>"$work/manifest" ;; esac
+        done <"$state/manifest"
+    fi
     IFS= read -r header || fail 'the bundle is empty'
     [ "$header" = 'berth-bundle 1' ] || fail "the bundle has an unknown header: $header"
     while IFS= read -r entry; do
@@ -161,10 +196,10 @@ read_bundle() {
 }
 
 keep_original() {
-    kept=$(original_of "$1")
+    kept=$state/original$1
     if has_entry "$work/manifest" "block $1" || has_entry "$state/manifest" "file $1"; then return 0; fi
     if [ -e "$kept" ] || [ -e "$kept.absent" ]; then return 0; fi
-    mkdir -p -- "$(dirname -- "$kept")"
+    make_folder_of "$kept"
     if [ -e "$1" ]; then cp -p -- "$1" "$kept"; else : >"$kept.absent"; fi || fail "no room to keep the original of $1"
 }
 
@@ -177,7 +212,7 @@ put_back() {
         put_in_place "$path"
         return 0
     fi
-    kept=$(original_of "$path")
+    kept=$state/original$path
     if [ -e "$kept" ]; then
         cp -p -- "$kept" "$path.berth-new" && put_in_place "$path"
     else
@@ -203,8 +238,9 @@ take_back_dropped() {
 # Saves what a change replaces, so that the stage can undo it when the service does not come back.
 save_previous() {
     previous=$work/previous$1
-    mkdir -p -- "$(dirname -- "$previous")"
-    if [ -e "$1" ]; then cp -p -- "$1" "$previous"; else : >"$previous.absent"; fi || fail "no room to save $1"
+    [ -e "$1" ] || return 0
+    make_folder_of "$previous"
+    cp -p -- "$1" "$previous" || fail "no room to save $1"
 }
 
 undo_change() {
@@ -234,10 +270,11 @@ apply() {
         save_previous "$path"
     done <"$work/changed"
     # The manifest goes first: what a killed run has put in place is still taken back by a later remove.
-    [ ! -f "$state/manifest" ] || cat -- "$state/manifest" >"$state/manifest.new"
-    cat -- "$work/manifest" >>"$state/manifest.new"
-    LC_ALL=C sort -u -o "$state/manifest.new" "$state/manifest.new"
-    mv -f -- "$state/manifest.new" "$state/manifest"
+    if [ -s "$work/changed" ]; then
+        if [ -f "$state/manifest" ]; then set -- "$state/manifest"; else set --; fi
+        LC_ALL=C sort -u -o "$state/manifest.new" "$@" "$work/manifest"
+        mv -f -- "$state/manifest.new" "$state/manifest"
+    fi
     while IFS= read -r path; do
         put_in_place "$path"
         changed=yes

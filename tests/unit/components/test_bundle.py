@@ -50,6 +50,30 @@ def test_the_second_run_changes_nothing_and_says_so(apply: Apply, tmp_path: Path
     assert (tmp_path / "file").stat().st_ino == before
 
 
+def test_a_mode_or_an_owner_that_somebody_changed_is_mended_and_a_numeric_owner_is_no_change(
+    apply: Apply, tmp_path: Path
+) -> None:
+    named, numeric = tmp_path / "named", tmp_path / "numeric"
+    entries = [File(str(named), "x\n"), File(str(numeric), "x\n", mode="0040", owner="65532:0")]
+    apply(*entries)
+    assert apply(*entries).stdout == "nothing to change\n"
+    named.chmod(0o666)
+    os.chown(numeric, 0, 0)
+    assert apply(*entries).stdout == f"changed {named}\nchanged {numeric}\n"
+    assert (named.stat().st_mode & 0o777, numeric.stat().st_uid) == (0o644, 65532)
+
+
+def test_what_a_killed_run_left_beside_a_file_is_replaced_and_never_followed(apply: Apply, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("theirs")
+    for name in ("file", "hosts"):
+        (tmp_path / f"{name}.berth-new").symlink_to(victim)
+    done = apply(File(str(tmp_path / "file"), "x\n"), Block(str(tmp_path / "hosts"), "192.0.2.1 a\n"))
+    assert done.returncode == 0, done.stderr
+    assert victim.read_text() == "theirs"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "hosts", "victim"]
+
+
 def test_hostile_text_is_data_and_arrives_byte_for_byte(apply: Apply, tmp_path: Path) -> None:
     canary = tmp_path / "canary"
     text = NASTY.format(canary=canary)
