@@ -17,11 +17,15 @@ def daemon(lab: Lab, node: str, template: str) -> str:
     return lab.on(node, "docker", "info", "--format", template).strip()
 
 
-def test_a_reloadable_setting_is_reloaded_on_every_node_and_no_daemon_restarts(lab: Lab, settings: Any) -> None:
+def test_a_reloadable_setting_is_reloaded_on_every_node_over_one_connection_each_and_no_daemon_restarts(
+    lab: Lab, settings: Any
+) -> None:
     starts = {node: lab.docker_starts(node) for node in NODES}
     settings(docker={"registryMirrors": ["https://mirror.example.test"]})
     assert lab.changes() == {"update": {f"docker-{node}" for node in NODES}}
+    before = lab.logins()
     lab.berth("up", "--yes")
+    assert lab.logins() - before == len(NODES), "one connection for each node that changes"
     for node in NODES:
         assert daemon(lab, node, "{{range .RegistryConfig.Mirrors}}{{.}}{{end}}") == "https://mirror.example.test/"
     assert {node: lab.docker_starts(node) for node in NODES} == starts
