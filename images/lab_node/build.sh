@@ -53,7 +53,7 @@ echo Etc/UTC >/etc/timezone
 rm -f /var/lib/dbus/machine-id
 
 # Back to what a fresh Debian has: the build's mirror, keys and authorities were mounted and are gone with the container.
-printf 'deb http://deb.debian.org/debian trixie main\n' >/etc/apt/sources.list
+echo '# Name a mirror of Debian packages here to install more.' >/etc/apt/sources.list
 apt-get clean
 rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/debconf/*-old /var/log/apt /var/log/dpkg.log \
 	/var/log/alternatives.log /var/log/bootstrap.log /usr/share/man/* /usr/share/locale/* /usr/share/info/* \

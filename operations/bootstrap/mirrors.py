@@ -16,9 +16,12 @@ from pathlib import Path
 
 import images
 
+from .errors import BootstrapError
+
 MOUNT = "/mnt"
 """Where the folder is mounted in a build; every Debian has it, empty."""
 
+MIRROR_VARIABLE = "BERTH_DEBIAN_MIRROR"
 ETC = Path("/etc/apt")
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 AUTHORITIES = (
@@ -107,19 +110,30 @@ def _resolved(uri: str) -> str:
 
 
 def debian_mirror(sources: list[AptSource], release: dict[str, str]) -> DebianMirror:
-    """The host's own Debian mirror, or Debian's where the host is no Debian. `release` is /etc/os-release."""
-    pins = images.versions()["debian"]
+    """The host's own Debian mirror, or the default one where the host is no Debian. `release` is /etc/os-release."""
     codename = release.get("VERSION_CODENAME", "") if release.get("ID") == "debian" else ""
     usable = [replace(source, uri=_resolved(source.uri)) for source in sources]
     usable = [source for source in usable if re.match(r"https?://|ftp://|file:/", source.uri)]
     candidates = [s for s in usable if codename and codename in s.suites and "main" in s.components]
     if not candidates:
-        return DebianMirror(AptSource(pins["mirror"], (), ("main",)), AptSource(pins["security"], (), ("main",)), True)
+        return DebianMirror(AptSource(default_mirror(), (), ("main",)), None, True)
     with_updates = {source.uri for source in usable if f"{codename}-updates" in source.suites}
     # Other vendors have repositories with a `main` for the same codename; only Debian's has updates, too.
     main = max(candidates, key=lambda source: (source.uri in with_updates, "debian" in source.uri))
     security = next((s for s in usable if f"{codename}-security" in s.suites), None)
     return DebianMirror(main, security, main.uri in with_updates)
+
+
+def default_mirror(debootstrap: Path = Path("/usr/sbin/debootstrap")) -> str:
+    """Where Debian packages come from on a host that is no Debian: named by the user, else what debootstrap itself uses."""
+    named = os.environ.get(MIRROR_VARIABLE)
+    if named:
+        return named
+    text = debootstrap.read_text(encoding="utf-8", errors="replace") if debootstrap.is_file() else ""
+    found = re.search(r'^\s*DEF_MIRROR="(https?://[^"\s]+/debian)"', text, re.M)
+    if found is None:
+        raise BootstrapError(f"No mirror of Debian packages is known on this machine: name one in {MIRROR_VARIABLE}.")
+    return found[1]
 
 
 def os_release(path: Path = Path("/etc/os-release")) -> dict[str, str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from operations.bootstrap import mirrors
+from operations.bootstrap import BootstrapError, mirrors
 from operations.bootstrap.mirrors import AptSource, DebianMirror
 
 DEBIAN_12 = {"ID": "debian", "VERSION_CODENAME": "bookworm"}
@@ -81,9 +81,10 @@ def test_a_list_of_mirrors_as_cloud_images_have_it_is_read(tmp_path: Path) -> No
     assert mirrors.debian_mirror([source], DEBIAN_12).main.uri == "https://one.example/debian"
 
 
-def test_an_installation_medium_is_no_mirror() -> None:
+def test_an_installation_medium_is_no_mirror(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(mirrors.MIRROR_VARIABLE, "http://named.example/debian")
     medium = AptSource("cdrom:[Debian]/", ("bookworm",), ("main",))
-    assert mirrors.debian_mirror([medium], DEBIAN_12).main.uri == "http://deb.debian.org/debian"
+    assert mirrors.debian_mirror([medium], DEBIAN_12).main.uri == "http://named.example/debian"
 
 
 def test_apts_own_proxy_reaches_debootstrap() -> None:
@@ -97,11 +98,23 @@ def test_a_mirror_that_the_host_trusts_unsigned_is_trusted_in_the_build_too(tmp_
     assert mirrors.BuildSettings(tmp_path, mirror, {}).debootstrap == ["--no-check-gpg"]
 
 
-def test_a_host_that_is_no_debian_uses_debians_own_mirror() -> None:
+def test_a_host_that_is_no_debian_uses_the_mirror_that_was_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(mirrors.MIRROR_VARIABLE, "http://named.example/debian")
     ubuntu = [AptSource("http://ubuntu.example/ubuntu", ("noble",), ("main",))]
     mirror = mirrors.debian_mirror(ubuntu, {"ID": "ubuntu", "VERSION_CODENAME": "noble"})
-    assert mirror.main.uri == "http://deb.debian.org/debian"
-    assert mirror.security is not None
+    assert mirror.main.uri == "http://named.example/debian"
+
+
+def test_without_a_named_mirror_debootstraps_own_default_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(mirrors.MIRROR_VARIABLE, raising=False)
+    program = tmp_path / "debootstrap"
+    program.write_text('#!/bin/sh\nDEF_MIRROR="http://default.example/debian"\n')
+    assert mirrors.default_mirror(program) == "http://default.example/debian"
+    program.write_text('#!/bin/sh\nDEF_MIRROR="http://other.example/ubuntu"\n')
+    with pytest.raises(BootstrapError, match="BERTH_DEBIAN_MIRROR"):
+        mirrors.default_mirror(program)
 
 
 def test_proxies_are_handed_over_in_both_spellings() -> None:
