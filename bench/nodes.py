@@ -4,7 +4,7 @@ Light hosts are containers that run nothing but sshd; six items are managed on e
 block in a hosts file, a unit's drop-in, a package, a service. Each tool makes a first run, a run that finds nothing to
 do and a run after one item changed, in turns with the others; digests, modes, package and service are compared after
 every run. "Looked" is Berth's run that asks every host although nothing changed, as the others always do.
-Usage: python bench/nodes.py [--hosts 10 50 100] [--runs 5] [--tools berth ansible pyinfra ssh-loop] [--output FILE]
+Usage: python bench/nodes.py [--hosts 10 50 100] [--runs 5] [--budget 600] [--tools berth ansible pyinfra ssh-loop]
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Figures:
     run: str
     seconds: list[float] = field(default_factory=list)
     controller_cpu_seconds: list[float] = field(default_factory=list)
-    machine_cpu_seconds: list[float] = field(default_factory=list)
+    hosts_cpu_seconds: list[float] = field(default_factory=list)
     handshakes: list[int] = field(default_factory=list)
     load: list[float] = field(default_factory=list)
 
@@ -62,17 +62,23 @@ class Bench:
         self._fleet, self._tools, self._output, self._conditions = fleet, tools, output, conditions
         self.figures: dict[tuple[int, str, str], Figures] = {}
 
-    def measure(self, count: int, runs: int) -> None:
+    def measure(self, count: int, runs: int, budget: float) -> None:
         """All tools in turns on the first `count` hosts; every round begins with another tool."""
         for number in range(runs):
             first = number % len(self._tools)
             for tool in self._tools[first:] + self._tools[:first]:
+                if self._spent(count, tool) > budget:
+                    continue
                 # Each tool starts from nothing of its own: no state, no connection, no cached file.
                 with tempfile.TemporaryDirectory(prefix="berth-bench-") as directory:
                     hosts = self._fleet.hosts[:count]
                     space = Workspace(Path(directory), hosts, self._fleet.private_key, _environment_of_tools() / "bin")
                     self._round(space, tool)
                 self._save()
+
+    def _spent(self, count: int, tool: str) -> float:
+        mine = [item for item in self.figures.values() if (item.hosts, item.tool) == (count, tool)]
+        return sum(sum(item.seconds) for item in mine)
 
     def _round(self, space: Workspace, tool: str) -> None:
         space.want("first")
@@ -88,12 +94,12 @@ class Bench:
     def _run(self, space: Workspace, tool: str, run: str) -> None:
         count = len(space.hosts)
         figures = self.figures.setdefault((count, tool, run), Figures(count, tool, run))
-        logins = self._fleet.logins(count)
+        logins, spent = self._fleet.logins(count), self._fleet.processor_seconds(count)
         load = os.getloadavg()[0]
-        seconds, own, machine = timed(space.command(tool), space.directory)
+        seconds, own = timed(space.command(tool), space.directory)
         figures.seconds.append(round(seconds, 3))
         figures.controller_cpu_seconds.append(round(own, 3))
-        figures.machine_cpu_seconds.append(round(machine, 3))
+        figures.hosts_cpu_seconds.append(round(self._fleet.processor_seconds(count) - spent, 3))
         figures.handshakes.append(self._fleet.logins(count) - logins)
         figures.load.append(round(load, 2))
         space.check(tool)
@@ -106,9 +112,9 @@ class Bench:
     def table(self) -> str:
         """The figures as a Markdown table: median and range, and how many times Berth's seconds they are."""
         lines = [
-            "| hosts | run | tool | seconds, median (range) | times Berth's | controller CPU s | CPU s of the machine "
+            "| hosts | run | tool | rounds | seconds, median (range) | times Berth's | controller CPU s | hosts' CPU s "
             "| handshakes | load |",
-            "|--:|---|---|--:|--:|--:|--:|--:|--:|",
+            "|--:|---|---|--:|--:|--:|--:|--:|--:|--:|",
         ]
         for count in sorted({item.hosts for item in self.figures.values()}):
             for run in RUNS:
@@ -122,22 +128,28 @@ class Bench:
 
 def _row(item: Figures, ours: Figures | None) -> str:
     seconds = statistics.median(item.seconds)
-    times = f"{seconds / statistics.median(ours.seconds):.2f}" if ours else "-"
-    return (
-        f"| {item.hosts} | {item.run} | {item.tool} | {seconds:.2f} ({min(item.seconds):.2f}-{max(item.seconds):.2f}) "
-        f"| {times} | {statistics.median(item.controller_cpu_seconds):.2f} "
-        f"| {statistics.median(item.machine_cpu_seconds):.2f} | {statistics.median(item.handshakes):g} "
-        f"| {min(item.load):.1f}-{max(item.load):.1f} |"
-    )
+    cells = [
+        item.hosts,
+        item.run,
+        item.tool,
+        len(item.seconds),
+        f"{seconds:.2f} ({min(item.seconds):.2f}-{max(item.seconds):.2f})",
+        f"{seconds / statistics.median(ours.seconds):.2f}" if ours else "-",
+        f"{statistics.median(item.controller_cpu_seconds):.2f}",
+        f"{statistics.median(item.hosts_cpu_seconds):.2f}",
+        f"{statistics.median(item.handshakes):g}",
+        f"{min(item.load):.1f}-{max(item.load):.1f}",
+    ]
+    return f"| {' | '.join(map(str, cells))} |"
 
 
-def timed(command: Command, directory: Path) -> tuple[float, float, float]:
-    """Seconds on the clock, and of the processor: the tool's with all that it started, and the whole machine's."""
+def timed(command: Command, directory: Path) -> tuple[float, float]:
+    """Seconds on the clock, and of the processor: the tool's with all that it started on this side."""
     log = directory / "log"
     environment = {**os.environ, **command.environment}
     with log.open("wb") as output, contextlib.ExitStack() as stack:
         stdin = stack.enter_context(command.stdin.open("rb")) if command.stdin else subprocess.DEVNULL
-        machine, before, started = _machine_seconds(), _children_seconds(), time.perf_counter()
+        before, started = _children_seconds(), time.perf_counter()
         code = subprocess.run(
             command.arguments,
             cwd=directory,
@@ -148,22 +160,16 @@ def timed(command: Command, directory: Path) -> tuple[float, float, float]:
             timeout=RUN_LIMIT_SECONDS,
             check=False,
         ).returncode
-        seconds, whole = time.perf_counter() - started, _machine_seconds() - machine
+        seconds = time.perf_counter() - started
     _end_left_behind()
     if code:
         raise SystemExit(f"{command.arguments} failed with {code}:\n{log.read_text(errors='replace')[-4000:]}")
-    return seconds, _children_seconds() - before, whole
+    return seconds, _children_seconds() - before
 
 
 def _children_seconds() -> float:
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
-
-
-def _machine_seconds() -> float:
-    """Processor seconds that the whole machine has spent: this bench, the hosts, and whatever else runs."""
-    user, nice, system, _idle, _waiting, *interrupts = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:8]
-    return sum(map(int, (user, nice, system, *interrupts))) / os.sysconf("SC_CLK_TCK")
 
 
 def _end_left_behind() -> None:
@@ -221,6 +227,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hosts", type=int, nargs="+", default=[10, 50, 100], help=f"at most {MOST_HOSTS}")
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--budget", type=float, default=600, help="seconds after which a tool gets no further round")
     parser.add_argument("--tools", nargs="+", choices=TOOLS, default=list(TOOLS))
     parser.add_argument("--image", help="reference of the hosts' image; default: this checkout's lab node")
     parser.add_argument("--output", type=Path, default=HOME / "cache" / "bench" / "nodes.json")
@@ -234,7 +241,7 @@ def main() -> int:
     with Fleet(image, max(options.hosts)) as fleet:
         bench = Bench(fleet, options.tools, options.output, conditions)
         for count in options.hosts:
-            bench.measure(count, options.runs)
+            bench.measure(count, options.runs, options.budget)
     print("; ".join(f"{name}: {value}" for name, value in conditions.items()) + "\n")
     print(bench.table())
     return 0
