@@ -125,7 +125,7 @@ def debian_mirror(sources: list[AptSource], release: dict[str, str]) -> DebianMi
 
 
 def default_mirror(debootstrap: Path = Path("/usr/sbin/debootstrap")) -> str:
-    """Where Debian packages come from on a host that is no Debian: named by the user, else what debootstrap itself uses."""
+    """The mirror for a host that is no Debian: the one that the user names, else what debootstrap itself uses."""
     named = os.environ.get(MIRROR_VARIABLE)
     if named:
         return named
