@@ -16,6 +16,10 @@ from .shell import Shell
 OLDEST = (20, 10)
 NEWEST = 29
 PATIENCE = 60.0
+PID_FILES = {
+    Path("/run/docker.pid"): "dockerd",
+    Path("/run/docker/containerd/containerd.pid"): "containerd",
+}
 
 
 def server_version() -> str:
@@ -56,6 +60,16 @@ def missing_packages() -> list[str]:
     return sorted(set(packages))
 
 
+def forget_the_dead(pid_file: Path, program: str) -> None:
+    """Remove what a daemon left behind that died with its session: its number may be another process's by now."""
+    if not pid_file.is_file():
+        return
+    number = pid_file.read_text(encoding="utf-8").strip()
+    name = Path("/proc") / number / "comm"
+    if not number.isdigit() or not name.is_file() or name.read_text(encoding="utf-8").strip() != program:
+        pid_file.unlink()
+
+
 def start(home: Path, shell: Shell) -> None:
     """Start the daemon: by the service manager, or by itself where none runs. It is never stopped by Berth."""
     if server_version():
@@ -64,6 +78,8 @@ def start(home: Path, shell: Shell) -> None:
         shell.run(["systemctl", "enable", "--now", "docker"])
         log = "journalctl --unit docker"
     else:
+        for pid_file, program in PID_FILES.items():
+            forget_the_dead(pid_file, program)
         path = home / "logs" / "dockerd.log"
         path.parent.mkdir(parents=True, exist_ok=True)
         shell.note(f"$ dockerd >{path}")
