@@ -48,7 +48,7 @@ def ssh_options(key_file: str, known_hosts_file: str) -> list[str]:
         "-i",
         key_file,
         "-o",
-        f"UserKnownHostsFile={known_hosts_file}",
+        f'UserKnownHostsFile="{known_hosts_file}"',  # a path with a space would be two files
         "-o",
         "StrictHostKeyChecking=yes",
         "-o",

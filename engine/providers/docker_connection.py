@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import shlex
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -122,8 +124,8 @@ def _settings(options: list[str]) -> dict[str, str]:
         if word in letters:
             found.setdefault(letters[word], next(words, ""))
         elif word.startswith("-o"):
-            name, _, value = (word[2:] or next(words, "")).strip().replace(" ", "=", 1).partition("=")
-            found.setdefault(name.strip().lower(), value.strip().strip('"'))
+            name, *value = re.split(r"\s*=\s*|\s+", (word[2:] or next(words, "")).strip(), maxsplit=1)
+            found.setdefault(name.lower(), value[0] if value else "")
         else:
             raise ProviderError(f"sshOpts: {word} is not supported by the embedded engine; use -i, -p, -l and -o")
     known = {"identityfile", "port", "user", "userknownhostsfile", "globalknownhostsfile", "stricthostkeychecking"}
@@ -133,8 +135,9 @@ def _settings(options: list[str]) -> dict[str, str]:
 
 
 def _known_keys(settings: dict[str, str], host: str, port: int) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
-    files = settings.get("userknownhostsfile", "~/.ssh/known_hosts").split()
-    files += settings.get("globalknownhostsfile", "/etc/ssh/ssh_known_hosts").split()
+    # Several files may be named, and quotes keep the spaces of one together.
+    files = shlex.split(settings.get("userknownhostsfile", "~/.ssh/known_hosts"))
+    files += shlex.split(settings.get("globalknownhostsfile", "/etc/ssh/ssh_known_hosts"))
     trusted: list[str] = []
     revoked: list[str] = []
     for path in (Path(file).expanduser() for file in files if file != "none"):
