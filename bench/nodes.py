@@ -52,7 +52,7 @@ class Figures:
     controller_cpu_seconds: list[float] = field(default_factory=list)
     hosts_cpu_seconds: list[float] = field(default_factory=list)
     handshakes: list[int] = field(default_factory=list)
-    load: list[float] = field(default_factory=list)
+    busy_with_others: list[float] = field(default_factory=list)
 
 
 class Bench:
@@ -95,13 +95,13 @@ class Bench:
         count = len(space.hosts)
         figures = self.figures.setdefault((count, tool, run), Figures(count, tool, run))
         logins, spent = self._fleet.logins(count), self._fleet.processor_seconds(count)
-        load = os.getloadavg()[0]
+        others = busy_share()
         seconds, own = timed(space.command(tool), space.directory)
         figures.seconds.append(round(seconds, 3))
         figures.controller_cpu_seconds.append(round(own, 3))
         figures.hosts_cpu_seconds.append(round(self._fleet.processor_seconds(count) - spent, 3))
         figures.handshakes.append(self._fleet.logins(count) - logins)
-        figures.load.append(round(load, 2))
+        figures.busy_with_others.append(round(others, 2))
         space.check(tool)
         print(f"{count:>4} hosts  {tool:<9} {run:<11} {seconds:8.2f} s {own:8.2f} CPU s", file=sys.stderr, flush=True)
 
@@ -113,7 +113,7 @@ class Bench:
         """The figures as a Markdown table: median and range, and how many times Berth's seconds they are."""
         lines = [
             "| hosts | run | tool | rounds | seconds, median (range) | times Berth's | controller CPU s | hosts' CPU s "
-            "| handshakes | load |",
+            "| handshakes | machine busy before |",
             "|--:|---|---|--:|--:|--:|--:|--:|--:|--:|",
         ]
         for count in sorted({item.hosts for item in self.figures.values()}):
@@ -138,7 +138,7 @@ def _row(item: Figures, ours: Figures | None) -> str:
         f"{statistics.median(item.controller_cpu_seconds):.2f}",
         f"{statistics.median(item.hosts_cpu_seconds):.2f}",
         f"{statistics.median(item.handshakes):g}",
-        f"{min(item.load):.1f}-{max(item.load):.1f}",
+        f"{min(item.busy_with_others):.0%}-{max(item.busy_with_others):.0%}",
     ]
     return f"| {' | '.join(map(str, cells))} |"
 
@@ -165,6 +165,19 @@ def timed(command: Command, directory: Path) -> tuple[float, float]:
     if code:
         raise SystemExit(f"{command.arguments} failed with {code}:\n{log.read_text(errors='replace')[-4000:]}")
     return seconds, _children_seconds() - before
+
+
+def busy_share(seconds: float = 2) -> float:
+    """How much of the machine is busy while this bench waits: the load average would tell of the bench itself."""
+    busy, idle = _processor_ticks()
+    time.sleep(seconds)
+    busy_after, idle_after = _processor_ticks()
+    return (busy_after - busy) / max(1, busy_after - busy + idle_after - idle)
+
+
+def _processor_ticks() -> tuple[int, int]:
+    user, nice, system, idle, waiting, *interrupts = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:8]
+    return sum(map(int, (user, nice, system, *interrupts))), int(idle) + int(waiting)
 
 
 def _children_seconds() -> float:
