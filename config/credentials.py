@@ -15,7 +15,7 @@ _DIRECTLY = ("users",)
 
 def set_command(stack: str, name: str) -> str:
     """The command that sets a user's password."""
-    return f"pulumi config set --stack {stack} --secret --path {shlex.quote(path('secrets', 'users', name))}"
+    return f"./berth config --stack {stack} set --secret --path {shlex.quote(path('secrets', 'users', name))}"
 
 
 def is_sealed(value: object) -> bool:
@@ -63,7 +63,7 @@ def _unusable(value: object) -> str | None:
 
 
 def _shape(raw: object) -> Iterator[Problem]:
-    fix = "Set passwords with `pulumi config set --secret --path 'berth:secrets.users.NAME'`."
+    fix = "Set passwords with `./berth config set --secret --path 'berth:secrets.users.NAME'`."
     if raw is not None and not isinstance(raw, dict):
         yield Problem(path("secrets"), f"must be an object, but is {kind(raw)}.", fix)
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -98,8 +99,10 @@ def _dispatch(options: argparse.Namespace, load: Loader) -> int:
 
 def _stack(options: argparse.Namespace) -> str:
     name: str | None = getattr(options, "name", None) if options.command == "stack" else None
-    stack: str | None = getattr(options, "stack", None) or (
-        name if getattr(options, "action", "") != "output" else None
+    stack: str | None = (
+        getattr(options, "stack", None)
+        or (name if getattr(options, "action", "") != "output" else None)
+        or os.environ.get("PULUMI_STACK")
     )
     if not stack:
         raise StackNotFound("no stack selected; name one with --stack")

@@ -18,7 +18,7 @@ import config
 from operations import access, deploy, engines, teardown
 from operations import endpoint as endpoints
 from operations.deploy import Run
-from operations.engine_run import Session, new_log
+from operations.engine_run import Session, new_log, passthrough
 from operations.errors import DIFFERENT, DONE, FAILED, WRONG_USE, BerthError
 from operations.workspace import StackFile, Workspace
 
@@ -130,6 +130,14 @@ def env(stack: Stack = "dev") -> None:
     workspace = Workspace.current()
     for name, value in engines.shell_environment(workspace, StackFile.read(workspace, stack)).items():
         typer.echo(f"export {name}={shlex.quote(value)}")
+
+
+@app.command(name="config", context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+def engine_config(context: typer.Context, stack: Stack = "dev", engine: EngineOption = None) -> None:
+    """Hand `config get|set|rm` to the engine: Pulumi's own words, the stack's own passphrase."""
+    session = _quiet_session(stack, engine)
+    session.ensure_stack()
+    raise typer.Exit(FAILED if passthrough(session, ["config", *context.args], asks=True) else DONE)
 
 
 @app.command(context_settings={"ignore_unknown_options": True})

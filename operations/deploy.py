@@ -125,7 +125,8 @@ def _expected(run: Run) -> int | None:
 def closing_words(outcome: Outcome, end: Endpoint, stack: str) -> str:
     """What `up` ends with: what it did, where the registry is, how to use it."""
     if outcome.view.changed:
-        parts = [f"{count} to {op}" for op, count in (outcome.view.changes or {}).items() if op not in QUIET_OPS]
+        changes = (outcome.view.changes or {}).items()
+        parts = [f"{count} {op.removesuffix('e')}ed" for op, count in changes if op not in QUIET_OPS]
         did = f"Done in {outcome.seconds:.0f} s: {', '.join(parts)}."
     else:
         did = f"No change ({outcome.view.done} resources, {outcome.seconds:.0f} s)."

@@ -205,13 +205,13 @@ def interrupts_forwarded(process: subprocess.Popen[bytes], console: Console) -> 
             signal.signal(number, handler)
 
 
-def passthrough(session: Session, words: Sequence[str]) -> int:
-    """Run a command whose own text is the answer; its exit code."""
+def passthrough(session: Session, words: Sequence[str], asks: bool = False) -> int:
+    """Run a command whose own text is the answer (and whose questions are the user's, if it asks); its exit code."""
     result = subprocess.run(
         session.argv(words),
         cwd=session.workspace.root,
         env=dict(session.environment),
-        stdin=subprocess.DEVNULL,
+        stdin=None if asks else subprocess.DEVNULL,
         check=False,
     )
     return result.returncode

@@ -188,6 +188,11 @@ def passphrase(workspace: Workspace, stack_file: StackFile, base: Mapping[str, s
     if file:
         if not Path(file).expanduser().is_file():
             raise UsageError(f"PULUMI_CONFIG_PASSPHRASE_FILE names {file}, which is not a file.")
+        if Path(file).expanduser().resolve() == (workspace.root / "lab" / "passphrase").resolve():
+            raise UsageError(
+                f"PULUMI_CONFIG_PASSPHRASE_FILE names the lab's passphrase, which is public; {stack_file.stack} is no "
+                "lab: name a file with a passphrase of its own."
+            )
         return {"PULUMI_CONFIG_PASSPHRASE_FILE": str(Path(file).expanduser().absolute())}
     if sys.stdin.isatty() and sys.stderr.isatty():
         return {"PULUMI_CONFIG_PASSPHRASE": _ask(stack_file.stack)}

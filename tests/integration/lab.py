@@ -14,7 +14,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 STACK = "citest"
-SUBNET = "10.78.0"
+SUBNET = "10.76.0"
 REGISTRY = f"registry.{STACK}.berth.test:4000"
 NODES = ("node1", "node2", "node3", "node4")
 

@@ -91,7 +91,7 @@ def test_a_pull_user_cannot_push_and_only_an_admin_lists_everything(lab: Lab, pu
 
 
 def test_a_replica_talks_to_the_balancer_only(lab: Lab) -> None:
-    direct = run(["curl", "--silent", "--insecure", "-o", "/dev/null", "https://10.78.0.12:4010/v2/"])
+    direct = run(["curl", "--silent", "--insecure", "-o", "/dev/null", "https://10.76.0.12:4010/v2/"])
     assert direct.returncode != 0, "a replica answered somebody without a client certificate"
 
 

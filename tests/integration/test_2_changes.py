@@ -35,6 +35,15 @@ def test_a_removed_mirror_is_out_of_force_too(lab: Lab) -> None:
     assert daemon(lab, "node1", "{{range .RegistryConfig.Mirrors}}{{.}}{{end}}") == ""
 
 
+def test_an_extra_key_that_leaves_the_settings_is_out_of_force(lab: Lab, settings: Any) -> None:
+    settings(docker={"extra": {"debug": True}})
+    lab.berth("up", "--yes")
+    assert daemon(lab, "node2", "{{.Debug}}") == "true"
+    settings()
+    lab.berth("up", "--yes")
+    assert daemon(lab, "node2", "{{.Debug}}") == "false"
+
+
 def test_hostile_text_in_settings_is_data_on_the_nodes(lab: Lab, settings: Any) -> None:
     settings(docker={"logOptions": {"max-size": "10m", "max-file": "3", "tag": NASTY}})
     lab.berth("up", "--yes")

@@ -75,7 +75,10 @@ force_of_change() {
         LC_ALL=C comm -3 "$work/keys.before" "$work/keys.sorted" | sed "s/^$tab//"
         [ ! -f "$state/pending" ] || cat "$state/pending"
     } >"$work/keys.changed"
-    if grep -q "${tab}restart$tab" "$work/keys.changed"; then
+    # dockerd keeps the value of a key that vanishes from the file until it is restarted.
+    cut -f 1 "$work/keys.sorted" >"$work/names"
+    vanished=$(cut -f 1 "$work/keys.before" | grep -vxF -f "$work/names" || :)
+    if [ -n "$vanished" ] || grep -q "${tab}restart$tab" "$work/keys.changed"; then
         printf restart
     elif [ -s "$work/keys.changed" ]; then
         printf reload

@@ -82,7 +82,7 @@ def test_a_missing_password_names_the_command_that_sets_it() -> None:
     hand_over({"berth:registry": users({"name": "bob", "role": "pull", "password": "configured"})})
     text = problems_of_load()
     assert "berth:secrets.users.bob\n  is missing" in text
-    assert "pulumi config set --stack dev --secret --path berth:secrets.users.bob" in text
+    assert "./berth config --stack dev set --secret --path berth:secrets.users.bob" in text
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ def test_an_encrypted_password_counts_as_present(secrets: Any) -> None:
 def test_a_missing_password_is_reported_with_the_command_that_sets_it(secrets: Any) -> None:
     (problem,) = config.check("dev", with_bob(secrets))
     assert problem.path == "berth:secrets.users.bob"
-    assert "`pulumi config set --stack dev --secret --path berth:secrets.users.bob`" in problem.fix
+    assert "`./berth config --stack dev set --secret --path berth:secrets.users.bob`" in problem.fix
 
 
 def test_the_command_that_sets_a_password_is_safe_to_paste() -> None:
