@@ -167,6 +167,8 @@ def edit(file: StackFile, key: str, path: paths.Path, value: Any, salt: str | No
     parser = YAML()
     parser.preserve_quotes = True
     parser.width = 4096
+    # Lists stay indented below their key, as they are in the files that come with the program.
+    parser.indent(mapping=2, sequence=4, offset=2)
     document = (parser.load(file.path.read_text(encoding="utf-8")) if file.path.exists() else None) or {}
     if salt is not None:
         document["encryptionsalt"] = salt

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,14 @@ LAB: dict[str, Any] = {
 }
 
 
+def _program(path: Path, python: str) -> None:
+    """An executable made of Python text; by way of sh, for a #! line cannot name a path with a space."""
+    source = path.with_name(f"{path.name}.py")
+    source.write_text(python)
+    path.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {shlex.quote(str(source))} "$@"\n')
+    path.chmod(0o755)
+
+
 class Checkout:
     """The test's own checkout, and what its fake engine was asked."""
 
@@ -74,8 +83,7 @@ class Checkout:
     def install_pulumi(self, plugins: bool = True) -> Path:
         """A complete `pulumi`, by default with all the plugins."""
         program = self.bin / "pulumi"
-        program.write_text(f"#!{sys.executable}\n{FAKE_ENGINE.read_text()}")
-        program.chmod(0o755)
+        _program(program, FAKE_ENGINE.read_text())
         (self.bin / "pulumi-language-python").touch(mode=0o755)
         for name, version in engines.plugin_versions().items() if plugins else ():
             folder = self.user / ".pulumi" / "plugins" / f"resource-{name}-v{version}"
@@ -113,15 +121,14 @@ class Docker:
         self.log = checkout.bin / "docker.log"
         self.table = checkout.bin / "docker.json"
         self.table.write_text("{}")
-        program = checkout.bin / "docker"
-        program.write_text(
-            f"#!{sys.executable}\nimport json, sys\nargs = ' '.join(sys.argv[1:])\n"
+        _program(
+            checkout.bin / "docker",
+            "import json, sys\nargs = ' '.join(sys.argv[1:])\n"
             f"open({str(self.log)!r}, 'a').write(args + '\\n')\n"
             f"table = json.load(open({str(self.table)!r}))\n"
             "found = [v for k, v in table.items() if args.startswith(k)]\n"
-            "print(found[0] if found else '', end='')\n"
+            "print(found[0] if found else '', end='')\n",
         )
-        program.chmod(0o755)
 
     def answers(self, table: dict[str, str]) -> None:
         self.table.write_text(json.dumps(table))
