@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import ctypes
+import fcntl
 import json
 import os
 import platform
@@ -23,7 +24,7 @@ import sys
 import tempfile
 import time
 import venv
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -74,7 +75,6 @@ class Bench:
                     hosts = self._fleet.hosts[:count]
                     space = Workspace(Path(directory), hosts, self._fleet.private_key, _environment_of_tools() / "bin")
                     self._round(space, tool)
-                self._save()
 
     def _spent(self, count: int, tool: str) -> float:
         mine = [item for item in self.figures.values() if (item.hosts, item.tool) == (count, tool)]
@@ -103,6 +103,7 @@ class Bench:
         figures.handshakes.append(self._fleet.logins(count) - logins)
         figures.busy_with_others.append(round(others, 2))
         space.check(tool)
+        self._save()
         print(f"{count:>4} hosts  {tool:<9} {run:<11} {seconds:8.2f} s {own:8.2f} CPU s", file=sys.stderr, flush=True)
 
     def _save(self) -> None:
@@ -235,6 +236,17 @@ def _conditions(image: str) -> dict[str, object]:
     }
 
 
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """A second bench would take the first one's hosts for what a killed bench left behind."""
+    with (Path(tempfile.gettempdir()) / "berth-bench.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            sys.exit("Another bench of nodes is running on this machine; wait for its end.")
+        yield
+
+
 def main() -> int:
     """Measure, write all figures as JSON and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -251,7 +263,7 @@ def main() -> int:
     _environment_of_tools()
     image = options.image or _image()
     conditions = _conditions(image)
-    with Fleet(image, max(options.hosts)) as fleet:
+    with _alone(), Fleet(image, max(options.hosts)) as fleet:
         bench = Bench(fleet, options.tools, options.output, conditions)
         for count in options.hosts:
             bench.measure(count, options.runs, options.budget)
