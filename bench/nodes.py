@@ -148,21 +148,23 @@ def timed(command: Command, directory: Path) -> tuple[float, float]:
     """Seconds on the clock, and of the processor: the tool's with all that it started on this side."""
     log = directory / "log"
     environment = {**os.environ, **command.environment}
-    with log.open("wb") as output, contextlib.ExitStack() as stack:
-        stdin = stack.enter_context(command.stdin.open("rb")) if command.stdin else subprocess.DEVNULL
-        before, started = _children_seconds(), time.perf_counter()
-        code = subprocess.run(
-            command.arguments,
-            cwd=directory,
-            env=environment,
-            stdin=stdin,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            timeout=RUN_LIMIT_SECONDS,
-            check=False,
-        ).returncode
-        seconds = time.perf_counter() - started
-    _end_left_behind()
+    try:
+        with log.open("wb") as output, contextlib.ExitStack() as stack:
+            stdin = stack.enter_context(command.stdin.open("rb")) if command.stdin else subprocess.DEVNULL
+            before, started = _children_seconds(), time.perf_counter()
+            code = subprocess.run(
+                command.arguments,
+                cwd=directory,
+                env=environment,
+                stdin=stdin,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                timeout=RUN_LIMIT_SECONDS,
+                check=False,
+            ).returncode
+            seconds = time.perf_counter() - started
+    finally:
+        _end_left_behind()
     if code:
         raise SystemExit(f"{command.arguments} failed with {code}:\n{log.read_text(errors='replace')[-4000:]}")
     return seconds, _children_seconds() - before
@@ -188,13 +190,18 @@ def _children_seconds() -> float:
 
 def _end_left_behind() -> None:
     """End what a tool leaves running (shared SSH connections); as its reaper this process gets their seconds too."""
-    for task in Path("/proc/self/task").iterdir():
-        for child in (task / "children").read_text().split():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(int(child), signal.SIGTERM)
-    with contextlib.suppress(ChildProcessError):
-        while True:
-            os.waitpid(-1, 0)
+    patience = time.monotonic() + 5
+    while children := [int(pid) for task in Path("/proc/self/task").iterdir() for pid in _children_of(task)]:
+        # Whoever ends hands its own children over to this process: they are seen in the next turn.
+        for child in children:
+            os.kill(child, signal.SIGTERM if time.monotonic() < patience else signal.SIGKILL)
+        time.sleep(0.02)
+        for child in children:
+            os.waitpid(child, os.WNOHANG)
+
+
+def _children_of(task: Path) -> list[str]:
+    return (task / "children").read_text().split()
 
 
 def _environment_of_tools() -> Path:
