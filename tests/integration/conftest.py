@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -42,10 +40,3 @@ def settings(lab: Lab) -> Iterator[Any]:
     yield lab.write_settings
     lab.write_settings()
     lab.berth("up", "--yes")
-
-
-@pytest.fixture
-def state(lab: Lab) -> dict[str, Any]:
-    """The stack's checkpoint as it is on disk."""
-    path = Path(lab.home) / "state" / ".pulumi" / "stacks" / "berth" / "citest.json"
-    return dict(json.loads(path.read_text(encoding="utf-8")))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import signal
 import time
 from pathlib import Path
@@ -56,10 +55,6 @@ def test_object_store_without_quorum_is_reported_and_heals(lab: Lab) -> None:
 
 
 def test_an_image_that_the_seed_registry_lacks_is_named_with_its_node(lab: Lab, settings: Any) -> None:
-    lock = lab.home / "images.json"
-    before = lock.read_text()
-    document = json.loads(before)
-    document["registry"]["digest"] = "sha256:" + "0" * 64
     missing = f"10.76.0.2:4999/berth/registry@sha256:{'0' * 64}"
     settings(images={"registry": missing})
     code, output = lab.try_berth("up", "--yes")
@@ -162,7 +157,6 @@ def test_a_node_that_is_gone_is_named_and_the_others_are_left_alone(lab: Lab, se
 
 def test_down_leaves_nothing(lab: Lab) -> None:
     """The last test of the lab."""
-    shutil.copy2(lab.stack_file, lab.home / "kept.yaml")
     lab.berth("down", "--yes")
     for listing in (["ps", "-a"], ["network", "ls"], ["volume", "ls"]):
         names = run(["docker", *listing, "--format", "{{json .}}"]).stdout

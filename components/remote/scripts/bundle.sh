@@ -255,7 +255,6 @@ undo_change() {
 }
 
 is_changed() { grep -qxF -- "$1" "$work/changed" "$work/dropped" 2>/dev/null; }
-any_changed_under() { grep -q -- "^$1" "$work/changed" "$work/dropped" 2>/dev/null; }
 
 apply() {
     mkdir -p -- "$work"
