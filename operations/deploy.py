@@ -17,6 +17,7 @@ from operations.engine_run import Outcome, Session, follow, new_log, passthrough
 from operations.errors import BerthError, UsageError
 from operations.events import QUIET_OPS, EventLog, RunView
 from operations.lock import StackLock
+from operations.notices import notices
 from operations.workspace import StackFile, Workspace, write_private
 
 
@@ -75,7 +76,7 @@ def up(run: Run) -> Outcome:
             _refuse_taken(run)
         session.ensure_stack()
         if run.confirm and not run.stack_file.is_lab and not run.yes:
-            _ask_first(session, run.confirm)
+            _ask_first(run, session, run.confirm)
         engines.record(run.workspace, run.stack, session.engine)
         outcome = follow(
             session,
@@ -103,8 +104,8 @@ def _refuse_taken(run: Run) -> None:
         bootstrap.refuse_taken_ports([(seed.address, seed.port)])
 
 
-def _ask_first(session: Session, confirm: Callable[[str], bool]) -> None:
-    if passthrough(session, ["preview"]):
+def _ask_first(run: Run, session: Session, confirm: Callable[[str], bool]) -> None:
+    if _preview(run, session, diff=False, as_json=False).exit_code:
         raise BerthError(f"The preview of {session.stack} failed; nothing was changed.")
     if not confirm(f"Deploy this to {session.stack}?"):
         raise BerthError(f"Nothing was changed on {session.stack}.")
@@ -184,4 +185,7 @@ def _preview(run: Run, session: Session, diff: bool, as_json: bool) -> Preview:
     view = RunView()
     for event in EventLog(events).read():
         view.take(event)
+    if not as_json:
+        for notice in notices(view.finished):
+            run.say(notice)
     return Preview(code, view.changed > 0)

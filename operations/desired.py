@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from config.naming import NODE_LABEL
 from operations.errors import BerthError
@@ -62,6 +63,11 @@ class Desired:
     outputs: Mapping[str, Any]
     machines: dict[str, Machine]
     """By node name, the deploy host included."""
+
+    @property
+    def address(self) -> str:
+        """The one at which registry and object store answer."""
+        return urlsplit(str(self.outputs["object_store"])).hostname or ""
 
 
 def read(export: Mapping[str, Any], stack: str) -> Desired:

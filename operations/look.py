@@ -16,7 +16,7 @@ from operations.engine_run import Session
 from operations.errors import BerthError
 from operations.front import Front
 from operations.probe import ContainerFact, Probe, Report
-from operations.verify import WARN_DAYS, Answer
+from operations.verify import VIRTUAL_ADDRESS, WARN_DAYS, Answer
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def look(session: Session) -> Look:
     if not session.workspace.stack_exists(session.stack):
         raise BerthError(f"Stack {session.stack} is not deployed: ./berth up --stack {session.stack} does that.")
     wanted = desired.read(json.loads(session.ask("stack", "export", "--show-secrets")), session.stack)
-    probe = Probe(session.stack, str(wanted.outputs["registry"]), wanted.machines)
+    probe = Probe(session.stack, str(wanted.outputs["registry"]), wanted.address, wanted.machines)
     reports = probe.ask(access.doors(session.workspace, wanted.outputs))
     return Look(wanted, reports, front.ask(session.workspace, session.stack, wanted.outputs))
 
@@ -77,6 +77,8 @@ def rows(seen: Look) -> list[Row]:
             runs = found is not None and found.is_healthy
             failing = _failing(service.service, name, seen) if runs else ""
             detail = failing or (_detail(found) if found else "no container")
+            if service.service == VIRTUAL_ADDRESS and runs:
+                detail += f", holds {seen.desired.address}" if seen.desired.address in report.holds else ", stands by"
             version = _version(found, service.image)
             result.append(Row(name, own, service.service, runs and not failing, version, detail))
     return result

@@ -68,6 +68,8 @@ class Report:
     info: list[str] = field(default_factory=list)
     urls: dict[str, tuple[str, str]] = field(default_factory=dict)
     resolves: dict[str, str] = field(default_factory=dict)
+    holds: frozenset[str] = frozenset()
+    """Addresses that were asked for and are on this machine now."""
     trust: str = ""
     """The CA file that Docker reads for the registry, PEM."""
 
@@ -75,9 +77,12 @@ class Report:
 class Probe:
     """One round of questions to a stack's machines."""
 
-    def __init__(self, stack: str, registry: str, machines: Mapping[str, Machine], seconds: float = SECONDS) -> None:
+    def __init__(
+        self, stack: str, registry: str, address: str, machines: Mapping[str, Machine], seconds: float = SECONDS
+    ) -> None:
         self._stack = stack
         self._registry = registry
+        self._address = address
         self._machines = machines
         self._seconds = seconds
 
@@ -92,7 +97,7 @@ class Probe:
     def questions(self, machine: Machine, asks_docker: bool = True) -> str:
         """The probe script's standard input."""
         name = self._registry.rpartition(":")[0]
-        lines = [f"resolve\t{name}", f"trust\t/etc/docker/certs.d/{self._registry}/ca.crt"]
+        lines = [f"resolve\t{name}", f"holds\t{self._address}", f"trust\t/etc/docker/certs.d/{self._registry}/ca.crt"]
         lines += [f"file\t{path}" for path in machine.files]
         lines += [f"block\t{path}" for path in machine.blocks]
         lines += [f"url\t{question.line}" for question in machine.readiness]
@@ -202,6 +207,8 @@ def parse(node: str, lines: Iterable[str]) -> Report:
                 report.urls[url] = (wanted, got.removesuffix(" 000"))
             case "resolve", [name, address]:
                 report.resolves[name] = address
+            case "holds", [address, "yes"]:
+                report.holds |= {address}
             case "info", rest:
                 report.info.append("\t".join(rest))
             case "trust", rest:

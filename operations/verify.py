@@ -11,6 +11,7 @@ from operations.desired import DEPLOY_HOST, Desired, Machine
 from operations.front import Front
 from operations.probe import Report
 
+VIRTUAL_ADDRESS = "virtual-address"
 WARN_DAYS = 30
 FREE_KIB = 1024 * 1024
 SKEW_SECONDS = 60
@@ -32,7 +33,7 @@ class Answer:
 
 def answers(desired: Desired, reports: dict[str, Report], front: Front) -> list[Answer]:
     """Every question, node by node, the registry as a whole first."""
-    result = list(_front(desired, front))
+    result = [*_front(desired, front), *_holders(desired, reports)]
     for name, machine in desired.machines.items():
         report = reports[name]
         if report.error:
@@ -53,6 +54,15 @@ def _front(desired: Desired, front: Front) -> Iterator[Answer]:
     store = front.object_store
     text = "write quorum" if store.status == 200 else "no write quorum" if store.status == 503 else store.text
     yield Answer("object store takes writes", str(desired.outputs["object_store"]), text, store.status == 200)
+
+
+def _holders(desired: Desired, reports: dict[str, Report]) -> Iterator[Answer]:
+    """Two balancers with the address are as bad as none."""
+    services = (service for machine in desired.machines.values() for service in machine.services)
+    if not any(service.service == VIRTUAL_ADDRESS for service in services):
+        return
+    holders = [name for name, report in reports.items() if desired.address in report.holds]
+    yield Answer("one balancer holds the address", desired.address, ", ".join(holders) or "none", len(holders) == 1)
 
 
 def _machine(desired: Desired, name: str, machine: Machine, report: Report) -> Iterator[Answer]:

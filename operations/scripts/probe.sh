@@ -95,6 +95,7 @@ while IFS=$tab read -r word operand; do
     # All at once: a server that is gone must not use up the time of the others.
     url) about_url "$operand" </dev/null & ;;
     resolve) fact resolve "$operand" "$(getent ahostsv4 "$operand" | awk 'NR == 1 { print $1 }')" ;;
+    holds) fact holds "$operand" "$(ip -o -4 address show to "$operand" 2>/dev/null | awk 'NR == 1 { print "yes" }')" ;;
     info) docker info --format "$operand" 2>/dev/null | awk '{ print "info\t" $0 }' ;;
     trust)
         [ ! -r "$operand" ] || awk '{ print "trust\t" $0 }' <"$operand"

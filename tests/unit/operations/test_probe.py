@@ -31,7 +31,7 @@ def node(checkout: Checkout, docker: Docker, tmp_path: Path) -> Iterator[Node]:
 
 def ask(node: Node, machine: Machine | None = None, seconds: float = 10, **door: object) -> Report:
     machines = {"node1": machine or Machine()}
-    return Probe("dev", REGISTRY, machines, seconds).ask([node.door(**door)])["node1"]
+    return Probe("dev", REGISTRY, "192.0.2.10", machines, seconds).ask([node.door(**door)])["node1"]
 
 
 def test_the_probe_tells_what_a_node_is_like(node: Node) -> None:
@@ -44,6 +44,12 @@ def test_the_probe_tells_what_a_node_is_like(node: Node) -> None:
     assert report.resolves == {"localhost": "127.0.0.1"}
     assert any(disk.mount == "/" for disk in report.disks)
     assert report.init in ("systemd", "sysvinit", "upstart") or report.init
+
+
+def test_the_probe_tells_whether_a_node_holds_the_virtual_address(node: Node) -> None:
+    for address, holds in (("127.0.0.1", {"127.0.0.1"}), ("192.0.2.10", set())):
+        probe = Probe("dev", REGISTRY, address, {"node1": Machine()}, 10)
+        assert probe.ask([node.door()])["node1"].holds == holds
 
 
 def test_a_clock_that_is_wrong_shows_by_how_much(node: Node, checkout: Checkout) -> None:
@@ -100,7 +106,7 @@ def test_a_wrong_key_is_named(node: Node, tmp_path: Path) -> None:
 
 def test_an_unreachable_node_is_reported_and_the_rest_is_complete(node: Node) -> None:
     doors = [node.door(), node.door(name="node2", port=1)]
-    reports = Probe("dev", REGISTRY, {}, 10).ask(doors)
+    reports = Probe("dev", REGISTRY, "192.0.2.10", {}, 10).ask(doors)
     assert reports["node1"].docker == "26.1.5"
     assert "can't be reached" in (reports["node2"].error or "")
     assert reports[DEPLOY_HOST].error is None

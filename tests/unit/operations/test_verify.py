@@ -105,7 +105,11 @@ def reports() -> dict[str, Report]:
 
 
 def wrong(told: dict[str, Report], front: Front = FINE) -> dict[str, str]:
-    found = verify.answers(desired.read(export(), "dev"), told, front)
+    return wrong_of(desired.read(export(), "dev"), told, front)
+
+
+def wrong_of(known: desired.Desired, told: dict[str, Report], front: Front = FINE) -> dict[str, str]:
+    found = verify.answers(known, told, front)
     return {f"{answer.node}: {answer.question}": answer.answer for answer in found if not answer.ok}
 
 
@@ -167,6 +171,23 @@ def test_a_stopped_daemon_shows_once_and_its_settings_are_not_asked() -> None:
     told = reports()
     told["node2"].docker, told["node2"].docker_error = None, "Cannot connect"
     assert wrong(told) == {"node2: docker runs": "does not answer: Cannot connect"}
+
+
+@pytest.mark.parametrize(("holders", "text"), [((), "none"), (("node1", "node2"), "node1, node2")])
+def test_two_balancers_with_the_address_are_as_bad_as_none(holders: tuple[str, ...], text: str) -> None:
+    known, told = desired.read(export(), "dev"), reports()
+    for name in ("node1", "node2"):
+        known.machines[name].services.append(desired.Service("berth-virtual-address", "virtual-address", IMAGE))
+        fact = ContainerFact("virtual-address", "berth-virtual-address", IMAGE, "running", "-", 0, "")
+        told[name].containers[fact.name] = fact
+        told[name].holds = frozenset({known.address} if name in holders else ())
+    found = {answer.question: answer for answer in verify.answers(known, told, FINE)}
+    held = found["one balancer holds the address"]
+    assert (held.node, held.answer, held.ok) == (known.address, text, False)
+    told["node1"].holds, told["node2"].holds = frozenset({known.address}), frozenset()
+    assert wrong_of(known, told) == {}
+    details = {row.node: row.detail for row in look.rows(look.Look(known, told, FINE)) if "virtual" in row.service}
+    assert details == {"node1": f"running, holds {known.address}", "node2": "running, stands by"}
 
 
 def test_an_unreachable_node_is_one_red_line() -> None:

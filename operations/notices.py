@@ -1,0 +1,44 @@
+"""What a preview's steps mean for those who use the registry meanwhile, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from operations.events import Step
+
+CONTAINER = "docker:index/container:Container"
+
+
+def notices(steps: Iterable[Step]) -> list[str]:
+    """One sentence per stage whose containers would be replaced or removed."""
+    replaced = _containers(steps, "replace")
+    found = []
+    servers = replaced.get("object-store", [])
+    if servers:
+        found.append(
+            f"Object store: all of its servers ({', '.join(servers)}) change at the same time, as MinIO demands. Pushes "
+            "and pulls fail for some seconds; bucket and IAM settings are exported first."
+        )
+    for stage, what, how in (
+        ("registry", "Registry", "each is out of the balancers while it is replaced, and the others serve."),
+        ("cache", "Caches", "the other of the two serves."),
+        ("load-balancer", "Load balancer", "the other holds the address; what is in flight is cut once."),
+    ):
+        if stage in replaced:
+            found.append(f"{what}: one after the other ({', '.join(replaced[stage])}); {how}")
+    return found
+
+
+def _containers(steps: Iterable[Step], op: str) -> dict[str, list[str]]:
+    """Names of containers by stage, in the order of the steps."""
+    found: dict[str, list[str]] = {}
+    for step in steps:
+        parts = step.urn.split("::")
+        types = parts[2].split("$") if len(parts) == 4 else [""]
+        if step.op != op or types[-1] != CONTAINER:
+            continue
+        stage = next((type_.split(":")[1] for type_ in types if type_.startswith("berth:")), "")
+        known = found.setdefault(stage, [])
+        if parts[3] not in known:
+            known.append(parts[3])
+    return found

@@ -1,0 +1,31 @@
+"""What a preview says in sentences."""
+
+from __future__ import annotations
+
+from operations.events import Step
+from operations.notices import CONTAINER, notices
+
+
+def step(stage: str, name: str, op: str = "replace", type_: str = CONTAINER) -> Step:
+    return Step(f"urn:pulumi:dev::berth::berth:{stage}:Stage${type_}::{name}", op)
+
+
+def test_a_change_of_the_object_store_is_announced_as_a_short_outage_with_its_servers() -> None:
+    (said,) = notices([step("object-store", "object-store-node1"), step("object-store", "object-store-node2")])
+    assert "object-store-node1, object-store-node2" in said
+    assert "same time" in said
+    assert "exported first" in said
+
+
+def test_replicas_are_announced_as_one_after_the_other() -> None:
+    (said,) = notices([step("registry", "registry-node1"), step("registry", "registry-node2")])
+    assert "one after the other (registry-node1, registry-node2)" in said
+
+
+def test_an_engine_that_reports_each_replacement_in_three_steps_is_heard_once() -> None:
+    three = [step("registry", "registry-node1", op) for op in ("create-replacement", "replace", "delete-replaced")]
+    assert len(notices(three)) == 1
+
+
+def test_new_containers_and_changed_files_are_no_news() -> None:
+    assert notices([step("registry", "r", "create"), step("registry", "f", "replace", "command:remote:Command")]) == []
