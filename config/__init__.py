@@ -19,6 +19,7 @@ from config.settings import (
     SeedSettings,
     Settings,
     SshSettings,
+    UpstreamSettings,
     UserSettings,
 )
 from config.stackfile import check, parse, read
@@ -42,6 +43,7 @@ __all__ = [
     "Settings",
     "SettingsError",
     "SshSettings",
+    "UpstreamSettings",
     "UserSettings",
     "check",
     "load",

@@ -4,18 +4,39 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from config.problems import Problem, closest, kind, path
-from config.settings import UserSettings
+from config.settings import StackFile, UpstreamSettings, UserSettings
 
 # bcrypt, in which the registry's password file is written, reads no more than this.
 _LONGEST_PASSWORD = 72
-_DIRECTLY = ("users",)
+# Tokens of public registries are long, some are whole documents.
+_LONGEST_TOKEN = 65536
+_SECTIONS = ("users", "upstreams")
 
 
-def set_command(stack: str, name: str) -> str:
-    """The command that sets a user's password."""
-    return f"./berth config --stack {stack} set --secret --path {shlex.quote(path('secrets', 'users', name))}"
+@dataclass(frozen=True)
+class Owners:
+    """Who passwords are for; None for those that cannot be read."""
+
+    users: Sequence[UserSettings] | None
+    upstreams: Sequence[UpstreamSettings] | None
+
+    @classmethod
+    def of(cls, settings: StackFile) -> Owners:
+        """The owners in settings that may be read in part only."""
+        registry = settings.registry
+        users, upstreams = (registry.users, registry.upstreams) if registry is not None else (None, None)
+        known = users is not None and not any(u is None or u.name is None or u.password is None for u in users)
+        # An account that cannot be read is there all the same.
+        named = upstreams is not None and not any(u is None or u.name is None for u in upstreams)
+        return cls(users if known else None, upstreams if named else None)
+
+
+def set_command(stack: str, name: str, section: str = "users") -> str:
+    """The command that sets a user's or an upstream's password."""
+    return f"./berth config --stack {stack} set --secret --path {shlex.quote(path('secrets', section, name))}"
 
 
 def is_sealed(value: object) -> bool:
@@ -23,43 +44,66 @@ def is_sealed(value: object) -> bool:
     return isinstance(value, dict) and set(value) == {"secure"} and isinstance(value["secure"], str)
 
 
-def check_sealed(stack: str, raw: object, users: Sequence[UserSettings] | None) -> Iterator[Problem]:
+def check_sealed(stack: str, raw: object, owners: Owners) -> Iterator[Problem]:
     """Judge `berth:secrets` as it stands in the file: names yes, values no."""
     if is_sealed(raw):
         return  # encrypted as a whole: its content is judged by the loader
     yield from _shape(raw)
-    found = _users(raw)
-    yield from _names(stack, set(found), users)
-    for name, value in found.items():
-        if not is_sealed(value):
-            fix = f"Remove it from the file, choose another one and run `{set_command(stack, name)}`."
-            yield Problem(path("secrets", "users", name), "stands in the file without encryption.", fix)
+    for section in _SECTIONS:
+        found = _found(raw, section)
+        yield from _names(stack, section, set(found), owners)
+        for name, value in found.items():
+            pair = value if isinstance(value, list) and section == "users" and len(value) in (1, 2) else [value]
+            if not all(map(is_sealed, pair)):
+                fix = f"Remove it from the file, choose another one and run `{set_command(stack, name, section)}`."
+                yield Problem(path("secrets", section, name), "stands in the file without encryption.", fix)
 
 
-def check_open(stack: str, raw: object, sealed: bool, users: Sequence[UserSettings] | None) -> Iterator[Problem]:
+def check_open(stack: str, raw: object, sealed: bool, owners: Owners) -> Iterator[Problem]:
     """Judge `berth:secrets` as the engine hands it out: decrypted, and known to be a secret or not."""
     yield from _shape(raw)
-    found = _users(raw)
-    if found and not sealed:
-        fix = f"Remove it from the file, choose others and run `{set_command(stack, next(iter(found)))}`."
+    first = next(((section, name) for section in _SECTIONS for name in _found(raw, section)), None)
+    if first is not None and not sealed:
+        fix = f"Remove it from the file, choose others and run `{set_command(stack, first[1], first[0])}`."
         yield Problem(path("secrets"), "stands in the file without encryption.", fix)
-    yield from _names(stack, set(found), users)
-    for name, value in found.items():
-        wrong = _unusable(value)
-        if wrong:
-            yield Problem(path("secrets", "users", name), wrong, f"Run `{set_command(stack, name)}`.")
+    for section in _SECTIONS:
+        found = _found(raw, section)
+        yield from _names(stack, section, set(found), owners)
+        for name, value in found.items():
+            wrong = _unusable_user(value) if section == "users" else _unusable(value, _LONGEST_TOKEN)
+            if wrong:
+                yield Problem(path("secrets", section, name), wrong, f"Run `{set_command(stack, name, section)}`.")
 
 
-def _unusable(value: object) -> str | None:
+def passwords(value: object) -> tuple[str, ...]:
+    """A user's accepted passwords: the one, or the old and the new one."""
+    return tuple(value) if isinstance(value, list) else (str(value),)
+
+
+def _unusable_user(value: object) -> str | None:
+    if not isinstance(value, list):
+        return _unusable_password(value)
+    if not 1 <= len(value) <= 2:
+        return f"is a list of {len(value)}; it may be one password, or the old and the new one."
+    if value[0] == value[-1] and len(value) == 2:
+        return "is the same password twice."
+    return next((wrong for wrong in map(_unusable_password, value) if wrong), None)
+
+
+def _unusable_password(value: object) -> str | None:
+    if isinstance(value, str) and value.strip() and any(not (c.isprintable() or c == "\u00a0") for c in value):
+        return "contains a line break or another control character."
+    return _unusable(value, _LONGEST_PASSWORD, "; bcrypt, in which it is kept, reads no more")
+
+
+def _unusable(value: object, longest: int, why: str = "") -> str | None:
     if not isinstance(value, str):
         return f"must be text, but is {kind(value)}."
     if not value.strip():
         return "is empty."
-    if any(not (c.isprintable() or c == "\u00a0") for c in value):
-        return "contains a line break or another control character."
-    if len(value.encode()) > _LONGEST_PASSWORD:
-        return f"is longer than {_LONGEST_PASSWORD} bytes, of which no more would count."
-    return None
+    if "\0" in value:
+        return "contains a NUL character."
+    return f"is longer than {longest} bytes{why}." if len(value.encode()) > longest else None
 
 
 def _shape(raw: object) -> Iterator[Problem]:
@@ -68,32 +112,41 @@ def _shape(raw: object) -> Iterator[Problem]:
         yield Problem(path("secrets"), f"must be an object, but is {kind(raw)}.", fix)
         return
     for key, value in (raw or {}).items():
-        if key not in _DIRECTLY:
+        if key not in _SECTIONS:
             wrong = "is not a secret that Berth knows."
-            yield Problem(path("secrets", key), wrong, "Remove it.", suggestion=closest(key, _DIRECTLY))
+            yield Problem(path("secrets", key), wrong, "Remove it.", suggestion=closest(key, _SECTIONS))
         elif value is not None and (not isinstance(value, dict) or is_sealed(value)):
-            yield Problem(path("secrets", key), "must be an object of user names.", fix)
+            fix = fix.replace("users", key)
+            yield Problem(path("secrets", key), f"must be an object of names of {key}.", fix)
 
 
-def _users(raw: object) -> Mapping[str, object]:
-    users = raw.get("users") if isinstance(raw, dict) else None
-    return users if isinstance(users, dict) and not is_sealed(users) else {}
+def _found(raw: object, section: str) -> Mapping[str, object]:
+    found = raw.get(section) if isinstance(raw, dict) else None
+    return found if isinstance(found, dict) and not is_sealed(found) else {}
 
 
-def _names(stack: str, found: set[str], users: Sequence[UserSettings] | None) -> Iterator[Problem]:
-    if users is None:
+def _names(stack: str, section: str, found: set[str], owners: Owners) -> Iterator[Problem]:
+    """Every owner that needs a password has one, and nobody else."""
+    if section == "users":
+        holders = None if owners.users is None else {u.name: u.password == "configured" for u in owners.users}
+        missing = "is missing, though the user's password is configured."
+        instead, unused = "let Berth make one with `password: generated`", "Set `password: configured` for this user"
+        nobody = "belongs to no user of the registry."
+    else:
+        holders = None if owners.upstreams is None else {u.name: "user" in u.model_fields_set for u in owners.upstreams}
+        missing = "is missing, though the upstream has a user."
+        instead, unused = "leave `user` out to ask as anybody", "Give the upstream the `user` that it belongs to"
+        nobody = "belongs to no upstream."
+    if holders is None:
         return
-    configured = [user.name for user in users if user.password == "configured"]
-    for name in configured:
+    needing = [name for name, needs in holders.items() if needs]
+    for name in needing:
         if name not in found:
-            fix = f"Run `{set_command(stack, name)}`, or let Berth make one with `password: generated`."
-            yield Problem(path("secrets", "users", name), "is missing, though the user's password is configured.", fix)
-    generated = {user.name for user in users} - set(configured)
-    for name in sorted(found - set(configured)):
-        if name in generated:
-            wrong, fix = "would not be used.", "Set `password: configured` for this user, or remove the secret."
-            yield Problem(path("secrets", "users", name), wrong, fix)
+            fix = f"Run `{set_command(stack, name, section)}`, or {instead}."
+            yield Problem(path("secrets", section, name), missing, fix)
+    for name in sorted(found - set(needing)):
+        at = path("secrets", section, name)
+        if name in holders:
+            yield Problem(at, "would not be used.", f"{unused}, or remove the secret.")
         else:
-            wrong, fix = "belongs to no user of the registry.", "Correct the name, or remove the secret."
-            meant = closest(name, configured)
-            yield Problem(path("secrets", "users", name), wrong, fix, suggestion=meant)
+            yield Problem(at, nobody, "Correct the name, or remove the secret.", suggestion=closest(name, needing))

@@ -15,13 +15,13 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter
 
-from config import naming
+from config import naming, values
 from config.problems import Location
 from config.settings import StackFile
 
 
 def with_defaults(raw: dict[str, Any]) -> dict[str, Any]:
-    """Fill in what follows from other settings: the lab's subnet, gateway and seed, providers, SSH hosts."""
+    """Fill in what follows from other settings: the lab's addresses, providers, SSH hosts, the nodes' user, caches."""
     # A key with nothing behind it is a section whose lines are all commented out.
     raw = {key: value for key, value in copy.deepcopy(raw).items() if value is not None}
     nodes = raw.get("nodes")
@@ -36,6 +36,8 @@ def with_defaults(raw: dict[str, Any]) -> dict[str, Any]:
                     del ssh[key]
         if isinstance(ssh, dict) and _is_address(node.get("address")):
             ssh.setdefault("host", node["address"])
+    if isinstance(raw.get("registry"), dict):
+        _registry(raw["registry"])
     if lab is not None:
         images = raw.setdefault("images", {})
         seed = images.setdefault("seed", {}) if isinstance(images, dict) else None
@@ -43,6 +45,21 @@ def with_defaults(raw: dict[str, Any]) -> dict[str, Any]:
         if isinstance(seed, dict) and network is not None:
             seed.setdefault("address", naming.seed_address(network))
     return raw
+
+
+def _registry(registry: dict[str, Any]) -> None:
+    users = registry.get("users")
+    for user in users if isinstance(users, list) else ():
+        if isinstance(user, dict) and user.get("role") == "pull" and values.is_user_name(user.get("name")):
+            registry.setdefault("nodeUser", user["name"])
+    upstreams = registry.get("upstreams")
+    for index, upstream in enumerate(upstreams if isinstance(upstreams, list) else ()):
+        if isinstance(upstream, dict):
+            for key in ("user", "ca"):
+                if upstream.get(key, "") is None:
+                    del upstream[key]
+            upstream.setdefault("port", naming.CACHE_FIRST_PORT + index)
+            upstream.setdefault("mirror", values.plain_url(str(upstream.get("url"))) == naming.DOCKER_HUB)
 
 
 def _lab(raw: dict[str, Any], nodes: Sequence[dict[str, Any]]) -> dict[str, Any] | None:

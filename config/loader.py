@@ -13,7 +13,7 @@ from config.naming import PROJECT
 from config.plain import not_plain
 from config.problems import SettingsError
 from config.settings import Settings
-from config.stackfile import encrypted, not_below, own_keys, stack_name, users_of
+from config.stackfile import encrypted, not_below, own_keys, stack_name
 from config.validation import validate
 
 
@@ -34,14 +34,20 @@ def load() -> Settings:
     found, settings = validate({key: value for key, value in raw.items() if key not in hidden})
     problems += [*misplaced, *not_below(found, misplaced)]
     sealed = runtime_config.is_config_secret(config.full_key("secrets"))
-    problems += credentials.check_open(stack, secrets, sealed, users_of(settings))
+    problems += credentials.check_open(stack, secrets, sealed, credentials.Owners.of(settings))
     if problems:
         raise SettingsError(stack, problems)
-    passwords = secrets["users"] if isinstance(secrets, dict) and secrets.get("users") else {}
+    passwords = secrets or {}
     return Settings.model_construct(
         **dict(settings),
         stack=stack,
-        user_passwords={name: pulumi.Output.secret(value) for name, value in passwords.items()},
+        user_passwords={
+            name: tuple(map(pulumi.Output.secret, credentials.passwords(value)))
+            for name, value in (passwords.get("users") or {}).items()
+        },
+        upstream_passwords={
+            name: pulumi.Output.secret(value) for name, value in (passwords.get("upstreams") or {}).items()
+        },
     )
 
 

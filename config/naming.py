@@ -18,6 +18,22 @@ REGISTRY_REPLICA_PORT = 4010
 # A replica's own health page, on the node's loopback only.
 REGISTRY_HEALTH_PORT = 4011
 
+# nginx's own status page, on the node's loopback only.
+FRONT_STATUS_PORT = 4012
+# The first upstream's cache listens here, the next ones above it, on the nodes that also have a replica.
+CACHE_FIRST_PORT = 4020
+# A cache's own health page, on the node's loopback only: this far above the cache's port.
+CACHE_HEALTH_ABOVE = 500
+# Each upstream has two processes, so that either may be lost.
+CACHES_PER_UPSTREAM = 2
+# Directories of the bucket: one key opens one of them.
+STORE_DIRECTORY = "/store"
+CACHE_DIRECTORY = "/cache"
+# Where Docker Hub answers; its images go by the name docker.io.
+DOCKER_HUB = "https://registry-1.docker.io"
+# The lab's stand-in for a public registry.
+LAB_UPSTREAM_PORT = 5000
+
 # Users and ids inside Berth's own images (registry, MinIO): the id that distroless images use for "nonroot".
 SERVICE_UID = 65532
 
@@ -65,6 +81,26 @@ def seed_address(subnet: IPv4Network) -> str:
     return str(subnet.network_address + 2)
 
 
+def lab_upstream_address(subnet: IPv4Network) -> str:
+    """The stand-in upstream's address in a lab: the third one, next to the seed registry."""
+    return str(subnet.network_address + 3)
+
+
+def lab_upstream_container(stack: str) -> str:
+    """Container of a lab's stand-in upstream, on the deploy host."""
+    return f"{PROJECT}-{stack}-upstream"
+
+
+def cache_stage(upstream: str) -> str:
+    """Each upstream's cache is a service of its own, with container and configuration of its own."""
+    return f"cache-{upstream}"
+
+
+def spool_directory(upstream: str) -> str:
+    """Where a cache keeps what is on its way from the upstream: on the node's disk, of no value after a restart."""
+    return f"/var/cache/berth/{upstream}"
+
+
 def node_directory(stage: str) -> str:
     """A stage's configuration on a node: one directory per stage, so that a stage can remove its own and no other."""
     return f"/etc/berth/{stage}"
@@ -78,6 +114,11 @@ def certs_directory(endpoint: str) -> str:
 def replica_name(registry: str) -> str:
     """The name in every replica's certificate: the balancer checks it, whichever replica it talks to."""
     return f"replica.{registry}"
+
+
+def drive_name(registry: str) -> str:
+    """The name in every MinIO server's certificate: nginx compares names only, never addresses."""
+    return f"drive.{registry}"
 
 
 def endpoint(host: str, port: int) -> str:

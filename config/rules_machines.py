@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
 
+from config import naming
 from config.problems import Problem, path, shown
 from config.rules_nodes import Rule, having, in_lab, nodes_of
 from config.settings import StackFile
@@ -53,13 +54,14 @@ def lab_addresses(settings: StackFile) -> Iterator[Problem]:
     network = lab_network(settings)
     if network is None or settings.lab is None:
         return
-    if not network.is_private or network.is_loopback or network.is_link_local or not 16 <= network.prefixlen <= 29:
+    if not _usable(network):
         fix = "Use a private network with a prefix from /16 to /29, such as 10.77.0.0/24."
         yield Problem(path("lab", "subnet"), "is not a private network of a usable size.", fix, shown(str(network)))
         return
-    taken = {settings.lab.gateway: "the gateway's (the deploy host)"}
-    if settings.images is not None and settings.images.seed is not None:
-        taken[settings.images.seed.address] = "the seed registry's"
+    taken: dict[str | None, str] = {settings.lab.gateway: "the gateway's (the deploy host)"}
+    taken[_seed(settings)] = "the seed registry's"
+    if settings.lab.upstream:
+        taken[naming.lab_upstream_address(network)] = "the stand-in upstream's"
     taken[str(network.network_address)] = "the network's own"
     taken[str(network.broadcast_address)] = "the broadcast address"
     for index, node in nodes_of(settings):
@@ -71,7 +73,7 @@ def lab_addresses(settings: StackFile) -> Iterator[Problem]:
             yield Problem(at, f"is outside of the lab's network {network}.", fix, shown(node.address))
         elif node.address in taken:
             wrong = f"is {taken[node.address]} in the lab's network."
-            yield Problem(at, wrong, "Use an address from the third one on.", shown(node.address))
+            yield Problem(at, wrong, "Use an address from the fourth one on.", shown(node.address))
 
 
 def lab_infrastructure(settings: StackFile) -> Iterator[Problem]:
@@ -83,36 +85,78 @@ def lab_infrastructure(settings: StackFile) -> Iterator[Problem]:
     if gateway and IPv4Address(gateway) not in network:
         fix = "Use an address of the subnet, or leave it out to have the first one."
         yield Problem(path("lab", "gateway"), f"is outside of {network}.", fix, shown(gateway))
-    seed = settings.images.seed.address if settings.images is not None and settings.images.seed is not None else None
+    upstream = naming.lab_upstream_address(network) if settings.lab.upstream else None
+    if gateway and gateway == upstream:
+        fix = "Use another address of the subnet, or leave it out to have the first one."
+        yield Problem(path("lab", "gateway"), "is the stand-in upstream's.", fix, shown(gateway))
+    seed = _seed(settings)
     if not seed:
         return
     fix = "Use another address of the subnet, or leave it out to have the second one."
     if IPv4Address(seed) not in network:
         yield Problem(path("images", "seed", "address"), f"is outside of {network}.", fix, shown(seed))
-    elif seed == gateway:
-        yield Problem(path("images", "seed", "address"), "is the gateway's.", fix, shown(seed))
+    elif seed in (gateway, upstream):
+        whose = "the gateway's" if seed == gateway else "the stand-in upstream's"
+        yield Problem(path("images", "seed", "address"), f"is {whose}.", fix, shown(seed))
 
 
 def balancer_address(settings: StackFile) -> Iterator[Problem]:
-    """With one load balancer the registry's address is that node's; with more it will be a virtual one."""
+    """The registry's address is in the network of every load balancer: its own, or one that moves between them."""
     balancer = settings.load_balancer
-    nodes = having(settings, "load-balancer")
-    if balancer is None or balancer.address is None or not nodes:
+    balancers = having(settings, "load-balancer")
+    if balancer is None or balancer.address is None or not balancers:
         return
-    network = None
+    at, value = path("loadBalancer", "address"), shown(balancer.address)
+    around = None
     if balancer.prefix_length is not None:
-        network = IPv4Network(f"{balancer.address}/{balancer.prefix_length}", strict=False)
-    for _, node in nodes:
-        if node.address is None:
-            continue
-        name = node.name or "the load-balancer node"
-        if network is not None and IPv4Address(node.address) not in network:
-            wrong = f"is on another network than {name} ({node.address}), the prefix being /{balancer.prefix_length}."
-            fix = "Use an address of that node's network, or correct prefixLength."
-            yield Problem(path("loadBalancer", "address"), wrong, fix, shown(balancer.address))
-        elif len(nodes) == 1 and balancer.address != node.address:
-            wrong = f"is not the address of {name} ({node.address}), the one node with the role load-balancer."
-            yield Problem(path("loadBalancer", "address"), wrong, f"Write {node.address}.", shown(balancer.address))
+        around = IPv4Network(f"{balancer.address}/{balancer.prefix_length}", strict=False)
+    for index, node in balancers:
+        if around is not None and node.address is not None and IPv4Address(node.address) not in around:
+            wrong = f"is on another network than {node.name or path('nodes', index)} ({node.address}), "
+            fix = "Use an address of the load-balancer nodes' network, or correct prefixLength."
+            yield Problem(at, f"{wrong}the prefix being /{balancer.prefix_length}.", fix, value)
+            return
+    _, only = balancers[0]
+    if len(balancers) > 1:
+        yield from _virtual_address(settings, balancer.address, around, len(balancers))
+    elif only.address is not None and balancer.address != only.address:
+        wrong = f"is not the address of {only.name} ({only.address}), the one node with the role load-balancer."
+        yield Problem(at, wrong, f"Write {only.address}.", value)
+
+
+def _virtual_address(
+    settings: StackFile, address: str, around: IPv4Network | None, balancers: int
+) -> Iterator[Problem]:
+    """An address that moves between nodes may be nobody's own."""
+    taken: dict[str | None, str] = {
+        node.address: f"{node.name or path('nodes', i)}'s" for i, node in nodes_of(settings)
+    }
+    taken[_seed(settings)] = "the seed registry's"
+    network = lab_network(settings)
+    if network is not None and settings.lab is not None:
+        taken[settings.lab.gateway] = "the gateway's (the deploy host)"
+        if settings.lab.upstream:
+            taken[naming.lab_upstream_address(network)] = "the stand-in upstream's"
+    if around is not None:
+        taken[str(around.network_address)] = "the network's own"
+        taken[str(around.broadcast_address)] = "the broadcast address"
+    wrong = None
+    if address in taken:
+        wrong = f"is {taken[address]}; with {balancers} load-balancer nodes it is one that moves between them."
+    elif network is not None and _usable(network) and IPv4Address(address) not in network:
+        wrong = f"is outside of the lab's network {network}."
+    if wrong:
+        fix = "Use an address of the load-balancer nodes' network that no machine has."
+        yield Problem(path("loadBalancer", "address"), wrong, fix, shown(address))
+
+
+def _usable(network: IPv4Network) -> bool:
+    return network.is_private and not (network.is_loopback or network.is_link_local) and 16 <= network.prefixlen <= 29
+
+
+def _seed(settings: StackFile) -> str | None:
+    images = settings.images
+    return images.seed.address if images is not None and images.seed is not None else None
 
 
 def lab_network(settings: StackFile) -> IPv4Network | None:

@@ -76,18 +76,11 @@ def a_registry(settings: StackFile) -> Iterator[Problem]:
         yield Problem(path("nodes"), "has none with the role registry.", fix)
 
 
-def one_load_balancer(settings: StackFile) -> Iterator[Problem]:
-    """A second one needs the virtual address, which this version does not manage."""
-    found = having(settings, "load-balancer")
-    if found is None or len(found) == 1:
-        return
-    if not found:
-        yield Problem(path("nodes"), "has none with the role load-balancer.", "Give it to one node.")
-        return
-    names = ", ".join(_called(index, node) for index, node in found)
-    wrong = f"has {len(found)} with the role load-balancer ({names}); this version manages exactly one, "
-    wrong += "for the virtual address that a second one needs is not in it yet."
-    yield Problem(path("nodes"), wrong, "Keep the role on one node and remove it from the others.")
+def a_load_balancer(settings: StackFile) -> Iterator[Problem]:
+    """Without one the registry's name leads nowhere."""
+    if having(settings, "load-balancer") == []:
+        fix = "Give it to one node, or to two: they survive the loss of one."
+        yield Problem(path("nodes"), "has none with the role load-balancer.", fix)
 
 
 def odd_quorums(settings: StackFile) -> Iterator[Problem]:
@@ -147,7 +140,7 @@ RULES: tuple[Rule, ...] = (
     unique_roles,
     enough_drives,
     a_registry,
-    one_load_balancer,
+    a_load_balancer,
     odd_quorums,
     managers_for_workers,
     etcd_beside_kolla,

@@ -7,7 +7,7 @@ from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
 from config import naming
-from config.problems import Problem, path, shown
+from config.problems import Problem, closest, path, shown
 from config.rules_nodes import Rule, having, in_lab, nodes_of
 from config.settings import NodeSettings, StackFile
 
@@ -72,11 +72,29 @@ def someone_can_push(settings: StackFile) -> Iterator[Problem]:
         yield Problem(path("registry", "users"), "has nobody who can push.", fix)
 
 
-def no_upstreams(settings: StackFile) -> Iterator[Problem]:
-    """Caches are a stage of their own."""
-    if settings.registry is not None and settings.registry.upstreams:
-        fix = "Leave upstreams empty and push the images that you need."
-        yield Problem(path("registry", "upstreams"), "is not available: this version has no caches.", fix)
+def versions_are_used(settings: StackFile) -> Iterator[Problem]:
+    """The user's own passwords are replaced in `berth:secrets`."""
+    for index, user in enumerate((settings.registry and settings.registry.users) or ()):
+        if user is not None and user.password == "configured" and "versions" in user.model_fields_set:
+            fix = f"Remove it, and write old and new below {path('secrets', 'users')}: name[0] and name[1]."
+            at = path("registry", "users", index, "versions")
+            yield Problem(at, "is for generated passwords; this one is configured.", fix)
+
+
+def node_user(settings: StackFile) -> Iterator[Problem]:
+    """What lies on every node is known to whoever is root on any of them: it may read and nothing else."""
+    registry = settings.registry
+    if registry is None or not registry.node_user or not registry.users or None in registry.users:
+        return
+    roles = [user.role for user in registry.users if user.name == registry.node_user]
+    at, readers = path("registry", "nodeUser"), [u.name for u in registry.users if u.role == "pull" and u.name]
+    fix = f"Use one with the role pull: {', '.join(readers)}." if readers else "Add a user with the role pull."
+    if not roles:
+        meant = closest(registry.node_user, readers)
+        yield Problem(at, "is no user of the registry.", fix, shown(registry.node_user), meant)
+    elif roles[0] in ("push", "admin") and "pull" not in roles:
+        wrong = f"has the role {roles[0]}, which every node would then hold."
+        yield Problem(at, wrong, fix, shown(registry.node_user))
 
 
 def no_kolla(settings: StackFile) -> Iterator[Problem]:
@@ -98,11 +116,17 @@ def registry_name_is_free(settings: StackFile) -> Iterator[Problem]:
 
 def seed_is_reachable(settings: StackFile) -> Iterator[Problem]:
     """Nodes take Berth's own images from the deploy host; in a lab its address is known, elsewhere it must be told."""
-    images = settings.images
+    images, registry = settings.images, settings.registry
     if in_lab(settings) or images is None or images.seed is None or images.seed.address is None:
         return
-    if not images.seed.address and None in (images.registry, images.minio, images.nginx):
-        fix = "Write the deploy host's address as the nodes see it, or name all of images.registry, minio and nginx."
+    needed = ["registry", "minio", "nginx"]
+    if len(having(settings, "load-balancer") or ()) > 1:
+        needed.append("keepalived")
+    if registry is not None and registry.upstreams:
+        needed.append("cache")
+    if not images.seed.address and None in [getattr(images, name) for name in needed]:
+        names = f"{', '.join(needed[:-1])} and {needed[-1]}"
+        fix = f"Write the deploy host's address as the nodes see it, or name all of images.{names}."
         yield Problem(path("images", "seed", "address"), "is missing.", fix)
 
 
@@ -111,14 +135,20 @@ def free_ports(settings: StackFile) -> Iterator[Problem]:
     reported: set[tuple[str, str]] = set()
     for _, node in nodes_of(settings):
         taken: dict[int, str] = {}
-        for setting, port in _ports(settings, node):
-            other = taken.setdefault(port, setting)
-            if other == setting or (other, setting) in reported:
-                continue
-            reported.add((other, setting))
-            where = node.name or "a node"
+        for owner, port in _ports(settings, node):
+            other = taken.setdefault(port, owner)
             # What Berth cannot move comes first in the list, so the later one is a setting of the user's.
-            yield Problem(setting, f"is taken by {other} on {where}.", "Choose another port.", str(port))
+            setting = owner.removesuffix(_HEALTH)
+            pair = (other.removesuffix(_HEALTH), setting)
+            if other == owner or pair in reported:
+                continue
+            reported.add(pair)
+            where = node.name or "a node"
+            wrong = "is taken" if setting == owner else "leaves no room for its health page, which is 500 above: taken"
+            yield Problem(setting, f"{wrong} by {other} on {where}.", "Choose another port.", str(port))
+
+
+_HEALTH = " (its health page)"
 
 
 def _ports(settings: StackFile, node: NodeSettings) -> Iterator[tuple[str, int]]:
@@ -130,6 +160,8 @@ def _ports(settings: StackFile, node: NodeSettings) -> Iterator[tuple[str, int]]
     if "registry" in roles:
         fixed[naming.REGISTRY_REPLICA_PORT] = "the registry's replica"
         fixed[naming.REGISTRY_HEALTH_PORT] = "the registry's health check"
+    if "load-balancer" in roles:
+        fixed[naming.FRONT_STATUS_PORT] = "nginx's status page"
     for port, owner in fixed.items():
         yield owner, port
     chosen: list[tuple[str, int | None]] = []
@@ -142,6 +174,11 @@ def _ports(settings: StackFile, node: NodeSettings) -> Iterator[tuple[str, int]]
         chosen.append((path("objectStore", "port"), store.port))
     if store is not None and "load-balancer" in roles:
         chosen.append((path("objectStore", "endpointPort"), store.endpoint_port))
+    # Caches run on two nodes with this role; every one may become one of the two.
+    for index, upstream in enumerate((registry and registry.upstreams) or ()):
+        if upstream is not None and upstream.port is not None and "registry" in roles:
+            at = path("registry", "upstreams", index, "port")
+            chosen += [(at, upstream.port), (f"{at}{_HEALTH}", upstream.port + naming.CACHE_HEALTH_ABOVE)]
     # The deploy host may be one of the nodes, so the seed registry counts as everywhere.
     if images is not None and images.seed is not None:
         chosen.append((path("images", "seed", "port"), images.seed.port))
@@ -212,7 +249,8 @@ def router_id(settings: StackFile) -> Iterator[Problem]:
 RULES: tuple[Rule, ...] = (
     unique_users,
     someone_can_push,
-    no_upstreams,
+    versions_are_used,
+    node_user,
     no_kolla,
     registry_name_is_free,
     seed_is_reachable,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 from pydantic.alias_generators import to_camel
 
+from config import naming
 from config import values as v
 
 if TYPE_CHECKING:
@@ -54,6 +56,14 @@ class LabSettings(Model):
     gateway: v.Address = Field(default="", examples=["10.77.0.1"])
     """Address of the deploy host in that network. Default: the first one of the subnet."""
 
+    upstream: v.Flag = False
+    """Also run a stand-in for a public registry, at the third address of the subnet and port 5000."""
+
+    @property
+    def upstream_address(self) -> str | None:
+        """The stand-in upstream's address; None where there is none."""
+        return naming.lab_upstream_address(IPv4Network(self.subnet)) if self.upstream else None
+
 
 class UserSettings(Model):
     """Someone who logs in to the registry."""
@@ -67,6 +77,39 @@ class UserSettings(Model):
     password: Literal["generated", "configured"] = "generated"
     """generated: Berth makes it and keeps it in the state. configured: it is in `berth:secrets`."""
 
+    versions: v.Versions = Field(default=(1,), examples=[[1, 2]])
+    """Generated passwords that are valid, at most two; the last one is handed out. [1, 2], then [2] replaces one."""
+
+
+class UpstreamSettings(Model):
+    """A registry elsewhere that is read through a cache."""
+
+    name: v.Label = Field(examples=["quay"])
+    """Name of the cache, chosen once: at most 32 lower-case letters, digits and hyphens."""
+
+    url: v.UpstreamUrl = Field(examples=["https://quay.io"])
+    """Where the upstream answers: https, host and port, nothing behind it. Docker Hub: https://registry-1.docker.io."""
+
+    prefix: v.Repository = Field(examples=["quay.io"])
+    """Path under which its images are read: `quay.io` makes quay.io/a/b of the upstream <registry>/quay.io/a/b."""
+
+    mirror: v.Flag = False
+    """Serve it at the root of the mirror port too, for the daemons' registry-mirrors. Default: true for Docker Hub."""
+
+    user: v.UserName | None = Field(default=None, examples=["robot"])
+    """Account at the upstream; its password is in `berth:secrets.upstreams`. Default: none, as anybody."""
+
+    ca: v.Certificates | None = None
+    """Certificate of a private CA that signed the upstream's, as PEM. Default: the CAs that every system trusts."""
+
+    port: v.CachePort = naming.CACHE_FIRST_PORT
+    """Port of the cache on its nodes (TLS); its health page is 500 above. Default: 4020 and on, in the list's order."""
+
+    @property
+    def host(self) -> str:
+        """Host of the URL, with the port if one is written there."""
+        return self.url.removeprefix("https://")
+
 
 class RegistrySettings(Model):
     """The one name under which images are pushed and pulled."""
@@ -78,7 +121,7 @@ class RegistrySettings(Model):
     """Port of the registry (TLS). 4000 and not 5000, which is Keystone's."""
 
     mirror_port: v.Port = 4001
-    """Port for nodes that use the registry as a mirror (TLS, reads only)."""
+    """Port for nodes that use the caches as mirrors (TLS, client certificate, reads only)."""
 
     names: Literal["hosts", "external"] = "hosts"
     """hosts: Berth keeps a marked block in /etc/hosts of the nodes and the deploy host. external: your DNS knows it."""
@@ -89,8 +132,18 @@ class RegistrySettings(Model):
     users: tuple[UserSettings, ...] = Field(examples=[[{"name": "push", "role": "push"}]])
     """Who may log in; at least one who can push. Nobody reads without logging in."""
 
-    upstreams: tuple[JsonValue, ...] = ()
-    """Public registries to cache. Not available in this version: leave it empty."""
+    node_user: v.NodeUser = Field(default="", examples=["nodes"])
+    """User with the role pull that the nodes log in with. Default: the first one; "" keeps nodes logged out."""
+
+    upstreams: tuple[UpstreamSettings, ...] = Field(
+        default=(), examples=[[{"name": "quay", "url": "https://quay.io", "prefix": "quay.io"}]]
+    )
+    """Registries elsewhere that are read through caches; each owns the paths that begin with its prefix."""
+
+    @property
+    def mirrored(self) -> UpstreamSettings | None:
+        """The upstream at the root of the mirror port, if there is one."""
+        return next((upstream for upstream in self.upstreams if upstream.mirror), None)
 
 
 class SshSettings(Model):
@@ -141,7 +194,8 @@ class LoadBalancerSettings(Model):
     """The address at which the registry answers."""
 
     address: v.Address = Field(examples=["10.77.0.11"])
-    """The registry's IPv4 address. With one load-balancer node: that node's address."""
+    """The registry's IPv4 address. With one load-balancer node: that node's address; with more: a free one of their
+    network, which moves to a living one."""
 
     prefix_length: Annotated[int, Field(strict=True, ge=8, le=30)] = 24
     """Length of the network prefix around that address, in bits."""
@@ -238,6 +292,12 @@ class ImageSettings(Model):
     nginx: v.Image | None = None
     """Image of nginx, with digest."""
 
+    keepalived: v.Image | None = None
+    """Image of keepalived, with digest. Default: Berth's image of nginx, which holds both."""
+
+    cache: v.Image | None = None
+    """Image of the caches, with digest. Default: Berth's image of the registry."""
+
 
 class KollaSettings(Model):
     """OpenStack Kolla on the same nodes."""
@@ -291,5 +351,8 @@ class Settings(StackFile):
     stack: str
     """Name of the stack, such as dev."""
 
-    user_passwords: dict[str, SecretText] = Field(default_factory=dict, repr=False, exclude=True)
-    """Passwords of the users whose `password` is `configured`."""
+    user_passwords: dict[str, tuple[SecretText, ...]] = Field(default_factory=dict, repr=False, exclude=True)
+    """Passwords of the users whose `password` is `configured`: one, or the old and the new one."""
+
+    upstream_passwords: dict[str, SecretText] = Field(default_factory=dict, repr=False, exclude=True)
+    """Passwords at the upstreams that have a `user`."""

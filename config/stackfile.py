@@ -59,7 +59,7 @@ def parse(stack: str, document: object) -> Settings:
     problems, settings = _judge(stack, document)
     if problems or settings is None:
         raise SettingsError(stack, problems)
-    return Settings.model_construct(**dict(settings), stack=stack, user_passwords={})
+    return Settings.model_construct(**dict(settings), stack=stack, user_passwords={}, upstream_passwords={})
 
 
 def _judge(stack: str, document: object) -> tuple[list[Problem], StackFile | None]:
@@ -85,16 +85,8 @@ def _judge(stack: str, document: object) -> tuple[list[Problem], StackFile | Non
     sealed = _sealed_elsewhere(raw)
     found, settings = validate(raw)
     problems += [*sealed, *not_below(found, sealed)]
-    problems += credentials.check_sealed(stack, secrets, users_of(settings))
+    problems += credentials.check_sealed(stack, secrets, credentials.Owners.of(settings))
     return problems, settings
-
-
-def users_of(settings: StackFile) -> list[Any] | None:
-    """The registry's users, if all of them can be read."""
-    users = settings.registry.users if settings.registry is not None else None
-    if users is None or any(user is None or user.name is None or user.password is None for user in users):
-        return None
-    return list(users)
 
 
 def not_below(problems: list[Problem], above: list[Problem]) -> list[Problem]:
@@ -138,7 +130,7 @@ def _unknown_top(key: str) -> Problem:
 
 def encrypted(*at: str | int) -> Problem:
     """An encrypted value where Berth must be able to read before a run."""
-    fix = "Set it without `--secret`; passwords of users go to `berth:secrets.users`."
+    fix = "Set it without `--secret`; passwords go to `berth:secrets.users` and `.upstreams`."
     return Problem(path(*at), "is encrypted, but is not a secret setting.", fix)
 
 

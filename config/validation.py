@@ -6,13 +6,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from config import rules_machines, rules_nodes, rules_services
+from config import rules_machines, rules_nodes, rules_services, rules_upstreams
 from config.draft import draft, with_defaults
 from config.problems import Problem
 from config.settings import StackFile
 from config.translate import location, problem
 
-RULES = (*rules_nodes.RULES, *rules_machines.RULES, *rules_services.RULES)
+RULES = (*rules_nodes.RULES, *rules_machines.RULES, *rules_services.RULES, *rules_upstreams.RULES)
 
 
 def validate(raw: dict[str, Any]) -> tuple[list[Problem], StackFile]:

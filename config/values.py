@@ -13,8 +13,13 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
+from config import naming
+
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _HOST_NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*")
+# A path of a repository, as registries take it (OCI distribution-spec).
+_COMPONENT = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*"
+_REPOSITORY = re.compile(rf"{_COMPONENT}(/{_COMPONENT})*")
 _IMAGE = re.compile(r"[a-z0-9][a-zA-Z0-9._/:-]*@sha256:[0-9a-f]{64}")
 _SYSTEM_DIRECTORIES = {"/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/opt", "/proc", "/root", "/run", "/sbin"}
 _SYSTEM_DIRECTORIES |= {"/srv", "/sys", "/tmp", "/usr", "/var", "/var/lib", "/var/lib/docker", "/mnt"}
@@ -100,6 +105,70 @@ def _user_name(value: str) -> str:
     if value.startswith("#"):
         raise refused("begins with `#`, which makes a line of a password file a comment.", "Begin it with a letter.")
     return value
+
+
+def is_user_name(value: object) -> bool:
+    """Whether the registry can know a user by this name."""
+    try:
+        return isinstance(value, str) and bool(_user_name(value))
+    except PydanticCustomError:
+        return False
+
+
+def _node_user(value: str) -> str:
+    return _user_name(value) if value else value
+
+
+def _versions(value: tuple[int, ...]) -> tuple[int, ...]:
+    if not 1 <= len(value) <= 2 or value[0] < 1 or (value[0] >= value[-1] and len(value) == 2):
+        raise refused("is not one version, or an old and a new one.", "Write [1]; [1, 2] while 2 replaces 1; then [2].")
+    return value
+
+
+def _label(value: str) -> str:
+    if not re.fullmatch(r"[a-z]([a-z0-9-]{0,30}[a-z0-9])?", value):
+        raise refused(
+            "is not a name that a process can carry.",
+            "Use at most 32 lower-case letters, digits and hyphens, beginning with a letter, such as docker-hub.",
+        )
+    return value
+
+
+def _upstream_url(value: str) -> str:
+    _url(value, ("https",))
+    parts = urlsplit(value)
+    if parts.username is not None or parts.password is not None:
+        fix = "Leave out everything before the `@`; the name goes to `user`, the password to `berth:secrets`."
+        raise refused("holds a user name, which the stack file would keep with its password.", fix)
+    if parts.path not in ("", "/") or parts.query or parts.fragment or value[-1] in "?#":
+        fix = "End it after host and port; caches ask for /v2/ there."
+        raise refused("has something behind the host.", fix)
+    return plain_url(value)
+
+
+def plain_url(value: str) -> str:
+    """An https root URL in the one form in which two of them compare."""
+    return value.lower().rstrip("/").removesuffix(":443")
+
+
+def _repository(value: str) -> str:
+    if len(value) > 128 or not _REPOSITORY.fullmatch(value):
+        fix = "Use lower-case letters and digits with `.`, `_` or `-` between them, in parts joined by `/`: docker.io."
+        raise refused("is not the path of a repository.", fix)
+    return value
+
+
+def _certificates(value: str) -> str:
+    fix = "Write the certificate of the upstream's CA: lines from BEGIN CERTIFICATE to END CERTIFICATE."
+    if "PRIVATE KEY" in value:
+        raise refused("holds a private key.", f"Take it out of the file, for it is no longer secret. {fix}")
+    from cryptography.x509 import load_pem_x509_certificates
+
+    try:
+        load_pem_x509_certificates(value.encode())
+    except ValueError:
+        raise refused("holds no certificate in PEM.", fix) from None
+    return value if value.endswith("\n") else f"{value}\n"
 
 
 def _account(value: str) -> str:
@@ -259,6 +328,12 @@ Address = Annotated[_Str, AfterValidator(_address)]
 Cidr = Annotated[_Str, AfterValidator(_cidr)]
 Host = Annotated[_Str, AfterValidator(_host)]
 UserName = Annotated[_Str, AfterValidator(_user_name)]
+NodeUser = Annotated[_Str, AfterValidator(_node_user)]
+Versions = Annotated[tuple[Annotated[int, Field(strict=True)], ...], AfterValidator(_versions)]
+Label = Annotated[_Str, AfterValidator(_label)]
+UpstreamUrl = Annotated[_Str, AfterValidator(_upstream_url)]
+Repository = Annotated[_Str, AfterValidator(_repository)]
+Certificates = Annotated[str, Field(strict=True, max_length=65536), AfterValidator(_certificates)]
 Account = Annotated[_Str, AfterValidator(_account)]
 KeyFile = Annotated[_Str, AfterValidator(_key_file)]
 HostKey = Annotated[_Str, AfterValidator(_host_key)]
@@ -273,3 +348,5 @@ ProxyUrl = Annotated[_Str, AfterValidator(_proxy)]
 NoProxy = Annotated[_Str, AfterValidator(_no_proxy)]
 Flag = Annotated[bool, Field(strict=True)]
 Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
+# Room is left above it for the port of the health page.
+CachePort = Annotated[int, Field(strict=True, ge=1, le=65535 - naming.CACHE_HEALTH_ABOVE)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import bcrypt
 
@@ -22,10 +22,16 @@ def bcrypt_hash(password: str, salt_base64: str) -> str:
     return bcrypt.hashpw(password.encode(), salt.encode()).decode()
 
 
-def htpasswd(accounts: Iterable[tuple[str, str, str]]) -> Mapping[str, str]:
-    """One htpasswd file per kind of access, from (name, role, hash)."""
+def htpasswd(accounts: Iterable[tuple[str, str, Sequence[str]]]) -> Mapping[str, str]:
+    """Two htpasswd files per kind of access, from (name, role, hashes from old to new).
+
+    A file knows one password per user: the first holds the current ones, the second those that are on their way out.
+    """
     known = list(accounts)
     return {
-        access: "".join(f"{name}:{hashed}\n" for name, role, hashed in known if role in roles)
+        f"{access}{suffix}": "".join(
+            f"{name}:{hashes[place]}\n" for name, role, hashes in known if role in roles and len(hashes) >= -place
+        )
         for access, roles in MAY.items()
+        for suffix, place in (("", -1), ("-second", -2))
     }

@@ -41,6 +41,10 @@ def users(*more: dict[str, str]) -> dict[str, Any]:
     return {"name": "registry.dev.berth.test", "users": [{"name": "push", "role": "push"}, *more]}
 
 
+def with_upstream(**more: str) -> dict[str, Any]:
+    return users() | {"upstreams": [{"name": "quay", "url": "https://quay.io", "prefix": "quay.io", **more}]}
+
+
 def problems_of_load() -> str:
     with pytest.raises(SettingsError) as caught:
         load()
@@ -72,10 +76,55 @@ def test_a_configured_password_becomes_a_secret_output() -> None:
     hand_over({"berth:registry": registry, "berth:secrets": secrets}, secret=("berth:secrets",))
 
     async def reveal() -> tuple[str | None, bool]:
-        output = load().user_passwords["älice"]
+        (output,) = load().user_passwords["älice"]
         return await output.future(), await output.is_secret()
 
     assert asyncio.run(reveal()) == ("pässword $(x)", True)
+
+
+def test_a_pair_of_passwords_arrives_in_its_order() -> None:
+    registry = users({"name": "bob", "role": "pull", "password": "configured"})
+    hand_over(
+        {"berth:registry": registry, "berth:secrets": {"users": {"bob": ["old", "new"]}}}, secret=("berth:secrets",)
+    )
+
+    async def reveal() -> list[str | None]:
+        return [await output.future() for output in load().user_passwords["bob"]]
+
+    assert asyncio.run(reveal()) == ["old", "new"]
+
+
+def test_an_upstreams_password_becomes_a_secret_output_whatever_it_looks_like() -> None:
+    token = '{"type": "key",\n "key": "' + "x" * 3000 + '"}'
+    hand_over(
+        {"berth:registry": with_upstream(user="robot"), "berth:secrets": {"upstreams": {"quay": token}}},
+        secret=("berth:secrets",),
+    )
+
+    async def reveal() -> tuple[str | None, bool]:
+        output = load().upstream_passwords["quay"]
+        return await output.future(), await output.is_secret()
+
+    assert asyncio.run(reveal()) == (token, True)
+
+
+@pytest.mark.parametrize(
+    ("user", "secrets", "complaint"),
+    [
+        ({"user": "robot"}, {}, "is missing, though the upstream has a user"),
+        ({}, {"quay": "x"}, "would not be used"),
+        ({"user": "robot"}, {"quay": " "}, "is empty"),
+        ({"user": "robot"}, {"quay": "a\0b"}, "contains a NUL"),
+        ({"user": "robot"}, {"quay": ["a", "b"]}, "must be text"),
+    ],
+)
+def test_an_upstreams_password_is_there_when_it_has_a_user_and_only_then(
+    user: dict[str, str], secrets: dict[str, Any], complaint: str
+) -> None:
+    hand_over(
+        {"berth:registry": with_upstream(**user), "berth:secrets": {"upstreams": secrets}}, secret=("berth:secrets",)
+    )
+    assert f"berth:secrets.upstreams.quay\n  {complaint}" in problems_of_load()
 
 
 def test_a_missing_password_names_the_command_that_sets_it() -> None:
@@ -91,8 +140,15 @@ def test_a_missing_password_names_the_command_that_sets_it() -> None:
         ("", "is empty"),
         ("   ", "is empty"),
         ("one\ntwo", "control character"),
-        ("x" * 73, "longer than 72 bytes"),
+        ("one\0two", "control character"),
+        ("x" * 73, "longer than 72 bytes; bcrypt, in which it is kept, reads no more"),
+        ("ü" * 37, "longer than 72 bytes"),
+        ("x" * 1000, "longer than 72 bytes"),
         (5, "must be text"),
+        (["hunter2-one", "x" * 73], "longer than 72 bytes"),
+        (["hunter2-one", "hunter2-one"], "the same password twice"),
+        (["hunter2-a", "hunter2-b", "hunter2-c"], "a list of 3"),
+        ([], "a list of 0"),
     ],
 )
 def test_an_unusable_password_is_refused_without_being_shown(password: object, complaint: str) -> None:
@@ -101,7 +157,8 @@ def test_an_unusable_password_is_refused_without_being_shown(password: object, c
     hand_over({"berth:registry": registry, "berth:secrets": secrets}, secret=("berth:secrets",))
     text = problems_of_load()
     assert complaint in text.split("berth:secrets.users.bob\n")[1].splitlines()[0]
-    assert not isinstance(password, str) or not password.strip() or password not in text
+    for word in password if isinstance(password, list) else [password]:
+        assert not isinstance(word, str) or not word.strip() or word not in text
 
 
 def test_passwords_in_plain_text_are_refused() -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import datetime
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 from stacks import REMOVED, document
 
 import config
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBkaoheYG/vv93tZ242H7dHWU2RWJCfB8xDJrNXcNm0s"
+SEALED = {"secure": "v1:x"}
 DIGEST = "@sha256:" + "a" * 64
 
 
@@ -28,6 +34,18 @@ class Refused:
 
 def node(index: int, *roles: str) -> dict[str, Any]:
     return {"name": f"node{index}", "address": f"10.77.0.{10 + index}", "roles": list(roles)}
+
+
+STORE = ["registry", "object-store"]
+# One balancer, whose own address is the registry's.
+ALONE = {"nodes[1].roles": STORE, "loadBalancer.address": "10.77.0.11"}
+SECRET = {"secrets": {"upstreams": {"ghcr": SEALED}}}
+UPSTREAM = {"name": "ghcr", "url": "https://ghcr.io", "prefix": "ghcr.io"}
+
+
+def upstream(**changes: Any) -> dict[str, Any]:
+    """A third upstream behind the two of the dev stack."""
+    return {"registry.upstreams[2]": UPSTREAM | changes}
 
 
 NODES = [
@@ -59,18 +77,15 @@ NODES = [
     Refused("three object-store drives", {"nodes[3].roles": []}, "berth:nodes", "has 3 with the role object-store"),
     Refused(
         "no registry",
-        {"nodes[0].roles": ["load-balancer", "object-store"], "nodes[1].roles": ["object-store"]},
+        {"nodes[0].roles": ["load-balancer", "object-store"], "nodes[1].roles": ["load-balancer", "object-store"]},
         "berth:nodes",
         "none with the role registry",
     ),
     Refused(
-        "no load balancer", {"nodes[0].roles": ["registry", "object-store"]}, "berth:nodes", "none with the role load"
-    ),
-    Refused(
-        "a second load balancer",
-        {"nodes[1].roles": ["load-balancer", "registry", "object-store"]},
+        "no load balancer",
+        {"nodes[0].roles": STORE, "nodes[1].roles": STORE},
         "berth:nodes",
-        "has 2 with the role load-balancer (node1, node2)",
+        "none with the role load",
     ),
     Refused(
         "an even number of managers",
@@ -165,16 +180,60 @@ MACHINES = [
     ),
     Refused(
         "a balancer address that is not its node's",
-        {"loadBalancer.address": "10.77.0.12"},
+        ALONE | {"loadBalancer.address": "10.77.0.12"},
         "berth:loadBalancer.address",
         "is not the address of node1 (10.77.0.11)",
     ),
     Refused(
         "a balancer address outside of its prefix",
-        {"loadBalancer.address": "10.77.9.11"},
+        ALONE | {"loadBalancer.address": "10.77.9.11"},
         "berth:loadBalancer.address",
         "on another network than node1",
     ),
+    *(
+        Refused(
+            f"a virtual address that is {whose}",
+            {"loadBalancer.address": address},
+            "berth:loadBalancer.address",
+            words,
+        )
+        for whose, address, words in (
+            ("a balancer's", "10.77.0.12", "is node2's; with 2 load-balancer nodes"),
+            ("another node's", "10.77.0.14", "is node4's"),
+            ("the gateway's", "10.77.0.1", "the gateway's"),
+            ("the seed registry's", "10.77.0.2", "the seed registry's"),
+            ("the stand-in upstream's", "10.77.0.3", "the stand-in upstream's"),
+            ("the network's", "10.77.0.0", "the network's own"),
+            ("for all", "10.77.0.255", "the broadcast address"),
+            ("elsewhere", "10.78.0.10", "on another network than node1 (10.77.0.11), the prefix being /24"),
+        )
+    ),
+    Refused(
+        "a virtual address that only one balancer has around it",
+        {"loadBalancer.prefixLength": 29, "nodes[1].address": "10.77.0.22"},
+        "berth:loadBalancer.address",
+        "on another network than node2",
+    ),
+    Refused(
+        "a virtual address that is outside of the lab",
+        {"loadBalancer": {"address": "10.77.9.10", "prefixLength": 16}},
+        "berth:loadBalancer.address",
+        "outside of the lab's network 10.77.0.0/24",
+    ),
+    Refused("a lab node at .3", {"nodes[3].address": "10.77.0.3"}, "berth:nodes[3].address", "stand-in upstream's"),
+    Refused(
+        "a seed on the stand-in upstream",
+        {"images.seed.address": "10.77.0.3"},
+        "berth:images.seed.address",
+        "the stand-in upstream's",
+    ),
+    Refused(
+        "a gateway on the stand-in upstream",
+        {"lab": {"upstream": True, "gateway": "10.77.0.3"}},
+        "berth:lab.gateway",
+        "the stand-in upstream's",
+    ),
+    Refused("an upstream for a lab in words", {"lab": {"upstream": "yes"}}, "berth:lab.upstream", "true or false"),
     Refused("no seed outside of a lab", {"images": REMOVED}, "berth:images.seed.address", "is missing", "prod"),
 ]
 
@@ -225,7 +284,6 @@ SERVICES = [
         "berth:registry.name",
         "also the name of berth:nodes[1]",
     ),
-    Refused("an upstream", {"registry.upstreams": [{"name": "hub"}]}, "berth:registry.upstreams", "not available"),
     Refused("Kolla", {"kolla.enabled": True}, "berth:kolla.enabled", "not available"),
     Refused(
         "an unknown way to find names",
@@ -235,8 +293,46 @@ SERVICES = [
         suggestion="hosts",
     ),
     Refused("a user twice", {"registry.users[1].name": "push"}, "berth:registry.users[1].name", "also the name"),
-    Refused("nobody who can push", {"registry.users[0].role": "pull"}, "berth:registry.users", "nobody who can push"),
+    Refused(
+        "nobody who can push",
+        {"registry.users": [{"name": "bob", "role": "pull"}]},
+        "berth:registry.users",
+        "nobody who can push",
+    ),
     Refused("no users", {"registry.users": []}, "berth:registry.users", "nobody who can push"),
+    *(
+        Refused(
+            f"versions {versions}", {"registry.users[1].versions": versions}, "berth:registry.users[1].versions", words
+        )
+        for versions, words in (
+            ([], "not one version"),
+            ([0], "not one version"),
+            ([2, 1], "not one version"),
+            ([1, 1], "not one version"),
+            ([1, 2, 3], "not one version"),
+            (2, "must be a list"),
+        )
+    ),
+    Refused("versions in words", {"registry.users[1].versions": ["1"]}, "berth:registry.users[1].versions[0]", "whole"),
+    Refused(
+        "versions of the user's own password",
+        {
+            "registry.users[1]": {"name": "bob", "role": "pull", "password": "configured", "versions": [1]},
+            "secrets": {"users": {"bob": [{"secure": "v1:x"}, {"secure": "v1:x"}]}},
+        },
+        "berth:registry.users[1].versions",
+        "is for generated passwords",
+    ),
+    Refused(
+        "an unknown user for the nodes",
+        {"registry.nodeUser": "pul"},
+        "berth:registry.nodeUser",
+        "no user of the registry",
+        suggestion="pull",
+    ),
+    Refused("nodes that could push", {"registry.nodeUser": "push"}, "berth:registry.nodeUser", "has the role push"),
+    Refused("nodes that could delete", {"registry.nodeUser": "admin"}, "berth:registry.nodeUser", "has the role admin"),
+    Refused("nodes with a colon", {"registry.nodeUser": "a:b"}, "berth:registry.nodeUser", "a colon"),
     Refused("a user with a colon", {"registry.users[1].name": "a:b"}, "berth:registry.users[1].name", "a colon"),
     Refused(
         "a user with a line break", {"registry.users[1].name": "a\nb"}, "berth:registry.users[1].name", "line break"
@@ -412,6 +508,92 @@ DOCKER = [
     ),
 ]
 
+AT = "berth:registry.upstreams[2]"
+UPSTREAMS = [
+    Refused("an upstream in one word", {"registry.upstreams[2]": "quay.io"}, AT, "must be an object, but is text"),
+    Refused("an unknown key of an upstream", upstream(uri="x"), f"{AT}.uri", "not a setting", suggestion="url"),
+    *(
+        Refused(
+            f"an upstream without {key}",
+            {"registry.upstreams[2]": {name: value for name, value in UPSTREAM.items() if name != key}},
+            f"{AT}.{key}",
+            "is missing",
+        )
+        for key in UPSTREAM
+    ),
+    *(
+        Refused(f"an upstream called {name!r}", upstream(name=name), f"{AT}.name", "process can carry")
+        for name in ("", "Hub", "1st", "a_b", "a/b", "a" * 33, "hub\n", "-x", "x-")
+    ),
+    Refused("an upstream's name twice", upstream(name="quay"), f"{AT}.name", "also the name of berth:registry.upstr"),
+    *(
+        Refused(f"an upstream at {url!r}", upstream(url=url), f"{AT}.url", words)
+        for url, words in (
+            ("http://ghcr.io", "not a URL with https"),
+            ("ghcr.io", "not a URL with https"),
+            ("", "not a URL with https"),
+            ("https://", "not a URL with https"),
+            ("https://gh cr.io", "contains a space"),
+            ("https://ghcr.io:99999", "not a URL with https"),
+            ("https://ghcr.io/v2", "something behind the host"),
+            ("https://ghcr.io/?a=b", "something behind the host"),
+            ("https://ghcr.io#a", "something behind the host"),
+            ("https://ghcr.io?", "something behind the host"),
+            ("https://bob:hunter2@ghcr.io", "holds a user name"),
+            ("https://bob@ghcr.io", "holds a user name"),
+        )
+    ),
+    *(
+        Refused(f"a prefix {prefix!r}", upstream(prefix=prefix), f"{AT}.prefix", "not the path of a repository")
+        for prefix in ("", "/a", "a/", "a//b", "A", "a b", "../a", "_catalog", "localhost:5000", "a" * 129, "é")
+    ),
+    Refused("two upstreams on one prefix", upstream(prefix="quay.io"), f"{AT}.prefix", "also the prefix of"),
+    Refused("a prefix inside another", upstream(prefix="quay.io/a"), f"{AT}.prefix", "inside berth:registry.upst"),
+    Refused(
+        "a prefix around another",
+        {"registry.upstreams[1].prefix": "docker/io/b", **upstream(prefix="docker/io")},
+        f"{AT}.prefix",
+        "around berth:registry.upst",
+    ),
+    Refused("two mirrors", upstream(mirror=True), f"{AT}.mirror", "the mirror port has one root"),
+    Refused(
+        "Docker Hub beside another mirror",
+        upstream(url="https://registry-1.docker.io:443/"),
+        f"{AT}.mirror",
+        "the mirror port has one root",
+    ),
+    Refused("an upstream's user with a colon", upstream(user="a:b") | SECRET, f"{AT}.user", "a colon"),
+    Refused("an upstream's user on two lines", upstream(user="a\nb") | SECRET, f"{AT}.user", "line break"),
+    Refused("an upstream's user without password", upstream(user="bob"), "berth:secrets.upstreams.ghcr", "is missing"),
+    Refused("a CA that is none", upstream(ca="/etc/ssl/ca.pem"), f"{AT}.ca", "no certificate in PEM"),
+    Refused("a CA's key", upstream(ca="-----BEGIN PRIVATE KEY-----"), f"{AT}.ca", "holds a private key"),
+    Refused("a cache without room for its health page", upstream(port=65100), f"{AT}.port", "between 1 and 65035"),
+    Refused("a cache on another's port", upstream(port=4021), f"{AT}.port", "upstreams[1].port on node1"),
+    Refused("a cache on the registry's port", upstream(port=4000), f"{AT}.port", "taken by berth:registry.port"),
+    Refused("a cache on the mirror's port", upstream(port=4001), f"{AT}.port", "taken by berth:registry.mirrorPort"),
+    Refused("a cache on a replica's port", upstream(port=4010), f"{AT}.port", "the registry's replica"),
+    Refused("a cache on a replica's health page", upstream(port=4011), f"{AT}.port", "the registry's health check"),
+    Refused("a cache on nginx's status page", upstream(port=4012), f"{AT}.port", "nginx's status page"),
+    Refused("a cache on MinIO's port", upstream(port=9000), f"{AT}.port", "taken by berth:objectStore.port"),
+    Refused("a cache on the endpoint's port", upstream(port=9443), f"{AT}.port", "taken by berth:objectStore.endp"),
+    Refused("a cache on another's health page", upstream(port=4521), f"{AT}.port", "upstreams[1].port (its health"),
+    Refused(
+        "a cache whose health page is on MinIO's port", upstream(port=8500), f"{AT}.port", "leaves no room for its heal"
+    ),
+    *(
+        Refused(f"a loop to {host}", upstream(url=f"https://{host}"), f"{AT}.url", "leads to this registry itself")
+        for host in (
+            "registry.dev.berth.test:4000",
+            "Registry.dev.berth.test",
+            "10.77.0.10:4000",
+            "10.77.0.11:4001",
+            "node2:4010",
+            "10.77.0.12:4020",
+        )
+    ),
+    Refused("mirror on nginx's status page", {"registry.mirrorPort": 4012}, "berth:registry.mirrorPort", "status page"),
+]
+
 KEYS = [
     Refused("an unknown section", {"swarm": {}}, "berth:swarm", "not a setting of Berth"),
     Refused("a misspelt section", {"nods": []}, "berth:nods", "not a setting", suggestion="berth:nodes"),
@@ -455,7 +637,10 @@ KEYS = [
 ]
 
 
-@pytest.mark.parametrize("case", NODES + MACHINES + SERVICES + DOCKER + KEYS, ids=lambda case: case.sentence)
+ALL = NODES + MACHINES + SERVICES + UPSTREAMS + DOCKER + KEYS
+
+
+@pytest.mark.parametrize("case", ALL, ids=lambda case: case.sentence)
 def test_refused_with_one_problem_that_names_path_reason_and_remedy(case: Refused) -> None:
     problems = config.check(case.stack, document(case.stack, case.changes))
     assert [problem.path for problem in problems] == [case.path], "one mistake is one problem"
@@ -513,6 +698,22 @@ ACCEPTED = [
         "dev",
         {"nodes[3].roles": ["object-store", "swarm-manager"], "docker": {"liveRestore": False}},
     ),
+    (
+        "all images by digest for two balancers and caches",
+        "dev",
+        {"images": dict.fromkeys(("registry", "minio", "nginx", "keepalived", "cache"), f"r.x/i{DIGEST}")},
+    ),
+    ("one balancer at its own address", "dev", ALONE),
+    ("a third balancer", "dev", {"nodes[2].roles": ["load-balancer", "object-store"]}),
+    ("no upstreams", "dev", {"registry.upstreams": []}),
+    ("a third upstream", "dev", upstream()),
+    ("a prefix that only begins with the letters of another", "dev", upstream(prefix="quay.io.example/a")),
+    ("an upstream of two parts", "dev", upstream(prefix="mirrors/gh__cr-io")),
+    ("another registry on a node", "dev", upstream(url="https://10.77.0.14:5000")),
+    ("an upstream with a user", "dev", upstream(user="bob") | SECRET),
+    ("an upstream with empty user and CA", "dev", upstream(user=None, ca=None)),
+    ("nodes that do not log in", "dev", {"registry.nodeUser": ""}),
+    ("a password on its way out", "dev", {"registry.users[1].versions": [3, 4]}),
     ("a registry port of 5000 without Keystone", "dev", {"registry.port": 5000}),
 ]
 
@@ -533,3 +734,71 @@ def test_free_text_arrives_unchanged() -> None:
     text = "a 'b' \"c\" $(reboot) `id` ; é ü"
     settings = config.parse("dev", document("dev", {"docker": {"logOptions": {"tag": text}}}))
     assert settings.docker.log_options == {"tag": text}
+
+
+@pytest.mark.parametrize(
+    ("sentence", "changes", "named"),
+    [
+        ("one balancer and no cache", {}, "images.registry, minio and nginx"),
+        (
+            "two balancers and a cache",
+            {
+                "nodes[1].roles": ["load-balancer", "registry"],
+                "loadBalancer.address": "192.0.2.20",
+                "registry.upstreams": [UPSTREAM],
+            },
+            "images.registry, minio, nginx, keepalived and cache",
+        ),
+    ],
+)
+def test_without_a_seed_every_image_that_the_stack_uses_has_to_be_named(
+    sentence: str, changes: dict[str, Any], named: str
+) -> None:
+    alone = {"nodes[0].roles": ["load-balancer"], "nodes[1].roles": ["registry"], "registry.upstreams": []}
+    alone |= {"loadBalancer.address": "192.0.2.11", "images": dict.fromkeys(("registry", "minio"), f"r.x/i{DIGEST}")}
+    (problem,) = config.check("prod", document("prod", alone | changes))
+    assert problem.path == "berth:images.seed.address"
+    assert named in problem.fix
+
+
+def test_an_upstream_has_the_defaults_that_follow_from_its_host_and_place() -> None:
+    hub = {"name": "hub", "url": "https://Registry-1.docker.io/", "prefix": "docker.io"}
+    stack = document("dev", {"registry.upstreams": [UPSTREAM, hub]})
+    first, second = config.parse("dev", stack).registry.upstreams
+    assert (first.mirror, first.port, first.host, first.user, first.ca) == (False, 4020, "ghcr.io", None, None)
+    assert (second.mirror, second.port, second.url) == (True, 4021, "https://registry-1.docker.io")
+    assert config.parse("dev", stack).registry.mirrored == second
+
+
+def test_docker_hub_need_not_be_mirrored() -> None:
+    hub = {"name": "hub", "url": "https://registry-1.docker.io", "prefix": "docker.io", "mirror": False}
+    assert config.parse("dev", document("dev", {"registry.upstreams": [hub]})).registry.mirrored is None
+
+
+def test_an_upstreams_ca_is_read_as_it_was_made() -> None:
+    now = datetime.datetime.now(datetime.UTC)
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now).sign(key, hashes.SHA256())
+    pem = made.public_bytes(Encoding.PEM).decode()
+    for text in (pem, pem.rstrip(), pem * 2):
+        settings = config.parse("dev", document("dev", upstream(ca=text)))
+        assert settings.registry.upstreams[2].ca == text.rstrip() + "\n"
+
+
+@pytest.mark.parametrize(
+    ("users", "name"),
+    [
+        ([("push", "push"), ("alice", "pull"), ("bob", "pull")], "alice"),
+        ([("push", "push"), ("admin", "admin")], ""),
+    ],
+)
+def test_nodes_log_in_as_the_first_user_who_may_only_read(users: list[tuple[str, str]], name: str) -> None:
+    known = [{"name": user, "role": role} for user, role in users]
+    assert config.parse("dev", document("dev", {"registry.users": known})).registry.node_user == name
+
+
+def test_the_labs_upstream_has_the_third_address_if_there_is_one() -> None:
+    lab = config.parse("dev", document("dev", {"lab": {"upstream": True}})).lab
+    assert lab is not None and lab.upstream_address == "10.77.0.3"
+    lab = config.parse("dev", document("dev", {"lab": True})).lab
+    assert lab is not None and lab.upstream_address is None

@@ -22,7 +22,7 @@ SEALED = {"secure": "v1:aaaa:bbbb"}
 
 def with_bob(secrets: Any, name: str = "bob") -> dict[str, Any]:
     bob = {"name": name, "role": "pull", "password": "configured"}
-    changes = {"registry.users[2]": bob} | ({} if secrets is None else {"secrets": secrets})
+    changes = {"registry.users[3]": bob} | ({} if secrets is None else {"secrets": secrets})
     return document("dev", changes)
 
 
@@ -75,7 +75,9 @@ def test_the_salt_of_the_dev_stack_belongs_to_the_passphrase_in_the_repository()
     assert AESGCM(key).decrypt(nonce, sealed, None) == b"pulumi"
 
 
-@pytest.mark.parametrize("secrets", [{"users": {"bob": SEALED}}, SEALED])
+@pytest.mark.parametrize(
+    "secrets", [{"users": {"bob": SEALED}}, {"users": {"bob": [SEALED]}}, {"users": {"bob": [SEALED, SEALED]}}, SEALED]
+)
 def test_an_encrypted_password_counts_as_present(secrets: Any) -> None:
     assert config.check("dev", with_bob(secrets)) == []
 
@@ -92,7 +94,10 @@ def test_the_command_that_sets_a_password_is_safe_to_paste() -> None:
     assert """'berth:secrets.users["o'"'"'bob $(x)"]'""" in problem.fix
 
 
-@pytest.mark.parametrize("password", ["hunter2", "", None, 5, {"secure": 5}, {"secure": "v1:x", "more": 1}, []])
+@pytest.mark.parametrize(
+    "password",
+    ["hunter2", "", None, 5, {"secure": 5}, {"secure": "v1:x", "more": 1}, [], [SEALED, "hunter2"], [SEALED] * 3],
+)
 def test_a_password_that_is_not_encrypted_is_refused(password: Any) -> None:
     (problem,) = config.check("dev", with_bob({"users": {"bob": password}}))
     assert problem.path == "berth:secrets.users.bob"
@@ -108,6 +113,27 @@ def test_a_password_for_nobody_is_refused_with_a_suggestion() -> None:
 def test_a_password_that_would_not_be_used_is_refused() -> None:
     (problem,) = config.check("dev", document("dev", {"secrets": {"users": {"push": SEALED}}}))
     assert "would not be used" in problem.wrong
+
+
+@pytest.mark.parametrize(
+    ("secrets", "words"),
+    [({"quay": SEALED}, "would not be used"), ({"ghcr": SEALED}, "belongs to no upstream")],
+)
+def test_a_password_for_an_upstream_without_user_is_refused(secrets: dict[str, Any], words: str) -> None:
+    (problem,) = config.check("dev", document("dev", {"secrets": {"upstreams": secrets}}))
+    assert words in problem.wrong and problem.path.startswith("berth:secrets.upstreams.")
+
+
+def test_an_upstreams_missing_password_is_reported_with_the_command_that_sets_it() -> None:
+    (problem,) = config.check("dev", document("dev", {"registry.upstreams[1].user": "robot"}))
+    assert "`./berth config --stack dev set --secret --path berth:secrets.upstreams.quay`" in problem.fix
+
+
+def test_an_upstreams_password_in_plain_text_is_refused_and_not_repeated() -> None:
+    changes = {"registry.upstreams[1].user": "robot", "secrets": {"upstreams": {"quay": "hunter2"}}}
+    (problem,) = config.check("dev", document("dev", changes))
+    assert "without encryption" in problem.wrong
+    assert "hunter2" not in str(problem)
 
 
 @pytest.mark.parametrize(
@@ -258,9 +284,18 @@ def _mutate(chance: random.Random, mutant: Any) -> None:
 def test_no_mutation_of_a_stack_file_causes_anything_but_problems_with_path_and_remedy(stack: str) -> None:
     chance = random.Random(stack)
     everything = {
-        "secrets": {"users": {"bob": SEALED}},
-        "registry.users[2]": {"name": "bob", "role": "admin", "password": "configured"},
-        "lab": {"subnet": "10.77.0.0/24", "gateway": "10.77.0.1"},
+        "secrets": {"users": {"bob": [SEALED, SEALED]}, "upstreams": {"ghcr": SEALED}},
+        "registry.users[3]": {"name": "bob", "role": "admin", "password": "configured"},
+        "registry.upstreams[2]": {
+            "name": "ghcr",
+            "url": "https://ghcr.io",
+            "prefix": "ghcr.io",
+            "user": "robot",
+            "port": 4030,
+        },
+        "registry.nodeUser": "pull",
+        "registry.users[1].versions": [1, 2],
+        "lab": {"subnet": "10.77.0.0/24", "gateway": "10.77.0.1", "upstream": True},
         "docker": {
             "extra": {"debug": True, "labels": ["a=b"]},
             "insecureRegistries": ["10.0.0.0/8", "r.x:5000"],

@@ -1,0 +1,82 @@
+"""Rules about the registries elsewhere that are read through caches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from config import naming
+from config.problems import Problem, path, shown
+from config.rules_nodes import Rule, nodes_of
+from config.settings import StackFile, UpstreamSettings
+
+
+def upstreams_of(settings: StackFile) -> list[tuple[int, UpstreamSettings]]:
+    """The upstreams that can be read at least in part, each with its place in the list."""
+    found = (settings.registry and settings.registry.upstreams) or ()
+    return [(index, upstream) for index, upstream in enumerate(found) if upstream is not None]
+
+
+def unique_names(settings: StackFile) -> Iterator[Problem]:
+    """A name is the identity of a cache's process and of what it keeps."""
+    first: dict[str, int] = {}
+    for index, upstream in upstreams_of(settings):
+        if upstream.name is not None and first.setdefault(upstream.name, index) != index:
+            wrong = f"is also the name of {path('registry', 'upstreams', first[upstream.name])}."
+            at, fix = path("registry", "upstreams", index, "name"), "Give each upstream a name of its own."
+            yield Problem(at, wrong, fix, shown(upstream.name))
+
+
+def own_prefixes(settings: StackFile) -> Iterator[Problem]:
+    """A path belongs to one upstream, or nobody could say whose image is under it."""
+    seen: list[tuple[int, str]] = []
+    for index, upstream in upstreams_of(settings):
+        if upstream.prefix is None:
+            continue
+        at, fix = (
+            path("registry", "upstreams", index, "prefix"),
+            "Give each upstream a prefix of its own, side by side.",
+        )
+        for other, prefix in seen:
+            where = path("registry", "upstreams", other, "prefix")
+            if upstream.prefix == prefix:
+                yield Problem(at, f"is also the prefix of {where.removesuffix('.prefix')}.", fix, shown(prefix))
+                break
+            if f"{upstream.prefix}/".startswith(f"{prefix}/") or f"{prefix}/".startswith(f"{upstream.prefix}/"):
+                inner = "inside" if len(upstream.prefix) > len(prefix) else "around"
+                wrong = f"lies {inner} {where} ({prefix}): some paths would belong to both."
+                yield Problem(at, wrong, fix, shown(upstream.prefix))
+                break
+        seen.append((index, upstream.prefix))
+
+
+def one_mirror(settings: StackFile) -> Iterator[Problem]:
+    """The mirror port has one root."""
+    mirrored = [index for index, upstream in upstreams_of(settings) if upstream.mirror]
+    for index in mirrored[1:]:
+        wrong = f"is true, as for {path('registry', 'upstreams', mirrored[0])}, but the mirror port has one root."
+        fix = "Set `mirror: false` for all but one (Docker Hub has true by default)."
+        yield Problem(path("registry", "upstreams", index, "mirror"), wrong, fix)
+
+
+def no_loop(settings: StackFile) -> Iterator[Problem]:
+    """A cache that asks the registry of which it is a part would ask itself without end."""
+    registry = settings.registry
+    if registry is None:
+        return
+    addresses = {node.address for _, node in nodes_of(settings)} | {node.name for _, node in nodes_of(settings)}
+    if settings.load_balancer is not None:
+        addresses.add(settings.load_balancer.address)
+    ports = {registry.port, registry.mirror_port, naming.REGISTRY_REPLICA_PORT}
+    ports |= {upstream.port for _, upstream in upstreams_of(settings)}
+    for index, upstream in upstreams_of(settings):
+        if upstream.url is None:
+            continue
+        parts = urlsplit(upstream.url)
+        if parts.hostname == registry.name or (parts.hostname in addresses and (parts.port or 443) in ports):
+            fix = "Write the address of another registry."
+            at = path("registry", "upstreams", index, "url")
+            yield Problem(at, "leads to this registry itself.", fix, shown(upstream.url))
+
+
+RULES: tuple[Rule, ...] = (unique_names, own_prefixes, one_mirror, no_loop)
