@@ -30,7 +30,7 @@ CACHES_PER_UPSTREAM = 2
 STORE_DIRECTORY = "/store"
 CACHE_DIRECTORY = "/cache"
 # Where Docker Hub answers; its images go by the name docker.io.
-DOCKER_HUB = "https://registry-1.docker.io"
+DOCKER_HUB, DOCKER_HUB_NAME = "https://registry-1.docker.io", "docker.io"
 # The lab's stand-in for a public registry.
 LAB_UPSTREAM_PORT = 5000
 

@@ -34,14 +34,15 @@ RELOADABLE = frozenset(
 _INSECURE = "{{range $name, $index := .RegistryConfig.IndexConfigs}}{{if not $index.Secure}}{{$name}} {{end}}{{end}}"
 
 
-def daemon_json(settings: DockerSettings, insecure: Sequence[str] = ()) -> dict[str, Any]:
+def daemon_json(settings: DockerSettings, insecure: Sequence[str] = (), mirror: str | None = None) -> dict[str, Any]:
     """The whole of daemon.json. Reloadable keys are always there: a key that vanishes keeps its old value on reload."""
     document: dict[str, Any] = {
         "insecure-registries": sorted({*settings.insecure_registries, *insecure}),
         "live-restore": settings.live_restore,
         "log-driver": settings.log_driver,
         "log-opts": dict(settings.log_options),
-        "registry-mirrors": list(settings.registry_mirrors),
+        # The stack's own mirror goes first: dockerd asks them in this order.
+        "registry-mirrors": [*dict.fromkeys([*([mirror] if mirror else []), *settings.registry_mirrors])],
     }
     if settings.mtu is not None:
         document["mtu"] = settings.mtu
@@ -62,9 +63,11 @@ def drop_in(settings: DockerSettings, direct: Sequence[str] = ()) -> str | None:
     return "\n".join(["[Service]", *lines]) + "\n"
 
 
-def entries(settings: DockerSettings, insecure: Sequence[str] = (), direct: Sequence[str] = ()) -> list[Entry]:
+def entries(
+    settings: DockerSettings, insecure: Sequence[str] = (), direct: Sequence[str] = (), mirror: str | None = None
+) -> list[Entry]:
     """Files, and for each key what putting it into force takes and how to see that it is in force."""
-    document = daemon_json(settings, insecure)
+    document = daemon_json(settings, insecure, mirror)
     unit = drop_in(settings, direct)
     result: list[Entry] = [File(DAEMON_JSON, json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n")]
     if unit is not None:
