@@ -9,6 +9,7 @@ import os
 import shlex
 import sys
 import traceback
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -199,6 +200,40 @@ def verify(stack: Stack = "dev", engine: EngineOption = None, as_json: Json = Fa
             f"{wrong} of {len(found)} answers are wrong." if wrong else f"All {len(found)} answers are right."
         )
     raise typer.Exit(DIFFERENT if wrong else DONE)
+
+
+@app.command()
+def drill(
+    stack: Stack = "dev",
+    fault: Annotated[
+        list[str] | None, typer.Option("--fault", metavar="NAME", help="Only this one, or all that match: 'kill-*'.")
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="How often to go through the faults.")] = 1,
+    count: Annotated[int | None, typer.Option(min=1, help="Stop after so many faults, in as many rounds.")] = None,
+    hold: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="How long a fault lasts.")] = 8.0,
+    gap: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Longest time without an answer.")] = 1.0,
+    load: Annotated[int, typer.Option(min=1, metavar="N", help="Workers of each kind that push and pull.")] = 1,
+    report: Annotated[Path | None, typer.Option(metavar="DIRECTORY", help="Write JSON, table and plot there.")] = None,
+    only_undo: Annotated[bool, typer.Option("--undo", help="Only undo what a killed drill left.")] = False,
+    engine: EngineOption = None,
+    as_json: Json = False,
+) -> None:
+    """Break a lab in rehearsed ways while images are pushed and pulled; exit with 1 if it was noticed."""
+    from operations.drill import run as drills
+
+    run = _run(stack, engine, as_json=as_json)
+    if only_undo:
+        run.say("Undone." if drills.undo(run) else f"No drill has left anything on {stack}.")
+        return
+    options = drills.Options(fault or (), rounds, count, hold, gap, load)
+    shown = drills.drill(run, options, lambda so_far: so_far.write(report) if report else None)
+    if report:
+        shown.write(report)
+    if as_json:
+        _print_json(shown.as_json())
+    else:
+        _answer().print(shown.table())
+    raise typer.Exit(DONE if shown.ok else FAILED)
 
 
 @app.command()

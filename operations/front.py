@@ -75,7 +75,7 @@ def get(url: str, ca: str, user: User | None = None, seconds: float = SECONDS) -
         try:
             connection.connect()
             expires = _expires(connection)
-            connection.request("GET", parts.path or "/", headers=headers)
+            connection.request("GET", parts._replace(scheme="", netloc="").geturl() or "/", headers=headers)
             return Reply(connection.getresponse().status, expires=expires)
         except ssl.SSLCertVerificationError as error:
             return Reply(error=f"certificate refused: {error.verify_message}")

@@ -30,9 +30,18 @@ class Look:
 
 def look(session: Session) -> Look:
     """Ask everything; unreachable machines are part of the answer."""
+    return ask(session, wanted(session))
+
+
+def wanted(session: Session) -> Desired:
+    """What the state says."""
     if not session.workspace.stack_exists(session.stack):
         raise BerthError(f"Stack {session.stack} is not deployed: ./berth up --stack {session.stack} does that.")
-    wanted = desired.read(json.loads(session.ask("stack", "export", "--show-secrets")), session.stack)
+    return desired.read(json.loads(session.ask("stack", "export", "--show-secrets")), session.stack)
+
+
+def ask(session: Session, wanted: Desired) -> Look:
+    """Ask everything that is wanted."""
     probe = Probe(session.stack, str(wanted.outputs["registry"]), wanted.address, wanted.machines)
     reports = probe.ask(access.doors(session.workspace, wanted.outputs))
     return Look(wanted, reports, front.ask(session.workspace, session.stack, wanted.outputs))

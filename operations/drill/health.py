@@ -1,0 +1,63 @@
+"""Healthy: all that `status` asks, every drive of the object store, each balancer alone, one bearer of the address."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from config import Settings
+from operations import front, look
+from operations.desired import Desired, Machine
+from operations.drill.faults import STORE
+from operations.drill.lab_node import LabNode, addresses
+from operations.engine_run import Session
+from operations.errors import BerthError
+
+SECONDS = 3.0
+
+
+class Health:
+    """One stack's health, asked again and again."""
+
+    def __init__(self, session: Session, desired: Desired, settings: Settings, nodes: Sequence[LabNode]) -> None:
+        self._session = session
+        # Files and daemon settings are not what a fault changes; leaving them out makes asking cheap.
+        machines = {
+            name: Machine(readiness=machine.readiness, services=machine.services)
+            for name, machine in desired.machines.items()
+        }
+        self._desired = replace(desired, machines=machines)
+        self._settings = settings
+        self._nodes = nodes
+        self._ca = str(desired.outputs["registry_ca"])
+
+    def wrong(self) -> str:
+        """The first thing that is not as it should be; empty when all is healthy."""
+        try:
+            return next(self._problems(), "")
+        except (BerthError, OSError) as error:
+            return str(error)
+
+    def _problems(self) -> Iterator[str]:
+        """What costs little is asked first."""
+        balancers = [node for node in self._nodes if "load-balancer" in node.roles]
+        address = self._settings.load_balancer.address
+        have = [node.name for node in balancers if address in addresses(node.init())]
+        if len(have) != 1:
+            yield f"{address} is on {' and '.join(have) or 'no node'}"
+        for node in balancers:
+            yield from self._answers(f"nginx on {node.name}", node, self._settings.registry.port, "/v2/", 401)
+        for node in self._nodes:
+            if STORE in node.services:
+                # "Could you go without harm?" is answered with yes only while the drives of all the others are there.
+                path, port = "/minio/health/cluster?maintenance=true", self._settings.object_store.port
+                yield from self._answers(f"MinIO on {node.name}", node, port, path, 200)
+        seen = look.ask(self._session, self._desired)
+        yield from (f"{row.service} on {row.node}: {row.detail}" for row in look.rows(seen) if not row.healthy)
+        if seen.front.with_user.status != 200:
+            yield f"the registry answers {seen.front.with_user.text}"
+
+    def _answers(self, who: str, node: LabNode, port: int, path: str, status: int) -> Iterator[str]:
+        reply = front.get(f"https://{node.address}:{port}{path}", self._ca, seconds=SECONDS)
+        if reply.status != status:
+            yield f"{who} answers {reply.text}"

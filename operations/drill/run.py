@@ -1,0 +1,214 @@
+"""One drill from beginning to end: refuses what is no lab, undoes what a killed drill left, then fault after fault."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import signal
+import ssl
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import config
+from operations import look
+from operations.deploy import Run, check_settings
+from operations.drill import faults, lab_node
+from operations.drill.faults import Fault, Strike
+from operations.drill.health import Health
+from operations.drill.load import Docker, Load, Refusal, refusals
+from operations.drill.oci import Registry
+from operations.drill.record import Record
+from operations.drill.report import Report, Result, counts
+from operations.drill.watch import Watch
+from operations.endpoint import endpoint
+from operations.errors import BerthError, UsageError
+from operations.lock import StackLock
+
+HEALTHY_SECONDS = 180.0
+SETTLE_SECONDS = 300.0
+BETWEEN_SECONDS = 2.0
+# Longer than any push may take to be refused, so that a slow refusal is seen as what it is.
+REFUSAL_SECONDS = 90.0
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user chose."""
+
+    names: Sequence[str] = ()
+    rounds: int = 1
+    count: int | None = None
+    hold: float = 8.0
+    gap: float = 1.0
+    workers: int = 1
+
+    def plan(self) -> list[tuple[int, Fault]]:
+        """Rounds and faults in order: every chosen fault once, then again, until there are enough."""
+        chosen = faults.choose(self.names)
+        number = len(chosen) * self.rounds if self.count is None else self.count
+        return [(index // len(chosen), chosen[index % len(chosen)]) for index in range(number)]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The stack that is drilled, and all that goes on around its faults."""
+
+    settings: config.Settings
+    nodes: Sequence[lab_node.LabNode]
+    health: Health
+    watch: Watch
+    load: Load
+    registry: Registry
+    hold: float
+
+    @classmethod
+    def of(cls, run: Run, docker: Docker, options: Options) -> Stage:
+        session = run.session()
+        desired = look.wanted(session)
+        settings = config.parse(run.stack, run.stack_file.document)
+        end = endpoint(run.workspace, run.stack, desired.outputs, show_secrets=True)
+        pusher, puller = end.users["push"], end.users["pull"]
+        if pusher is None or puller is None:
+            raise UsageError("berth:registry.users has nobody who may push: a drill pushes.")
+        docker.log_in(end.registry, pusher)
+        tls = ssl.create_default_context(cadata=str(desired.outputs["registry_ca"]))
+        nodes = lab_node.of_stack(desired, run.stack)
+        balancers = [node for node in nodes if "load-balancer" in node.roles]
+        registry = Registry(end.registry, tls, pusher)
+        return cls(
+            settings,
+            nodes,
+            Health(session, desired, settings, nodes),
+            Watch(end.registry, tls, puller, settings.load_balancer.address, balancers),
+            Load(registry, docker, options.workers),
+            registry,
+            options.hold,
+        )
+
+    def one(self, record: Record, fault: Fault, strike: Strike) -> Result:
+        """Let one fault strike, undo it, wait until all is healthy and what it met has ended; what was seen."""
+        seen = len(self.load.operations)
+        begun = time.monotonic()
+        record.strike(fault, strike)
+        refused: list[Refusal] | None = None
+        if fault.refuses_writes:
+            refused = refusals(replace(self.registry, seconds=REFUSAL_SECONDS), self.hold)
+        elif fault.end is not None:
+            time.sleep(self.hold)
+        over = time.monotonic() if fault.end is not None else begun
+        record.undo()
+        wrong = self.healthy(lambda: fault.mended and fault.mended(strike))
+        healthy = time.monotonic()
+        time.sleep(max(BETWEEN_SECONDS, begun + self.hold - healthy))
+        if not self.load.settle(SETTLE_SECONDS) and not wrong:
+            wrong = f"a push or pull that the fault met has not ended in {SETTLE_SECONDS:.0f} s"
+        ended = time.monotonic()
+        done = self.load.operations[seen:]
+        return Result(
+            fault=fault.name,
+            nodes=[node.name for node in strike.nodes],
+            held_seconds=round(over - begun, 2),
+            gap=round(self.watch.gap(begun, ended), 3),
+            stall=round(max((one.stall for one in done), default=0.0), 3),
+            moves=self.watch.moves(begun, ended),
+            shared=round(self.watch.shared(begun, ended, frozenset(node.name for node in strike.nodes)), 2),
+            healthy_after=None if wrong else round(healthy - over, 2),
+            counts=counts(done),
+            wrong_digests=sum(one.wrong_digest for one in done),
+            refusals=refused,
+            errors=sorted({text for one in done for text in (one.first, one.repeat) if text}),
+            not_healthy=wrong,
+        )
+
+    def healthy(self, mended: Callable[[], object] = lambda: None, seconds: float = HEALTHY_SECONDS) -> str:
+        """Wait for health, bounded; empty, or what is still wrong."""
+        deadline = time.monotonic() + seconds
+        while True:
+            wrong = self.health.wrong()
+            try:
+                mended()
+            except BerthError as error:
+                wrong = wrong or str(error) or "it is not mended yet"
+            if not wrong or time.monotonic() > deadline:
+                return wrong
+            time.sleep(0.5)
+
+
+def drill(run: Run, options: Options, keep: Callable[[Report], None] = lambda _: None) -> Report:
+    """Run it; the report says whether it was good enough. `keep` gets what there is after every fault."""
+    plan = options.plan()
+    with _alone(run) as (record, was_left), _docker(run) as docker:
+        stage = Stage.of(run, docker, options)
+        wrong = stage.healthy(seconds=HEALTHY_SECONDS if was_left else 0)
+        if wrong:
+            raise BerthError(f"{run.stack} is not healthy, so that a drill would show nothing: {wrong}.")
+        results: list[Result] = []
+        about = {"stack": run.stack, "started": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()), "hold": stage.hold}
+        with stage.watch, stage.load:
+            time.sleep(BETWEEN_SECONDS)
+            for number, (round_, fault) in enumerate(plan, 1):
+                found = faults.targets(fault, stage.nodes, round_, stage.watch.holder)
+                if found is None:
+                    run.say(
+                        f"{number}/{len(plan)} {fault.name}: left out, this stack has nothing that it could strike."
+                    )
+                    continue
+                result = stage.one(record, fault, Strike(*found, stage.settings.object_store.data_dir))
+                results.append(result)
+                run.say(f"{number}/{len(plan)} {result.sentence(options.gap)}")
+                keep(Report(about, options.gap, results))
+                if result.healthy_after is None:
+                    break
+    watched = {"answers": len(stage.watch.answers), "late": round(stage.watch.late, 3)}
+    return Report({**about, "watch": watched}, options.gap, results)
+
+
+def undo(run: Run) -> bool:
+    """Undo what a killed drill left; whether there was anything."""
+    with _alone(run) as (_, was_left):
+        return was_left
+
+
+@contextlib.contextmanager
+def _alone(run: Run) -> Iterator[tuple[Record, bool]]:
+    """The stack's record of faults, with none under way: neither at the beginning nor, whatever happens, at the end."""
+    if not run.stack_file.is_lab:
+        raise UsageError(
+            f"{run.stack} is not a lab: a drill breaks what it is run against, so that it wants `berth:lab: true`."
+        )
+    check_settings(run.stack_file)
+    if not run.workspace.stack_exists(run.stack):
+        raise BerthError(f"Stack {run.stack} is not deployed: ./berth up --stack {run.stack} does that.")
+    directory = run.workspace.stack_dir(run.stack)
+    with StackLock(directory, run.stack, "drill", run.say) as lock:
+        if lock.interrupted and lock.interrupted.engine:
+            lock.write(lock.interrupted)
+            lock.unfinished = True
+            raise BerthError(f"The last 'berth {lock.interrupted.command}' was killed: finish it before a drill.")
+        record = Record(directory, run.stack)
+        before = {ending: signal.signal(ending, _interrupt) for ending in ENDING}
+        try:
+            yield record, record.undo(run.say)
+        finally:
+            # A second Ctrl-C must not leave a fault behind.
+            for ending in ENDING:
+                signal.signal(ending, signal.SIG_IGN)
+            record.undo(run.say)
+            for ending, handler in before.items():
+                signal.signal(ending, handler)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def _docker(run: Run) -> Iterator[Docker]:
+    docker = Docker(run.workspace.stack_dir(run.stack) / "drill-docker", run.stack)
+    docker.clean()
+    try:
+        yield docker
+    finally:
+        shutil.rmtree(docker.directory, ignore_errors=True)
