@@ -44,6 +44,13 @@ def test_a_changed_file_changes_the_tag_of_its_image_and_of_no_other(name: str, 
     assert {each for each in images.NAMES if images.input_hash(each) != before[each]} == {name}
 
 
+def test_a_changed_go_test_changes_no_tag(copied: Path) -> None:
+    before = images.input_hash("registry")
+    (images.folder("registry") / "more_test.go").write_text("package main\n", encoding="utf-8")
+    images.input_hash.cache_clear()
+    assert images.input_hash("registry") == before
+
+
 def test_another_debian_changes_only_the_images_made_of_debian(copied: Path) -> None:
     before = {each: images.input_hash(each) for each in images.NAMES}
     base = images.base_hash()

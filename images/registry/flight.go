@@ -1,0 +1,235 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"strconv"
+	"sync"
+
+	"github.com/opencontainers/go-digest"
+	"github.com/sirupsen/logrus"
+)
+
+// heldBack are the last bytes of a blob, which no client gets before the digest of all of it is known to be right.
+const heldBack = 64 << 10
+
+const errorKept = 64 << 10
+
+// A flight is one blob on its way in: what distribution's proxy writes to it is kept in a file that has no name any more,
+// and any number of clients read along. It is the http.ResponseWriter of the one request that went through.
+type flight struct {
+	cache    *cache
+	digest   digest.Digest
+	question *question
+	inner    answer
+
+	mu       sync.Mutex
+	changed  chan struct{}
+	users    int
+	file     *os.File
+	size     int64
+	kind     string
+	written  int64
+	verifier digest.Verifier
+	whole    bool
+	failure  error
+}
+
+// newFlight has two users: the client that asked, and the request that fills it.
+func newFlight(c *cache, dgst digest.Digest) *flight {
+	return &flight{
+		cache: c, digest: dgst, question: &question{patience: patience}, inner: answer{header: http.Header{}},
+		changed: make(chan struct{}), users: 2, size: -1, verifier: dgst.Verifier(),
+	}
+}
+
+// join is false when the flight has failed, or everybody has left it.
+func (f *flight) join() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.failure != nil || f.users == 0 {
+		return false
+	}
+	f.users++
+	return true
+}
+
+func (f *flight) leave() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.users--; f.users == 0 && f.file != nil {
+		f.file.Close()
+	}
+}
+
+// Header implements http.ResponseWriter.
+func (f *flight) Header() http.Header { return f.inner.header }
+
+// WriteHeader implements http.ResponseWriter.
+func (f *flight) WriteHeader(status int) { f.inner.WriteHeader(status) }
+
+// Write implements http.ResponseWriter.
+func (f *flight) Write(p []byte) (int, error) {
+	if f.inner.status >= 400 {
+		if f.inner.body.Len() < errorKept {
+			f.inner.body.Write(p)
+		}
+		return len(p), nil
+	}
+	if status, _, _ := f.question.learnt(); status == 0 {
+		return 0, f.fail(errElsewhere)
+	}
+	if f.file == nil {
+		if err := f.open(); err != nil {
+			return 0, f.fail(err)
+		}
+	}
+	if _, err := f.file.Write(p); err != nil {
+		return 0, f.fail(fmt.Errorf("the spool: %w", err))
+	}
+	f.verifier.Write(p)
+	return len(p), f.grown(int64(len(p)))
+}
+
+// open begins the file; its size is the one that the upstream announced.
+func (f *flight) open() error {
+	size, err := strconv.ParseInt(f.inner.header.Get("Content-Length"), 10, 64)
+	if err != nil {
+		return fmt.Errorf("no length: %w", err)
+	}
+	file, err := os.CreateTemp(f.cache.folder, "blob-")
+	if err != nil {
+		return fmt.Errorf("the spool: %w", err)
+	}
+	os.Remove(file.Name())
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.file, f.size, f.kind = file, size, f.inner.header.Get("Content-Type")
+	return nil
+}
+
+// grown lets the clients have what has come; once it is all there, only if the digest is right.
+func (f *flight) grown(by int64) error {
+	f.mu.Lock()
+	f.written += by
+	complete := f.written == f.size
+	f.whole = complete && f.verifier.Verified()
+	right := f.whole || !complete
+	f.tell()
+	f.mu.Unlock()
+	if !right {
+		return f.fail(errors.New("its digest is wrong"))
+	}
+	return nil
+}
+
+// tell wakes whoever waits; the lock is held.
+func (f *flight) tell() {
+	close(f.changed)
+	f.changed = make(chan struct{})
+}
+
+// fail ends the flight: clients that have got nothing yet get the failure as an answer, the others are cut.
+func (f *flight) fail(failure error) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.whole || f.failure != nil {
+		return failure
+	}
+	if failure != errElsewhere {
+		logrus.Errorf("blob %s from upstream %s: %v", f.digest, f.cache.upstream, failure)
+	}
+	f.failure = failure
+	f.tell()
+	return failure
+}
+
+// end is called when distribution is done with the request.
+func (f *flight) end() {
+	switch {
+	case f.inner.status >= 400 && f.file == nil:
+		f.fail(f.cache.result(f.question, &f.inner))
+	case f.file != nil:
+		f.fail(errors.New("it ended too early"))
+	default:
+		// A blob of no bytes: nothing was written, so nothing was checked.
+		if status, _, _ := f.question.learnt(); status == 0 {
+			f.fail(errElsewhere)
+		} else if err := f.open(); err != nil {
+			f.fail(err)
+		} else if err := f.grown(0); err != nil || !f.whole {
+			f.fail(errors.New("it is empty"))
+		}
+	}
+}
+
+// await is over when the client can get the first byte that it wants, or an answer without a blob, which is the error.
+func (f *flight) await(r *http.Request) (offset, length int64, err error) {
+	for {
+		f.mu.Lock()
+		size, free, failure, changed := f.size, f.free(), f.failure, f.changed
+		f.mu.Unlock()
+		if failure != nil {
+			return 0, 0, f.asAnswer(failure)
+		}
+		if size >= 0 && r.Method == http.MethodHead {
+			return 0, size, nil
+		}
+		if size >= 0 {
+			offset, length, err = part(r, strconv.Quote(f.digest.String()), size)
+			if err != nil {
+				unsatisfied := refusal(http.StatusRequestedRangeNotSatisfiable, "SIZE_INVALID", "the blob is not that long")
+				unsatisfied.header.Set("Content-Range", fmt.Sprintf("bytes */%d", size))
+				return 0, 0, unsatisfied
+			}
+			if free > offset || free == size {
+				return offset, length, nil
+			}
+		}
+		select {
+		case <-changed:
+		case <-r.Context().Done():
+			return 0, 0, r.Context().Err()
+		}
+	}
+}
+
+func (f *flight) asAnswer(failure error) error {
+	var made *answer
+	if failure == errElsewhere || errors.As(failure, &made) {
+		return failure
+	}
+	return refusal(http.StatusBadGateway, "UNAVAILABLE", fmt.Sprintf(
+		"blob %s from upstream %s: %v", f.digest, f.cache.upstream, failure))
+}
+
+// readable waits until there is something behind the offset, and says up to where.
+func (f *flight) readable(ctx context.Context, offset int64) (int64, error) {
+	for {
+		f.mu.Lock()
+		free, failure, changed := f.free(), f.failure, f.changed
+		f.mu.Unlock()
+		if failure != nil {
+			return 0, failure
+		}
+		if free > offset {
+			return free, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+	}
+}
+
+// free is how many bytes clients may have; the lock is held.
+func (f *flight) free() int64 {
+	if f.whole {
+		return f.size
+	}
+	return min(f.written, f.size-heldBack)
+}
