@@ -4,31 +4,21 @@ from __future__ import annotations
 
 import json
 import secrets
-import string
 import threading
 from collections import defaultdict
 from datetime import UTC, datetime
-from typing import Any
 
 from minio.deleteobjects import DeleteObject
 
-from ..provider import UNKNOWN, CheckFailure, Context, Created, Properties, ProviderError
-from .base import Resource, ResourceType, TypedPackage, TypedProvider
+from ..provider import Context, Created, Properties, ProviderError
+from .base import ResourceType, TypedPackage, TypedProvider
+from .minio_base import OnServer, WithPolicy, drawn_secret
 from .minio_connection import Gone, Server
+from .minio_service_account import IamServiceAccount
 from .schema import ANY, FLAG, TEXT, WHOLE, Prop
 
-_LETTERS = string.ascii_letters + string.digits
 
-
-class _OnServer(Resource):
-    def __init__(self, server: Server) -> None:
-        self._server = server
-
-    def _outputs(self, known: Properties, **facts: Any) -> Properties:
-        return {**known, **facts}
-
-
-class S3Bucket(_OnServer):
+class S3Bucket(OnServer):
     """A bucket; it is only removed with what is in it when `forceDestroy` says so."""
 
     type = ResourceType(
@@ -91,7 +81,7 @@ class S3Bucket(_OnServer):
             return
 
 
-class IamUser(_OnServer):
+class IamUser(OnServer):
     """A user; without a given secret one is drawn."""
 
     type = ResourceType(
@@ -109,7 +99,7 @@ class IamUser(_OnServer):
 
     def create(self, inputs: Properties, context: Context) -> Created:
         name = inputs["name"]
-        secret = inputs.get("secret") or "".join(secrets.choice(_LETTERS) for _ in range(40))
+        secret = inputs.get("secret") or drawn_secret()
         return Created(name, self._set(name, secret, inputs))
 
     def _set(self, name: str, secret: str, known: Properties) -> Properties:
@@ -144,7 +134,7 @@ class IamUser(_OnServer):
             return
 
 
-class IamPolicy(_OnServer):
+class IamPolicy(WithPolicy):
     """A policy that users can have."""
 
     type = ResourceType(
@@ -152,16 +142,6 @@ class IamPolicy(_OnServer):
         {"name": Prop(replace=True), "policy": Prop(required=True)},
         auto_name=True,
     )
-
-    def validate(self, inputs: Properties) -> list[CheckFailure]:
-        policy = inputs["policy"]
-        bad = policy is not UNKNOWN and not isinstance(_meaning(policy), dict)
-        return [CheckFailure("policy", "must be a JSON object")] if bad else []
-
-    def same(self, name: str, prop: Prop, old: Any, new: Any) -> bool:
-        if name == "policy" and isinstance(old, str) and isinstance(new, str):
-            return bool(_meaning(old) == _meaning(new))
-        return super().same(name, prop, old, new)
 
     def create(self, inputs: Properties, context: Context) -> Created:
         with self._server.doing(f"policy {inputs['name']}: cannot be set"):
@@ -195,7 +175,7 @@ class IamPolicy(_OnServer):
             return
 
 
-class IamUserPolicyAttachment(_OnServer):
+class IamUserPolicyAttachment(OnServer):
     """A policy that a user has."""
 
     type = ResourceType(
@@ -243,26 +223,7 @@ class IamUserPolicyAttachment(_OnServer):
             return
 
 
-def _meaning(policy: str) -> Any:
-    """A policy in a form in which texts that mean the same compare equal."""
-    try:
-        return _listed(json.loads(policy))
-    except ValueError:
-        return policy
-
-
-def _listed(value: Any, key: str = "") -> Any:
-    if isinstance(value, dict):
-        return {name: _listed(item, name) for name, item in value.items() if item not in ("", [], {})}
-    many = key in ("Action", "Resource", "Statement", "AWS")
-    if many and not isinstance(value, list):
-        value = [value]
-    if isinstance(value, list):
-        return sorted((_listed(item) for item in value), key=lambda item: json.dumps(item, sort_keys=True))
-    return value
-
-
-_RESOURCES: tuple[type[_OnServer], ...] = (S3Bucket, IamUser, IamPolicy, IamUserPolicyAttachment)
+_RESOURCES: tuple[type[OnServer], ...] = (S3Bucket, IamUser, IamPolicy, IamUserPolicyAttachment, IamServiceAccount)
 _CONFIG = {
     "minioServer": Prop(required=True),
     "minioUser": Prop(required=True),

@@ -16,7 +16,7 @@ from minio.error import MinioAdminException, MinioException, S3Error
 
 from ..provider import ProviderError
 
-_GONE = ("NoSuchBucket", "XMinioAdminNoSuchUser", "XMinioAdminNoSuchPolicy")
+_GONE = ("NoSuchBucket", "XMinioAdminNoSuchUser", "XMinioAdminNoSuchPolicy", "XMinioInvalidIAMCredentials")
 
 
 class Gone(Exception):
@@ -33,6 +33,11 @@ class Server:
         self._tls = tls
         self._ca_file = ca_file
         self._region = region or "us-east-1"
+
+    @property
+    def secret(self) -> str:
+        """What the admin API encrypts its bodies with."""
+        return self._login[1]
 
     @functools.cached_property
     def _http(self) -> urllib3.PoolManager:
@@ -66,7 +71,8 @@ class Server:
             raise ProviderError(f"{what} on {self.url}: {error.message or error.code}") from None
         except MinioAdminException as error:
             code, message = _admin_error(error)
-            if code in _GONE:
+            # One code stands for several refusals; only with this status something is missing.
+            if code in _GONE and str(getattr(error, "_code", "")) == "404":
                 raise Gone from None
             raise ProviderError(f"{what} on {self.url}: {message}") from None
         except (urllib3.exceptions.HTTPError, MinioException, OSError, ValueError) as error:
