@@ -15,7 +15,7 @@ FOLDER = Path(__file__).resolve().parent
 SERVICES = ("registry", "minio", "nginx")
 """Images that nodes pull from the seed registry."""
 
-NAMES = ("lab-node", *SERVICES)
+NAMES = ("lab-node", "upstream", *SERVICES)
 
 RECIPE = 1
 """Raised when the way of building changes in a manner that no other input shows."""

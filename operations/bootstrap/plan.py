@@ -14,7 +14,7 @@ from . import debian, docker_engine, golang, mirrors, seed, toolchain
 from .shell import Shell
 from .steps import Step
 
-GO_IMAGES = ("registry", "minio")
+GO_IMAGES = ("registry", "upstream", "minio")
 DEBIAN_IMAGES = ("nginx", "lab-node")
 
 
@@ -76,7 +76,8 @@ def _go_steps(missing: set[str], cache: Path) -> Iterator[Step]:
     for name in GO_IMAGES:
         if name in missing:
             act = partial(_load, name, cache)
-            yield Step(f"image-{name}", f"Pack image {name}", "nodes run it", act, (f"compile-{name}", "docker"))
+            why = "nodes run it" if name in images.SERVICES else "a lab pulls through it"
+            yield Step(f"image-{name}", f"Pack image {name}", why, act, (f"compile-{name}", "docker"))
 
 
 def _load(name: str, cache: Path, shell: Shell) -> None:

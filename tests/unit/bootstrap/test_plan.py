@@ -56,7 +56,8 @@ def test_a_machine_that_is_ready_needs_nothing(machine: Machine, tmp_path: Path)
 def test_a_bare_machine_needs_everything(machine: Machine, tmp_path: Path) -> None:
     machine.programs, machine.images, machine.base, machine.go = set(), set(), False, None
     assert names(tmp_path) == [
-        *("packages", "docker", "go", "compile-registry", "compile-minio", "image-registry", "image-minio"),
+        *("packages", "docker", "go", "compile-registry", "compile-upstream", "compile-minio"),
+        *("image-registry", "image-upstream", "image-minio"),
         *("base", "image-nginx", "image-lab-node", "seed"),
     ]
 

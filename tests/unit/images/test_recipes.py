@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import images
+from operations.bootstrap import plan
 
 ROOT = Path(images.__file__).resolve().parents[1]
 
@@ -67,7 +68,7 @@ def test_an_unknown_image_has_no_tag() -> None:
         images.input_hash("postgres")
 
 
-@pytest.mark.parametrize("name", ["registry", "minio"])
+@pytest.mark.parametrize("name", plan.GO_IMAGES)
 def test_the_pinned_module_is_the_one_in_go_mod_with_its_checksum(name: str) -> None:
     pins = images.versions()[name]
     module = f"{pins['module']} {pins['version']}"
@@ -75,7 +76,7 @@ def test_the_pinned_module_is_the_one_in_go_mod_with_its_checksum(name: str) -> 
     assert f"{module} h1:" in (images.folder(name) / "go.sum").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", ["registry", "minio"])
+@pytest.mark.parametrize("name", plan.GO_IMAGES)
 def test_the_program_says_the_version_that_is_pinned(name: str) -> None:
     pins = images.versions()[name]
     said = " ".join(pins["linker"])
@@ -88,14 +89,20 @@ def test_the_program_says_the_version_that_is_pinned(name: str) -> None:
         assert f"={pins['version']}" in said
 
 
-@pytest.mark.parametrize("name", ["registry", "minio"])
+def test_registry_and_its_stand_in_share_what_they_are_compiled_from() -> None:
+    own, other = ((images.folder(name) / "go.mod").read_text(encoding="utf-8") for name in ("registry", "upstream"))
+    pinned = re.compile(r"^\s+(\S+ v\S+)", re.M)
+    assert set(pinned.findall(other)) <= set(pinned.findall(own))
+
+
+@pytest.mark.parametrize("name", plan.GO_IMAGES)
 def test_the_services_made_of_go_do_not_run_as_root(name: str) -> None:
     assert images.versions()[name]["user"] == "65532:65532"
 
 
 def test_no_go_mod_asks_for_a_newer_go_than_the_pinned_minimum() -> None:
     minimum = tuple(map(int, images.versions()["go"]["minimum"].split(".")))
-    for name in ("registry", "minio"):
+    for name in plan.GO_IMAGES:
         asked = re.search(r"^go (\S+)$", (images.folder(name) / "go.mod").read_text(encoding="utf-8"), re.M)
         assert asked and tuple(map(int, asked[1].split("."))) <= minimum
 
