@@ -1,0 +1,121 @@
+"""`python -m operations.export_store`: MinIO's bucket and IAM settings as files, before all servers change at once.
+
+Reads {stack, endpoint, ca_file, user, password} as JSON from standard input; prints the names of the files.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+import zipfile
+from datetime import UTC, datetime
+from enum import Enum
+from pathlib import Path
+
+import urllib3
+from minio import MinioAdmin
+from minio.credentials.providers import StaticProvider
+from minio.error import MinioAdminException
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    MaxRetryError,
+    NewConnectionError,
+    ProtocolError,
+    SSLError,
+)
+
+from config import naming
+from operations.errors import DONE, FAILED, BerthError
+
+
+class Export(Enum):
+    """What MinIO's admin API exports, each as one zip."""
+
+    BUCKETS = "export-bucket-metadata"
+    IAM = "export-iam"
+
+
+FILES = {Export.BUCKETS: "bucket-metadata.zip", Export.IAM: "iam.zip"}
+_WAY_OUT = "Nothing was changed. Mend the object store first (./berth status), then run up again."
+
+
+def export(stack: str, endpoint: str, ca_file: str, user: str, password: str) -> list[Path]:
+    """Write what the store says of its buckets, users and policies; no files where nothing answers yet."""
+    admin = _admin(endpoint, ca_file, user, password)
+    found: dict[Export, bytes] = {}
+    for part in Export:
+        try:
+            # The library has no call of its own for these two.
+            found[part] = admin._url_open(method="GET", command=part).data  # type: ignore[arg-type]
+        except MinioAdminException as error:
+            raise BerthError(f"{part.value}: {endpoint} answers {_message(error)}. {_WAY_OUT}") from None
+        except HTTPError as error:
+            if not found and _is_absent(error):
+                return []
+            reason = getattr(error, "reason", None) or error
+            raise BerthError(f"{part.value}: {endpoint} cannot be asked ({reason}). {_WAY_OUT}") from None
+        if not zipfile.is_zipfile(io.BytesIO(found[part])):
+            raise BerthError(f"{part.value}: {endpoint} answers with something that is no archive. {_WAY_OUT}")
+    directory = naming.stack_directory(stack) / "exports" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return [_write(directory / FILES[part], content) for part, content in found.items()]
+
+
+def _admin(endpoint: str, ca_file: str, user: str, password: str) -> MinioAdmin:
+    if not Path(ca_file).is_file():
+        raise BerthError(f"{ca_file} does not exist; it must hold the CA of {endpoint}. {_WAY_OUT}")
+    # A store that has just lost a server refuses for a moment.
+    retry = urllib3.Retry(
+        connect=1,
+        read=1,
+        other=0,
+        status=4,
+        backoff_factor=0.5,
+        status_forcelist=(502, 503, 504),
+        raise_on_status=False,
+    )
+    timeout = urllib3.Timeout(connect=5, read=60)
+    http = urllib3.PoolManager(timeout=timeout, retries=retry, cert_reqs="CERT_REQUIRED", ca_certs=ca_file)
+    return MinioAdmin(endpoint=endpoint, credentials=StaticProvider(user, password), secure=True, http_client=http)
+
+
+def _is_absent(error: HTTPError) -> bool:
+    """Nobody listens, or a balancer has nobody to pass the connection on to: there is no store yet."""
+    reason = error.reason if isinstance(error, MaxRetryError) else error
+    if isinstance(reason, SSLError):
+        return "CERTIFICATE_VERIFY_FAILED" not in str(reason)
+    return isinstance(reason, NewConnectionError | ConnectTimeoutError | ProtocolError)
+
+
+def _message(error: MinioAdminException) -> str:
+    try:
+        answer = json.loads(error._body)
+        return f"{answer['Code']}: {answer['Message']}"
+    except (ValueError, TypeError, KeyError):
+        return f"with status {error._code}"
+
+
+def _write(path: Path, content: bytes) -> Path:
+    # Users' secret keys are in it.
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(content)
+    return path
+
+
+def main() -> int:
+    """The command."""
+    wanted = json.load(sys.stdin)
+    try:
+        written = export(**wanted)
+    except (BerthError, OSError) as error:
+        print(f"berth: {error}", file=sys.stderr)
+        return FAILED
+    print("\n".join(map(str, written)) or f"{wanted['endpoint']} does not answer: there is nothing to export yet")
+    return DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main())
