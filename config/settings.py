@@ -246,7 +246,7 @@ class DockerSettings(Model):
     """Other registries that have no valid certificate: host:port or network."""
 
     registry_mirrors: tuple[v.Mirror, ...] = Field(default=(), examples=[["https://mirror.example.com"]])
-    """Mirrors of Docker Hub, as https URLs (http only if the host is in insecureRegistries)."""
+    """Further mirrors of Docker Hub, as https URLs (http only if the host is in insecureRegistries)."""
 
     proxies: ProxySettings | None = None
     """Proxies that the daemon uses to pull images."""
