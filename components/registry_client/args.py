@@ -12,6 +12,8 @@ from components.nodes import Nodes
 from config import Settings
 
 if TYPE_CHECKING:
+    # The balancers take the nodes' identity, so that each of the two stages knows the other.
+    from components.load_balancer import LoadBalancer
     from components.registry_client.component import MirrorIdentity
 
 
@@ -25,3 +27,5 @@ class RegistryClientsArgs:
     authority: CertificateAuthority
     accounts: Accounts
     mirror: MirrorIdentity
+    balancer: LoadBalancer
+    """Knows the nodes' new password before they use it."""

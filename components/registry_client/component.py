@@ -72,6 +72,6 @@ class RegistryClients(pulumi.ComponentResource):
                     node=on.node,
                     entries=known.apply(render),
                     scripts=[SCRIPT],
-                    opts=on.node.options(self, on.ready),
+                    opts=on.node.options(self, on.ready, args.balancer.ready),
                 )
         self.register_outputs({})
