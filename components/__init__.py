@@ -6,9 +6,9 @@ deploy_host     keys, trust and names on the host that runs the program
 seed_registry   serves Berth's own images before the registry is there
 docker_daemon   Docker on every node: trust, names, settings
 accounts        who may push and pull
-registry_client what the nodes' engines know of the registry: login and mirrors
 object_store    four MinIO servers; the registry's bucket
 load_balancer   nginx: the one name, the one certificate
+registry_client what the nodes' engines know of the registry: login and mirrors
 registry        the replicas
 
 Shared by them: `remote` (the one door to a node), `service` (a container on a node), `readiness`.
