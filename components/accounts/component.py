@@ -77,4 +77,4 @@ class Accounts(pulumi.ComponentResource):
             salt = random.RandomId(f"{label}-salt", byte_length=16, opts=child).b64_std
             hashes.append(pulumi.Output.all(passwords[place], salt).apply(lambda two: bcrypt_hash(*two)))
         hashed: pulumi.Output[list[str]] = pulumi.Output.secret(pulumi.Output.all(*hashes))
-        return Account(name=user.name, role=user.role, password=passwords[-1], hashes=hashed)
+        return Account(name=user.name, role=user.role, password=pulumi.Output.secret(passwords[-1]), hashes=hashed)
