@@ -81,6 +81,18 @@ def versions_are_used(settings: StackFile) -> Iterator[Problem]:
             yield Problem(at, "is for generated passwords; this one is configured.", fix)
 
 
+def versions_have_own_names(settings: StackFile) -> Iterator[Problem]:
+    """In the state, version 2 of `ci` goes by the name ci-2."""
+    users = (settings.registry and settings.registry.users) or ()
+    names = {user.name for user in users if user is not None}
+    for index, user in enumerate(users):
+        for version in (user.versions if user is not None and user.name else None) or ():
+            if version > 1 and f"{user.name}-{version}" in names:
+                wrong = f"holds {version}, but another user is called {user.name}-{version}."
+                fix = "Use the next number, or rename that user."
+                yield Problem(path("registry", "users", index, "versions"), wrong, fix)
+
+
 def node_user(settings: StackFile) -> Iterator[Problem]:
     """What lies on every node is known to whoever is root on any of them: it may read and nothing else."""
     registry = settings.registry
@@ -250,6 +262,7 @@ RULES: tuple[Rule, ...] = (
     unique_users,
     someone_can_push,
     versions_are_used,
+    versions_have_own_names,
     node_user,
     no_kolla,
     registry_name_is_free,

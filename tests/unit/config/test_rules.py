@@ -324,6 +324,12 @@ SERVICES = [
         "is for generated passwords",
     ),
     Refused(
+        "a version that goes by another user's name",
+        {"registry.users[1].versions": [1, 2], "registry.users[3]": {"name": "pull-2", "role": "pull"}},
+        "berth:registry.users[1].versions",
+        "another user is called pull-2",
+    ),
+    Refused(
         "an unknown user for the nodes",
         {"registry.nodeUser": "pul"},
         "berth:registry.nodeUser",
