@@ -11,7 +11,7 @@ import re
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -95,23 +95,33 @@ class Docker:
                 self.run("image", "rm", "--force", *sorted(set(found)))
 
 
+@dataclass(frozen=True)
+class Behind:
+    """A registry that only caches lead to, and the names under which they do."""
+
+    upstream: Registry
+    names: Sequence[str]
+
+    def new_image(self, labels: Mapping[str, str]) -> str:
+        """Put a new image there; the reference by which a cache gets it."""
+        found = self.upstream.push_image(REPOSITORY, "latest", layer(LAYER_BYTES), labels)
+        return f"{random.choice(self.names)}/{REPOSITORY}@{found}"
+
+
 class Load:
     """Workers that push and pull until they are told to stop, each noting what it did."""
 
-    def __init__(
-        self, registry: Registry, docker: Docker, workers: int, cached: Callable[[], str] | None = None
-    ) -> None:
+    def __init__(self, registry: Registry, docker: Docker, workers: int, behind: Behind | None = None) -> None:
         self._registry = registry
         self._docker = docker
-        self._cached = cached
-        """Puts a new image where only a cache gets it from; the reference to pull it by."""
+        self._behind = behind
         self._stop = threading.Event()
         self._pushed: list[str] = []
         self._blob = ""
         self._number = 0
         self._name = f"{int(time.time()):x}"
         self._busy: dict[int, float] = {}
-        loops = [self._push, self._pull, self._read] + ([self._pull_cached] if cached else [])
+        loops = [self._push, self._pull, self._read] + ([self._pull_cached] if behind else [])
         self._threads = [
             threading.Thread(target=self._again, args=(loop,), daemon=True) for loop in loops for _ in range(workers)
         ]
@@ -193,8 +203,8 @@ class Load:
         self._pull_one(PULL, random.choice(self._pushed[:-1] or self._pushed))
 
     def _pull_cached(self) -> None:
-        assert self._cached is not None
-        self._pull_one(CACHED, self._cached())
+        assert self._behind is not None
+        self._pull_one(CACHED, self._behind.new_image({LABEL: self._docker.stack}))
 
     def _pull_one(self, kind: str, reference: str) -> None:
         self._try(kind, lambda _: self._docker.run("pull", "--quiet", reference) and None)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from config.naming import lab_container
@@ -21,8 +24,16 @@ class Record:
         self._path = directory / "drill.json"
         self._stack = stack
 
-    def strike(self, fault: Fault, strike: Strike) -> None:
-        """Note the fault down, then let it strike."""
+    @contextlib.contextmanager
+    def struck(self, fault: Fault, strike: Strike) -> Iterator[None]:
+        """The fault strikes, is noted down before, and is undone after, whatever happened."""
+        try:
+            self._strike(fault, strike)
+            yield
+        finally:
+            self.undo()
+
+    def _strike(self, fault: Fault, strike: Strike) -> None:
         entry = {
             "fault": fault.name,
             "nodes": [node.name for node in strike.nodes],
@@ -51,7 +62,27 @@ class Record:
                 f"./berth up --stack {self._stack} make the lab anew."
             ) from None
         say(f"Undoing {fault.name} on {', '.join(node.name for node in nodes)} ...")
-        if fault.end is not None:
-            fault.end(strike)
-        self._path.unlink()
+        # A second Ctrl-C must not leave a fault behind.
+        with _signals(signal.SIG_IGN):
+            if fault.end is not None:
+                fault.end(strike)
+            self._path.unlink()
         return True
+
+
+@contextlib.contextmanager
+def _signals(handler: Callable[..., object] | signal.Handlers) -> Iterator[None]:
+    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, one in before.items():
+            signal.signal(number, one)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+interruptible = partial(_signals, _interrupt)
+"""While it lasts, whatever ends a process in order ends it as Ctrl-C does."""

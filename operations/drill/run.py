@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import signal
 import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
 
 import config
+from config import naming
 from operations import look
 from operations.deploy import Run, check_settings
 from operations.drill import faults, lab_node
 from operations.drill.faults import Fault, Strike
 from operations.drill.health import Health
-from operations.drill.load import Docker, Load, Refusal, refusals
-from operations.drill.oci import Registry
-from operations.drill.record import Record
+from operations.drill.load import REPOSITORY, Behind, Docker, Load, Refusal, refusals
+from operations.drill.oci import Refused, Registry
+from operations.drill.record import Record, interruptible
 from operations.drill.report import Report, Result, counts
 from operations.drill.watch import Watch
 from operations.endpoint import endpoint
@@ -30,7 +31,6 @@ SETTLE_SECONDS = 300.0
 BETWEEN_SECONDS = 2.0
 # Longer than any push may take to be refused, so that a slow refusal is seen as what it is.
 REFUSAL_SECONDS = 90.0
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Stage:
             nodes,
             Health(session, desired, settings, nodes),
             Watch(end.registry, tls, puller, settings.load_balancer.address, balancers),
-            Load(registry, docker, options.workers),
+            Load(registry, docker, options.workers, _behind(settings, registry, tls)),
             registry,
             options.hold,
         )
@@ -91,14 +91,14 @@ class Stage:
         """Let one fault strike, undo it, wait until all is healthy and what it met has ended; what was seen."""
         seen = len(self.load.operations)
         begun = time.monotonic()
-        record.strike(fault, strike)
         refused: list[Refusal] | None = None
-        if fault.refuses_writes:
-            refused = refusals(replace(self.registry, seconds=REFUSAL_SECONDS), self.hold)
-        elif fault.end is not None:
-            time.sleep(self.hold)
-        over = time.monotonic() if fault.end is not None else begun
-        record.undo()
+        # Undone first of all when the drill is interrupted: what the fault holds would hold up the drill's end too.
+        with record.struck(fault, strike):
+            if fault.refuses_writes:
+                refused = refusals(replace(self.registry, seconds=REFUSAL_SECONDS), self.hold)
+            elif fault.end is not None:
+                time.sleep(self.hold)
+            over = time.monotonic() if fault.end is not None else begun
         wrong = self.healthy(lambda: fault.mended and fault.mended(strike))
         healthy = time.monotonic()
         time.sleep(max(BETWEEN_SECONDS, begun + self.hold - healthy))
@@ -129,8 +129,10 @@ class Stage:
             wrong = self.health.wrong()
             try:
                 mended()
-            except BerthError as error:
-                wrong = wrong or str(error) or "it is not mended yet"
+                if not wrong:
+                    self.registry.push_blob(REPOSITORY, b"is there room again?")
+            except (BerthError, Refused) as error:
+                wrong = wrong or str(error)
             if not wrong or time.monotonic() > deadline:
                 return wrong
             time.sleep(0.5)
@@ -167,7 +169,7 @@ def drill(run: Run, options: Options, keep: Callable[[Report], None] = lambda _:
 
 def undo(run: Run) -> bool:
     """Undo what a killed drill left; whether there was anything."""
-    with _alone(run) as (_, was_left):
+    with _alone(run) as (_, was_left), _docker(run):
         return was_left
 
 
@@ -188,20 +190,20 @@ def _alone(run: Run) -> Iterator[tuple[Record, bool]]:
             lock.unfinished = True
             raise BerthError(f"The last 'berth {lock.interrupted.command}' was killed: finish it before a drill.")
         record = Record(directory, run.stack)
-        before = {ending: signal.signal(ending, _interrupt) for ending in ENDING}
-        try:
+        with interruptible():
             yield record, record.undo(run.say)
-        finally:
-            # A second Ctrl-C must not leave a fault behind.
-            for ending in ENDING:
-                signal.signal(ending, signal.SIG_IGN)
-            record.undo(run.say)
-            for ending, handler in before.items():
-                signal.signal(ending, handler)
 
 
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
+def _behind(settings: config.Settings, registry: Registry, tls: ssl.SSLContext) -> Behind | None:
+    """The lab's stand-in for public registries, where the stack's caches lead to it."""
+    address = settings.lab.upstream_address if settings.lab else None
+    if address is None:
+        return None
+    endpoint = naming.endpoint(address, naming.LAB_UPSTREAM_PORT)
+    prefixes = [one.prefix for one in settings.registry.upstreams if urlsplit(one.url).netloc == endpoint]
+    return (
+        Behind(Registry(endpoint, tls), [f"{registry.endpoint}/{prefix}" for prefix in prefixes]) if prefixes else None
+    )
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ what=$1 directory=$2 container=$3
 copy=/run/berth-drill-drive
 most_mib=2048
 
-on_copy() { [ "$(findmnt --noheadings --output FSTYPE --target "$directory")" = tmpfs ]; }
+on_copy() { [ "$(stat --file-system --format %T "$directory")" = tmpfs ]; }
 
 full() {
     used=$(du -sm "$directory" | cut -f 1)
@@ -33,7 +33,7 @@ back() {
         docker stop --time 5 "$container" >/dev/null
         while on_copy; do umount "$directory"; done
         ! mountpoint -q "$copy" || umount "$copy"
-        rmdir "$copy"
+        [ ! -d "$copy" ] || rmdir "$copy"
     fi
     docker start "$container" >/dev/null
 }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -16,7 +18,7 @@ from operations.drill import faults, lab_node
 from operations.drill.faults import Fault, Strike
 from operations.drill.lab_node import LabNode
 from operations.drill.load import BLOB, PULL, PUSH, Operation, Refusal
-from operations.drill.record import Record
+from operations.drill.record import Record, interruptible
 from operations.drill.report import Count, Report, Result, counts, plot
 from operations.drill.run import Options
 from operations.drill.watch import longest_gap, moves
@@ -124,29 +126,52 @@ def test_every_fault_that_lasts_can_be_undone() -> None:
 
 @pytest.fixture
 def undone(monkeypatch: pytest.MonkeyPatch) -> list[Strike]:
-    """A catalogue with one fault that fails half-way; what was undone."""
+    """A catalogue with one fault; what was undone."""
     struck: list[Strike] = []
-
-    def begin(strike: Strike) -> None:
-        raise BerthError("half-way")
-
-    monkeypatch.setattr(faults, "CATALOGUE", [Fault("pause-node", "", begin, end=struck.append)])
+    monkeypatch.setattr(faults, "CATALOGUE", [Fault("pause-node", "", lambda _: None, end=struck.append)])
     return struck
 
 
-def test_a_fault_is_on_disk_before_it_strikes_and_a_later_drill_undoes_it(tmp_path: Path, undone: list[Strike]) -> None:
-    with pytest.raises(BerthError, match="half-way"):
-        Record(tmp_path, "dev").strike(faults.named("pause-node"), Strike(NODES[:2], STORE, "/data"))
-    assert (tmp_path / "drill.json").stat().st_mode & 0o777 == 0o600
+def test_a_fault_is_undone_whatever_happens_meanwhile(tmp_path: Path, undone: list[Strike]) -> None:
+    strike = Strike(NODES[:2], STORE, "/data")
+    with pytest.raises(KeyboardInterrupt), Record(tmp_path, "dev").struck(faults.named("pause-node"), strike):
+        assert (tmp_path / "drill.json").stat().st_mode & 0o777 == 0o600
+        raise KeyboardInterrupt
+    assert (undone[0].service, undone[0].data_directory) == (STORE, "/data")
+    assert not (tmp_path / "drill.json").exists()
+
+
+def test_what_a_killed_drill_left_is_undone_by_the_next_one(tmp_path: Path, undone: list[Strike]) -> None:
+    left = Record(tmp_path, "dev").struck(faults.named("pause-node"), Strike(NODES[:2], STORE, "/data"))
+    left.__enter__()
     said: list[str] = []
     assert Record(tmp_path, "dev").undo(said.append)
     assert [(node.name, node.container) for node in undone[0].nodes] == [
         ("node1", "berth-dev-node1"),
         ("node2", "berth-dev-node2"),
     ]
-    assert (undone[0].service, undone[0].data_directory) == (STORE, "/data")
     assert said == ["Undoing pause-node on node1, node2 ..."]
     assert not Record(tmp_path, "dev").undo(said.append)
+
+
+def test_a_fault_that_could_not_be_undone_stays_on_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_: Strike) -> None:
+        raise BerthError("no answer")
+
+    monkeypatch.setattr(faults, "CATALOGUE", [Fault("pause-node", "", lambda _: None, end=fails)])
+    with (
+        pytest.raises(BerthError, match="no answer"),
+        Record(tmp_path, "dev").struck(faults.named("pause-node"), Strike(NODES[:1], "", "/data")),
+    ):
+        pass
+    assert (tmp_path / "drill.json").exists()
+
+
+def test_signals_that_end_a_process_end_a_drill_as_ctrl_c_does() -> None:
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(5)
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
 def test_a_record_that_says_nothing_names_the_way_out(tmp_path: Path) -> None:
