@@ -9,6 +9,7 @@ from components.certificates import CertificateAuthority
 from components.docker_daemon import DockerDaemons
 from components.images import Images
 from components.nodes import Nodes
+from components.registry_client import MirrorIdentity
 from components.seed_registry import SeedRegistry
 from config import Settings
 
@@ -23,4 +24,6 @@ class LoadBalancerArgs:
     images: Images
     authority: CertificateAuthority
     accounts: Accounts
+    mirror_clients: MirrorIdentity
+    """Who is let in at the mirror port."""
     seed: SeedRegistry

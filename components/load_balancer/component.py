@@ -1,4 +1,4 @@
-"""The balancer and its readiness."""
+"""The balancers, the address that they share, and their readiness."""
 
 from __future__ import annotations
 
@@ -7,85 +7,131 @@ from functools import partial
 from pathlib import Path
 
 import pulumi
+import pulumi_docker as docker
 
 from components.certificates import Pem
+from components.docker_daemon import DockerNode
 from components.load_balancer.args import LoadBalancerArgs
-from components.load_balancer.render import DIRECTORY, STAGE, Front, entries
+from components.load_balancer.pool import Pool
+from components.load_balancer.render import (
+    ADDRESS_DIRECTORY,
+    ADDRESS_SCRIPT,
+    ADDRESS_STAGE,
+    DIRECTORY,
+    STAGE,
+    CacheFront,
+    Front,
+    address_digest,
+    address_entries,
+    entries,
+)
+from components.nodes import Node, Nodes
 from components.readiness import Probe, ready
-from components.remote import Entry, host_state
-from components.service import SERVICE_SCRIPT, ServiceContainer, service_container
+from components.remote import Entry
+from components.service import ServiceContainer, service
+from config import Settings, naming
 
-SCRIPT = Path(__file__).parent / "scripts" / "nginx.sh"
+SCRIPTS = Path(__file__).parent / "scripts"
 READY_SECONDS = 60
+# What is in flight may end; a balancer that goes has lost the address before.
+GRACE_SECONDS = 60
+# keepalived tells the others that it goes, and takes the address off.
+ADDRESS_GRACE_SECONDS = 5
 
 
 class LoadBalancer(pulumi.ComponentResource):
-    """nginx on every node of the role; the registry's name leads to it."""
+    """nginx on every node of the role, and with two or more of them keepalived; the registry's name leads there."""
 
     ready: pulumi.Resource
-    """Done when nginx answers under the registry's name with a certificate of the stack's CA, asking for a password."""
+    """Done when nginx answers under the registry's name and address, asking for a password."""
+    pool: Pool
+    """The replicas behind all balancers."""
 
     def __init__(self, name: str, args: LoadBalancerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("berth:load-balancer:LoadBalancer", name, None, opts)
-        settings = args.settings
-        registry = settings.registry
-        address = settings.load_balancer.address
-        front = Front(
-            name=registry.name,
-            address=address,
-            port=registry.port,
-            replicas=[node.address for node in args.nodes.with_role("registry")],
-            drives=[node.address for node in args.nodes.with_role("object-store")],
-            object_store_port=settings.object_store.port,
-            object_store_endpoint_port=settings.object_store.endpoint_port,
-        )
+        self._name, self._args = name, args
         balancers = args.daemons.on(args.nodes.with_role("load-balancer"))
         client = args.authority.issue(
             f"{name}-client", common_name="berth-load-balancer", uses=("digital_signature", "client_auth"), parent=self
         )
-        containers = []
+        self._client = args.authority.pem(client)
+        containers: list[docker.Container] = []
+        # One balancer after the other, so that one always serves.
+        before: list[pulumi.Resource] = []
         for on in balancers:
-            node = on.node
-            server = args.authority.issue(
-                f"{name}-{node.name}",
-                common_name=registry.name,
-                dns_names=[registry.name],
-                addresses=sorted({address, node.address}),
-                parent=self,
-            )
-            files = host_state(
-                f"{name}-{node.name}-files",
-                stack=settings.stack,
-                stage=STAGE,
-                node=node,
-                entries=pulumi.Output.all(
-                    args.authority.pem(server), args.authority.pem(client), args.accounts.htpasswd
-                ).apply(partial(_entries, front)),
-                scripts=[SERVICE_SCRIPT, SCRIPT],
-                opts=node.options(self, on.ready),
-            )
-            containers.append(
-                service_container(
-                    f"{name}-{node.name}",
-                    on,
-                    settings.stack,
-                    ServiceContainer(
-                        service=STAGE,
-                        image=args.images.on_nodes("nginx"),
-                        entrypoint=["nginx"],
-                        command=["-c", f"{DIRECTORY}/nginx.conf", "-g", "daemon off;"],
-                        volumes={DIRECTORY: DIRECTORY},
-                        # The master gives up root for its workers, and signals them.
-                        capabilities=["CHOWN", "DAC_OVERRIDE", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID"],
-                    ),
-                    parent=self,
-                    depends_on=[files, args.seed.container],
-                )
-            )
-        asking = balancers[0].node
-        self.ready = ready(
-            f"{name}-ready",
-            node=asking,
+            front = front_of(args.settings, args.nodes, on.node)
+            nginx = self._nginx(on, front, before)
+            containers.append(nginx)
+            before = [self._answers(f"{on.node.name}-ready", on.node, on.node.address, [nginx])]
+            if front.peers:
+                containers.append(self._keepalived(on, front, before))
+                before.append(containers[-1])
+        address = args.settings.load_balancer.address
+        self.ready = self._answers("ready", balancers[0].node, address, containers)
+        self.pool = Pool([on.node for on in balancers], args.settings.registry.name, self.ready)
+        self.register_outputs({})
+
+    def _nginx(self, on: DockerNode, front: Front, before: list[pulumi.Resource]) -> docker.Container:
+        args, name = self._args, f"{self._name}-{on.node.name}"
+        server = args.authority.issue(
+            name,
+            common_name=front.name,
+            dns_names=[front.name],
+            addresses=sorted({front.address, front.own_address}),
+            parent=self,
+        )
+        return service(
+            name,
+            on,
+            args.settings.stack,
+            ServiceContainer(
+                service=STAGE,
+                image=args.images.on_nodes("nginx"),
+                entrypoint=["nginx"],
+                command=["-c", f"{DIRECTORY}/nginx.conf", "-g", "daemon off;"],
+                volumes={DIRECTORY: DIRECTORY},
+                # The master gives up root for its workers, and signals them.
+                capabilities=["CHOWN", "DAC_OVERRIDE", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID"],
+                stop_signal="SIGQUIT",
+                grace_seconds=GRACE_SECONDS,
+            ),
+            pulumi.Output.all(
+                args.authority.pem(server), self._client, args.accounts.htpasswd, args.mirror_clients.certificate
+            ).apply(partial(_entries, front)),
+            scripts=[SCRIPTS / "reload.sh", SCRIPTS / "nginx.sh"],
+            parent=self,
+            depends_on=[args.seed.container, *before],
+        )
+
+    def _keepalived(self, on: DockerNode, front: Front, after: list[pulumi.Resource]) -> docker.Container:
+        return service(
+            f"{self._name}-{on.node.name}-address",
+            on,
+            self._args.settings.stack,
+            ServiceContainer(
+                service=ADDRESS_STAGE,
+                image=self._args.images.on_nodes("keepalived"),
+                entrypoint=["sh", ADDRESS_SCRIPT],
+                command=["start", front.own_address, f"{ADDRESS_DIRECTORY}/keepalived.conf"],
+                volumes={ADDRESS_DIRECTORY: ADDRESS_DIRECTORY},
+                # The last three: its own priority on a busy machine, and its checks as root without more groups.
+                capabilities=["NET_ADMIN", "NET_RAW", "SYS_NICE", "SETGID", "SETUID"],
+                stop_signal="SIGTERM",
+                grace_seconds=ADDRESS_GRACE_SECONDS,
+                config_digest=address_digest(front),
+            ),
+            address_entries(front),
+            scripts=[SCRIPTS / "stranger.sh"],
+            parent=self,
+            depends_on=[self._args.seed.container, *after],
+        )
+
+    def _answers(self, part: str, node: Node, address: str, containers: list[docker.Container]) -> pulumi.Resource:
+        """Asks for the registry by its name at an address, from one node."""
+        registry = self._args.settings.registry
+        return ready(
+            f"{self._name}-{part}",
+            node=node,
             probes=[
                 Probe(
                     f"https://{registry.name}:{registry.port}/v2/",
@@ -96,10 +142,37 @@ class LoadBalancer(pulumi.ComponentResource):
             ],
             seconds=READY_SECONDS,
             again_when=[container.id for container in containers],
-            opts=asking.options(self),
+            opts=node.options(self),
         )
-        self.register_outputs({})
 
 
-def _entries(front: Front, known: tuple[Pem, Pem, Mapping[str, str]]) -> list[Entry]:
+def front_of(settings: Settings, nodes: Nodes, node: Node) -> Front:
+    """What the balancer on a node is told."""
+    registry = settings.registry
+    addresses = [one.address for one in nodes.with_role("registry")]
+    caching = addresses[: naming.CACHES_PER_UPSTREAM]
+    caches = []
+    for index, upstream in enumerate(registry.upstreams):
+        # The upstreams are shared out: what is one's backup is the other's first.
+        first = index % len(caching)
+        servers = [naming.endpoint(address, upstream.port) for address in (*caching[first:], *caching[:first])]
+        caches.append(CacheFront(upstream.name, upstream.prefix, upstream.mirror, servers))
+    return Front(
+        name=registry.name,
+        address=settings.load_balancer.address,
+        own_address=node.address,
+        port=registry.port,
+        mirror_port=registry.mirror_port,
+        replicas=addresses,
+        readers=[user.name for user in registry.users if user.role == "pull"],
+        caches=caches,
+        drives=[one.address for one in nodes.with_role("object-store")],
+        object_store_port=settings.object_store.port,
+        object_store_endpoint_port=settings.object_store.endpoint_port,
+        peers=[one.address for one in nodes.with_role("load-balancer") if one.name != node.name],
+        router_id=settings.load_balancer.router_id,
+    )
+
+
+def _entries(front: Front, known: tuple[Pem, Pem, Mapping[str, str], str]) -> list[Entry]:
     return entries(front, *known)

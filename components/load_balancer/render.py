@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,44 +10,109 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from components.certificates import Pem
-from components.remote import Directory, Entry, File
+from components.remote import Directory, Entry, Fact, File
 from components.service import Port, service_facts
 from config import naming
 
 STAGE = "load-balancer"
 DIRECTORY = naming.node_directory(STAGE)
+ADDRESS_STAGE = "virtual-address"
+ADDRESS_DIRECTORY = naming.node_directory(ADDRESS_STAGE)
+ADDRESS_SCRIPT = f"{ADDRESS_DIRECTORY}/address.sh"
 # Workers read the password files on each request; www-data has this number in every Debian.
 WORKER_GROUP = "0:33"
-TEMPLATES = Path(__file__).parent / "templates"
+ANY_ADDRESS = "0.0.0.0"
+
+# What the object store says of itself beside the blob, and what is said of the blob in its place.
+HIDDEN = (
+    *("Content-Security-Policy", "Content-Type", "Docker-Distribution-Api-Version", "ETag", "Last-Modified"),
+    *("Strict-Transport-Security", "Vary", "X-Content-Type-Options", "X-Xss-Protection"),
+    *("X-Amz-Id-2", "X-Amz-Replication-Status", "X-Amz-Request-Id", "X-Amz-Server-Side-Encryption"),
+    *("X-Amz-Storage-Class", "X-Amz-Tagging-Count", "X-Amz-Version-Id", "X-Minio-Error-Code", "X-Minio-Error-Desc"),
+    *("X-Ratelimit-Limit", "X-Ratelimit-Remaining"),
+)
+
+
+@dataclass(frozen=True)
+class CacheFront:
+    """An upstream's cache, as the balancer sees it."""
+
+    name: str
+    prefix: str
+    mirror: bool
+    """Served at the root of the mirror port."""
+    servers: Sequence[str]
+    """host:port, the one that is asked first."""
 
 
 @dataclass(frozen=True)
 class Front:
-    """Everything that nginx.conf depends on."""
+    """Everything that the files of one balancer depend on, certificates and passwords apart."""
 
     name: str
     address: str
+    own_address: str
     port: int
+    mirror_port: int
     replicas: Sequence[str]
+    readers: Sequence[str]
+    """Names of the users who cannot push."""
+    caches: Sequence[CacheFront]
     drives: Sequence[str]
     object_store_port: int
     object_store_endpoint_port: int
+    peers: Sequence[str] = ()
+    """Addresses of the other balancers."""
+    router_id: int = 0
+
+    def ports(self) -> list[Port]:
+        """What must be free on the node: on all of its addresses, for the virtual one comes and goes."""
+        found = [
+            Port(ANY_ADDRESS, self.port, "berth:registry.port"),
+            Port(ANY_ADDRESS, self.object_store_endpoint_port, "berth:objectStore.endpointPort"),
+            Port("127.0.0.1", naming.FRONT_STATUS_PORT, "the node's roles: Berth's balancers always use this port"),
+        ]
+        return [*found, Port(ANY_ADDRESS, self.mirror_port, "berth:registry.mirrorPort")] if self.caches else found
+
+
+def pattern(text: str) -> str:
+    """A regular expression for exactly this text that means nothing to nginx's own quotes and variables."""
+    return "".join(chr(byte) if chr(byte).isalnum() and byte < 128 else f"\\x{byte:02x}" for byte in text.encode())
+
+
+def template(name: str, **known: object) -> str:
+    """A rendered template of this stage."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(name).render(**known)
+
+
+def status_url() -> str:
+    """Where nginx says, on its node, which configuration is in force."""
+    return f"http://127.0.0.1:{naming.FRONT_STATUS_PORT}/config"
 
 
 def nginx_conf(front: Front) -> str:
     """The whole of nginx.conf."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=True
-    )
-    return environment.get_template("nginx.conf.j2").render(
+    return template(
+        "nginx.conf.j2",
         front=front,
         directory=DIRECTORY,
-        replica_port=naming.REGISTRY_REPLICA_PORT,
+        readers=[pattern(name) for name in front.readers],
         replica_name=naming.replica_name(front.name),
+        drive_name=naming.drive_name(front.name),
+        endpoint=naming.endpoint(front.address, front.object_store_endpoint_port),
+        hidden=HIDDEN,
+        status_port=naming.FRONT_STATUS_PORT,
     )
 
 
-def entries(front: Front, server: Pem, client: Pem, htpasswd: Mapping[str, str]) -> list[Entry]:
+def entries(front: Front, server: Pem, client: Pem, htpasswd: Mapping[str, str], mirror_clients: str) -> list[Entry]:
     """The files of one balancer, and what its container needs to be free."""
     return [
         Directory(f"{DIRECTORY}/users", mode="0750", owner=WORKER_GROUP),
@@ -56,13 +122,34 @@ def entries(front: Front, server: Pem, client: Pem, htpasswd: Mapping[str, str])
         File(f"{DIRECTORY}/tls.key", server.key, mode="0600"),
         File(f"{DIRECTORY}/client.crt", client.certificate),
         File(f"{DIRECTORY}/client.key", client.key, mode="0600"),
+        *([File(f"{DIRECTORY}/mirror-clients.crt", mirror_clients)] if front.caches else []),
         *(
             File(f"{DIRECTORY}/users/{access}.htpasswd", content, mode="0640", owner=WORKER_GROUP)
             for access, content in sorted(htpasswd.items())
         ),
-        *service_facts(
-            STAGE,
-            Port(front.address, front.port, "berth:registry.port"),
-            Port(front.address, front.object_store_endpoint_port, "berth:objectStore.endpointPort"),
-        ),
+        *service_facts(STAGE, *front.ports()),
+        Fact("status", [status_url()]),
+        *(Fact("replica", [address, str(naming.REGISTRY_REPLICA_PORT)]) for address in front.replicas),
     ]
+
+
+def keepalived_conf(front: Front) -> str:
+    """The whole of keepalived.conf; the interface is filled in where it runs."""
+    return template("keepalived.conf.j2", front=front, script=ADDRESS_SCRIPT, status_port=naming.FRONT_STATUS_PORT)
+
+
+def address_entries(front: Front) -> list[Entry]:
+    """The files of the virtual address on one balancer, and who may have it already."""
+    return [
+        File(f"{ADDRESS_DIRECTORY}/keepalived.conf", keepalived_conf(front)),
+        File(ADDRESS_SCRIPT, (Path(__file__).parent / "scripts" / "address.sh").read_text("utf-8"), mode="0755"),
+        *service_facts(ADDRESS_STAGE),
+        Fact("virtual", [front.address, str(front.port)]),
+        *(Fact("peer", [peer]) for peer in front.peers),
+    ]
+
+
+def address_digest(front: Front) -> str:
+    """Of what keepalived reads only at its start."""
+    text = "".join(entry.content for entry in address_entries(front) if isinstance(entry, File))
+    return hashlib.sha256(text.encode()).hexdigest()

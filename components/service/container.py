@@ -31,6 +31,10 @@ class ServiceContainer:
     """Where images of the same program begin differently; None: the image's own."""
     user: str | None = None
     capabilities: Sequence[str] = ()
+    stop_signal: str | None = None
+    """None: the image's own."""
+    grace_seconds: int | None = None
+    """How long it may take to end; None: it is killed."""
     config_digest: pulumi.Input[str] | None = None
     """Of the configuration that the service reads only at its start: another digest is another container."""
 
@@ -67,6 +71,8 @@ def service_container(
         user=service.user,
         network_mode="host",
         restart="unless-stopped",
+        stop_signal=service.stop_signal,
+        destroy_grace_seconds=service.grace_seconds,
         capabilities=docker.ContainerCapabilitiesArgs(
             drops=["ALL"], adds=[f"CAP_{one}" for one in service.capabilities]
         )

@@ -1,15 +1,44 @@
-# nginx's part of a bundle, after service.sh: new files are tested before nginx takes them over; no connection drops.
-conf=/etc/berth/load-balancer/nginx.conf
+# nginx's part of a bundle, after service.sh and reload.sh. Lines: replica ADDRESS PORT; status URL.
+here=/etc/berth/load-balancer
+
+service_line() {
+    case $1 in
+    "replica$tab"*) printf '%s\n' "${1#*"$tab"}" >>"$work/replicas" ;;
+    "status$tab"*) status=${1#*"$tab"} ;;
+    *) unknown_line "$1" ;;
+    esac
+}
+
+# New replicas are in, those that left are out; what pool.sh said of the others stands.
+keep_pool() {
+    while IFS="$tab" read -r address port; do
+        [ -e "$(pool_file "$address")" ] || put_in_pool "$address" "$port" ''
+        pool_file "$address"
+        echo
+    done <"$work/replicas" >"$work/pool"
+    for file in "$here"/pool/*.conf; do
+        grep -qxF -- "$file" "$work/pool" || rm -f -- "$file"
+    done
+}
 
 stage_after_change() {
-    [ -s "$work/changed" ] || [ -s "$work/dropped" ] || return 0
-    # An nginx that does not run, or dies again and again, reads the new files at its next start.
-    [ "$(status_of_container)" = running ] || return 0
-    if ! docker exec "$container" nginx -t -q -c "$conf" >"$work/nginx-test" 2>&1; then
-        grep -q '^nginx: ' "$work/nginx-test" || return 0
+    # Not while pool.sh changes the same directory.
+    exec 9<"$here"
+    flock 9
+    cp -R "$here/pool" "$work/pool-before" 2>/dev/null || mkdir "$work/pool-before"
+    keep_pool
+    if is_taken_over && [ ! -s "$work/changed" ] && [ ! -s "$work/dropped" ]; then return 0; fi
+    if ! problem=$(take_over); then
         undo_change
-        fail "nginx refuses the new configuration, the old one stays in force: $(head -n 1 "$work/nginx-test")"
+        rm -rf -- "$here/pool"
+        cp -R "$work/pool-before" "$here/pool"
+        fail "nginx refuses the new configuration, the old one stays in force: $problem"
     fi
-    docker exec "$container" nginx -s reload -c "$conf" || fail 'nginx could not be told to reload'
-    say 'nginx: reload'
+    changed=yes
+    say 'nginx: new configuration'
+}
+
+stage_after_remove() {
+    rm -rf -- "$here/pool" "$here/generation.conf"
+    while IFS= read -r path; do rmdir -- "$path" 2>/dev/null || :; done <"$work/made"
 }
