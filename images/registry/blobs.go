@@ -112,7 +112,7 @@ func (f *flight) send(w http.ResponseWriter, r *http.Request, offset, length int
 	}
 	control := http.NewResponseController(w)
 	for offset < end {
-		here, err := f.readable(r.Context(), offset)
+		here, err := f.wait(r.Context(), offset, f.free)
 		if err != nil {
 			panic(http.ErrAbortHandler)
 		}

@@ -114,4 +114,4 @@ func detached(r *http.Request) *http.Request {
 }
 
 // Error makes an answer what a flight can fail with.
-func (a *answer) Error() string { return http.StatusText(a.status) }
+func (a *answer) Error() string { return a.body.String() }

@@ -17,8 +17,8 @@ import (
 )
 
 var quick = limits{
-	connect: time.Second, handshake: 200 * time.Millisecond, stall: 300 * time.Millisecond, skip: time.Minute,
-	probeEvery: time.Hour, probe: 50 * time.Millisecond, quiet: 100 * time.Millisecond,
+	connect: 2 * time.Second, handshake: 500 * time.Millisecond, stall: 700 * time.Millisecond, skip: time.Minute,
+	probeEvery: time.Hour, probe: 700 * time.Millisecond, quiet: 500 * time.Millisecond,
 }
 
 // frozen takes connections and never says a word.
@@ -108,7 +108,7 @@ func TestAServerThatNeverEndsTheHandshakeCostsARetry(t *testing.T) {
 	if read1(t, store) != "good" {
 		t.Fatal("no answer")
 	}
-	if took := time.Since(begun); took > 2*time.Second {
+	if took := time.Since(begun); took > 5*time.Second {
 		t.Errorf("it took %v", took)
 	}
 	if first := e.order()[0]; first != live {
@@ -146,7 +146,7 @@ func TestAServerThatDiesUnderARequestCostsARetry(t *testing.T) {
 
 func TestAServerThatDoesNotAnswerTheProbeLosesItsQuietConnections(t *testing.T) {
 	probed := quick
-	probed.stall, probed.probeEvery = time.Minute, 50*time.Millisecond
+	probed.stall, probed.probeEvery = time.Minute, 200*time.Millisecond
 	release := make(chan struct{})
 	stuckTLS, stuck := server(t, httptest.NewTLSServer, func(_ http.ResponseWriter, _ *http.Request) { <-release })
 	_, live := server(t, httptest.NewTLSServer, good)
@@ -156,7 +156,7 @@ func TestAServerThatDoesNotAnswerTheProbeLosesItsQuietConnections(t *testing.T) 
 	if read1(t, store) != "good" {
 		t.Fatal("no answer")
 	}
-	if took := time.Since(begun); took > 3*time.Second {
+	if took := time.Since(begun); took > 20*time.Second {
 		t.Errorf("it took %v", took)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"strconv"
@@ -18,8 +19,9 @@ const heldBack = 64 << 10
 
 const errorKept = 64 << 10
 
-// A flight is one blob on its way in: what distribution's proxy writes to it is kept in a file that has no name any more,
-// and any number of clients read along. It is the http.ResponseWriter of the one request that went through.
+// A flight is one blob on its way in. What the upstream sends is kept in a file that has no name any more, and any number of
+// readers follow: the clients, and distribution's proxy, which stores it at its own pace. It is the http.ResponseWriter of
+// the one request that went through; what the proxy writes there is what it has read here, so only its errors count.
 type flight struct {
 	cache    *cache
 	digest   digest.Digest
@@ -30,6 +32,7 @@ type flight struct {
 	changed  chan struct{}
 	users    int
 	file     *os.File
+	filling  chan struct{}
 	size     int64
 	kind     string
 	written  int64
@@ -40,10 +43,12 @@ type flight struct {
 
 // newFlight has two users: the client that asked, and the request that fills it.
 func newFlight(c *cache, dgst digest.Digest) *flight {
-	return &flight{
-		cache: c, digest: dgst, question: &question{patience: patience}, inner: answer{header: http.Header{}},
+	f := &flight{
+		cache: c, digest: dgst, inner: answer{header: http.Header{}},
 		changed: make(chan struct{}), users: 2, size: -1, verifier: dgst.Verifier(),
 	}
+	f.question = &question{patience: patience, flight: f}
+	return f
 }
 
 // join is false when the flight has failed, or everybody has left it.
@@ -77,22 +82,61 @@ func (f *flight) Write(p []byte) (int, error) {
 		if f.inner.body.Len() < errorKept {
 			f.inner.body.Write(p)
 		}
-		return len(p), nil
-	}
-	if status, _, _ := f.question.learnt(); status == 0 {
+	} else if f.file == nil {
 		return 0, f.fail(errElsewhere)
 	}
-	if f.file == nil {
-		if err := f.open(); err != nil {
-			return 0, f.fail(err)
-		}
+	return len(p), nil
+}
+
+// receive takes the upstream's answer, and gives the proxy one that reads along.
+func (f *flight) receive(response *http.Response) error {
+	if err := f.open(); err != nil {
+		response.Body.Close()
+		return f.fail(err)
 	}
+	f.filling = make(chan struct{})
+	go func(body io.ReadCloser) {
+		defer close(f.filling)
+		defer body.Close()
+		_, err := io.Copy(filler{f}, body)
+		if err == nil {
+			err = errors.New("it ended too early")
+		}
+		f.fail(err)
+	}(response.Body)
+	response.Body = &follower{flight: f}
+	return nil
+}
+
+// A filler is where the upstream's bytes go.
+type filler struct{ *flight }
+
+func (f filler) Write(p []byte) (int, error) {
 	if _, err := f.file.Write(p); err != nil {
-		return 0, f.fail(fmt.Errorf("the spool: %w", err))
+		return 0, fmt.Errorf("the spool: %w", err)
 	}
 	f.verifier.Write(p)
 	return len(p), f.grown(int64(len(p)))
 }
+
+// A follower reads all that has come, checked or not: the proxy checks for itself before it keeps anything.
+type follower struct {
+	flight *flight
+	offset int64
+}
+
+func (r *follower) Read(p []byte) (int, error) {
+	come, err := r.flight.wait(context.Background(), r.offset, func() int64 { return r.flight.written })
+	if err != nil {
+		return 0, err
+	}
+	n, err := r.flight.file.ReadAt(p[:min(int64(len(p)), come-r.offset)], r.offset)
+	r.offset += int64(n)
+	return n, err
+}
+
+// Close leaves the flight to the others.
+func (r *follower) Close() error { return nil }
 
 // open begins the file; its size is the one that the upstream announced.
 func (f *flight) open() error {
@@ -117,11 +161,10 @@ func (f *flight) grown(by int64) error {
 	f.written += by
 	complete := f.written == f.size
 	f.whole = complete && f.verifier.Verified()
-	right := f.whole || !complete
 	f.tell()
 	f.mu.Unlock()
-	if !right {
-		return f.fail(errors.New("its digest is wrong"))
+	if complete && !f.whole {
+		return errors.New("its digest is wrong")
 	}
 	return nil
 }
@@ -139,7 +182,8 @@ func (f *flight) fail(failure error) error {
 	if f.whole || f.failure != nil {
 		return failure
 	}
-	if failure != errElsewhere {
+	// What the upstream refused, distribution has logged.
+	if _, refused := failure.(*answer); !refused && failure != errElsewhere {
 		logrus.Errorf("blob %s from upstream %s: %v", f.digest, f.cache.upstream, failure)
 	}
 	f.failure = failure
@@ -147,15 +191,15 @@ func (f *flight) fail(failure error) error {
 	return failure
 }
 
-// end is called when distribution is done with the request.
+// end is called when distribution is done with the request; the upstream may have more to send.
 func (f *flight) end() {
 	switch {
-	case f.inner.status >= 400 && f.file == nil:
+	case f.filling != nil:
+		<-f.filling
+	case f.inner.status >= 400:
 		f.fail(f.cache.result(f.question, &f.inner))
-	case f.file != nil:
-		f.fail(errors.New("it ended too early"))
 	default:
-		// A blob of no bytes: nothing was written, so nothing was checked.
+		// A blob of no bytes: nothing was read, so nothing was checked.
 		if status, _, _ := f.question.learnt(); status == 0 {
 			f.fail(errElsewhere)
 		} else if err := f.open(); err != nil {
@@ -206,17 +250,19 @@ func (f *flight) asAnswer(failure error) error {
 		"blob %s from upstream %s: %v", f.digest, f.cache.upstream, failure))
 }
 
-// readable waits until there is something behind the offset, and says up to where.
-func (f *flight) readable(ctx context.Context, offset int64) (int64, error) {
+// wait is until `come` is behind the offset; that may be all there will ever be.
+func (f *flight) wait(ctx context.Context, offset int64, come func() int64) (int64, error) {
 	for {
 		f.mu.Lock()
-		free, failure, changed := f.free(), f.failure, f.changed
+		until, whole, failure, changed := come(), f.whole, f.failure, f.changed
 		f.mu.Unlock()
-		if failure != nil {
+		switch {
+		case failure != nil:
 			return 0, failure
-		}
-		if free > offset {
-			return free, nil
+		case until > offset:
+			return until, nil
+		case whole:
+			return 0, io.EOF
 		}
 		select {
 		case <-changed:

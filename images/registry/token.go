@@ -62,7 +62,7 @@ func (u *upstream) authorized(r *http.Request, q *question) (*http.Response, err
 	if match := repository.FindStringSubmatch(r.URL.Path); match != nil {
 		scope = "repository:" + match[1] + ":pull"
 	}
-	response, err := u.send(with(r, u.tokens.get(scope)), q.patience)
+	response, err := u.send(with(r, "Authorization", u.tokens.get(scope)), q.patience)
 	if err != nil || response.StatusCode != http.StatusUnauthorized {
 		return response, err
 	}
@@ -75,13 +75,13 @@ func (u *upstream) authorized(r *http.Request, q *question) (*http.Response, err
 		return refusal, err
 	}
 	u.tokens.set(scope, fresh)
-	return u.send(with(r, fresh.header), q.patience)
+	return u.send(with(r, "Authorization", fresh.header), q.patience)
 }
 
-func with(r *http.Request, authorization string) *http.Request {
+func with(r *http.Request, name, value string) *http.Request {
 	clone := r.Clone(r.Context())
-	if authorization != "" {
-		clone.Header.Set("Authorization", authorization)
+	if value != "" {
+		clone.Header.Set(name, value)
 	}
 	return clone
 }

@@ -35,6 +35,8 @@ type question struct {
 	offline bool
 	// headOnly: the header of a blob is wanted and nothing else; distribution would fetch all of it for a HEAD.
 	headOnly bool
+	// flight takes the body of the blob.
+	flight *flight
 
 	mu         sync.Mutex
 	status     int
@@ -85,6 +87,8 @@ func newUpstream(remote, user, password string, store, next *http.Transport) (*u
 		return nil, errNotConfigured
 	}
 	next.DialContext = (&net.Dialer{Timeout: upstreamConnect}).DialContext
+	// Or requests would go on a connection that is dead without a sign, one after the other.
+	next.HTTP2 = &http.HTTP2Config{SendPingTimeout: shortPatience, PingTimeout: shortPatience}
 	return &upstream{url: parsed, user: user, password: password, store: store, next: next}, nil
 }
 
@@ -116,6 +120,11 @@ func (u *upstream) RoundTrip(r *http.Request) (*http.Response, error) {
 		q.mu.Unlock()
 		return nil, errHeadAnswered
 	}
+	if q.flight != nil && r.Method == http.MethodGet && err == nil && response.StatusCode == http.StatusOK {
+		if err := q.flight.receive(response); err != nil {
+			return nil, err
+		}
+	}
 	return response, err
 }
 
@@ -141,6 +150,8 @@ func (u *upstream) ask(r *http.Request, q *question) (*http.Response, error) {
 	if q.patience < patience && time.Now().UnixNano() < u.silentUntil.Load() {
 		return nil, errSilent
 	}
+	// The blob as it is, for the digest is of that.
+	r = with(r, "Accept-Encoding", "identity")
 	if r.URL.Host != u.url.Host {
 		return u.send(r, q.patience)
 	}
