@@ -31,6 +31,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from bench.common import busy_share
 from bench.nodes_fleet import MOST_HOSTS, Fleet
 from bench.nodes_tools import REPOSITORY, TOOLS, Command, Workspace
 
@@ -168,19 +169,6 @@ def timed(command: Command, directory: Path) -> tuple[float, float]:
     if code:
         raise SystemExit(f"{command.arguments} failed with {code}:\n{log.read_text(errors='replace')[-4000:]}")
     return seconds, _children_seconds() - before
-
-
-def busy_share(seconds: float = 2) -> float:
-    """How much of the machine is busy while this bench waits: the load average would tell of the bench itself."""
-    busy, idle = _processor_ticks()
-    time.sleep(seconds)
-    busy_after, idle_after = _processor_ticks()
-    return (busy_after - busy) / max(1, busy_after - busy + idle_after - idle)
-
-
-def _processor_ticks() -> tuple[int, int]:
-    user, nice, system, idle, waiting, *interrupts = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:8]
-    return sum(map(int, (user, nice, system, *interrupts))), int(idle) + int(waiting)
 
 
 def _children_seconds() -> float:

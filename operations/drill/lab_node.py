@@ -81,14 +81,7 @@ class LabNode:
         """
         state = "forwarding" if passes else "disabled"
         enter = ("nsenter", "--target", str(self.init()), "--mount")
-        _run(*enter, "bridge", "link", "set", "dev", self._port(), "state", state)
-
-    def _port(self) -> str:
-        index = (PROC / str(self.init()) / "root/sys/class/net/eth0/iflink").read_text().strip()
-        for device in Path("/sys/class/net").iterdir():
-            if (device / "ifindex").read_text().strip() == index:
-                return device.name
-        raise BerthError(f"The network interface of {self.name} has no other end on this machine.")
+        _run(*enter, "bridge", "link", "set", "dev", port(self.init()), "state", state)
 
 
 def of_stack(desired: Desired, stack: str) -> list[LabNode]:
@@ -129,6 +122,15 @@ def _walk(pid: int, children: Mapping[int, list[int]]) -> Iterator[int]:
     yield pid
     for child in children.get(pid, ()):
         yield from _walk(child, children)
+
+
+def port(init: int) -> str:
+    """The lab bridge's port that a container's eth0 is plugged into."""
+    index = (PROC / str(init) / "root/sys/class/net/eth0/iflink").read_text().strip()
+    for device in Path("/sys/class/net").iterdir():
+        if (device / "ifindex").read_text().strip() == index:
+            return device.name
+    raise BerthError("A container's network interface has no other end on this machine.")
 
 
 def addresses(init: int) -> set[str]:

@@ -1,0 +1,3 @@
+module berth.invalid/bench/client
+
+go 1.26.0
