@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import ssl
-import subprocess
 import time
-from collections import Counter
 
 import pytest
 
+from tests.front.fake import Answer
 from tests.front.world import NAME, World
 
 
@@ -24,10 +22,9 @@ def test_slow_clients_of_one_address_leave_the_others_alone(front: World) -> Non
     for one in slow:
         one.sendall(b"GET /v2/ HTTP/1.1\r\nHost: a\r\nX-")
     began = time.monotonic()
-    front.ask("GET", "/v2/", source=front.source())
-    assert front.ask("GET", "/v2/", source=front.source()).seconds < 0.3
+    assert front.ask("GET", "/v2/", user=None, source=front.source()).seconds < 0.3
     assert slow[-1].recv(100) == b"", "headers that do not come are not waited for"
-    assert 8 < time.monotonic() - began < 14
+    assert 0.5 < time.monotonic() - began < 5
     for one in slow:
         one.close()
 
@@ -37,31 +34,17 @@ def test_headers_without_end_are_refused(front: World) -> None:
     assert got.status == 400
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_more_requests_at_once_than_any_node_makes_are_refused(front: World) -> None:
-    source, url = front.source(), f"https://127.0.0.1:{front.front.port}/v2/x/tags/list?[1-300]"
-    command = [
-        "curl",
-        "-sk",
-        "--http2",
-        "--parallel",
-        "--parallel-max",
-        "300",
-        "--parallel-immediate",
-        "--max-time",
-        "15",
-    ]
-    command += ["-u", "bob:read", "--interface", source, "-w", "%{http_code}\n", "-o", "/dev/null", url]
-    with front.pool(f"{front.frozen.endpoint} max_fails=0", f"{front.frozen.endpoint} max_fails=0 backup"):
-        front.ask("GET", "/v2/", source=source)
-        flood = [
-            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) for _ in range(3)
-        ]
-        time.sleep(0.3)
-        neighbour = front.ask("GET", "/v2/", user=None, source=front.source())
-        codes = Counter(code for one in flood for code in one.communicate(timeout=30)[0].split())
+    for one in front.replicas:
+        one.reset(lambda asked: Answer(200, late=1.5))
+    source = front.source()
+    waiting = [front.send("GET", "/v2/a/tags/list", source=source) for _ in range(45)]
+    refused = front.ask("GET", "/v2/", source=source)
+    assert (refused.status, refused.headers["Retry-After"]) == (429, "5")
+    neighbour = front.ask("GET", "/v2/", user=None, source=front.source())
     assert (neighbour.status, neighbour.seconds < 0.5) == (401, True)
-    assert codes.keys() == {"429", "504"}
+    for one in waiting:
+        one.close()
 
 
 def test_http_2_is_spoken(front: World) -> None:
