@@ -371,6 +371,35 @@ func TestASpoolThatCannotBeWrittenIsSaid(t *testing.T) {
 	}
 }
 
+func TestABlobLongerThanAnnouncedIsCut(t *testing.T) {
+	h := newHub(t)
+	_, blobs := h.image("1", 1<<20)
+	h.misbehave(onGet("/blobs/", func(w http.ResponseWriter, body []byte) {
+		w.Header().Del("Content-Length")
+		for range 20 {
+			w.Write(body)
+		}
+	}))
+	server := cacheOf(t, h, t.TempDir())
+	if got := get(server, "GET", "blobs/"+blobs[0].String()); got.err == nil && got.status == 200 {
+		t.Errorf("%d bytes were handed out", len(got.body))
+	}
+}
+
+func TestAManifestWithoutAnEndIsRefused(t *testing.T) {
+	h := newHub(t)
+	h.image("1", 100)
+	h.misbehave(onGet("/manifests/", func(w http.ResponseWriter, body []byte) {
+		w.Header().Del("Content-Length")
+		for range largestText>>16 + 1 {
+			w.Write(make([]byte, 1<<16))
+		}
+	}))
+	if got := get(cacheOf(t, h, t.TempDir()), "GET", "manifests/1"); got.status != 502 {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+}
+
 func TestABlobOfNoBytesIsServed(t *testing.T) {
 	h := newHub(t)
 	nothing := h.add(nil)

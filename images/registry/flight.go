@@ -98,9 +98,9 @@ func (f *flight) receive(response *http.Response) error {
 	go func(body io.ReadCloser) {
 		defer close(f.filling)
 		defer body.Close()
-		_, err := io.Copy(filler{f}, body)
+		_, err := io.Copy(filler{f}, io.LimitReader(body, f.size+1))
 		if err == nil {
-			err = errors.New("it ended too early")
+			err = errors.New("its length is not the announced one")
 		}
 		f.fail(err)
 	}(response.Body)

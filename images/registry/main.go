@@ -51,6 +51,14 @@ func prepare(args []string) {
 		// Five minutes otherwise: a large layer from a slow upstream would be fetched, and never kept.
 		os.Setenv("REGISTRY_PROXY_CACHEWRITETIMEOUT", "24h")
 	}
+	if folder := os.Getenv("BERTH_SPOOL"); folder != "" {
+		probe, err := os.CreateTemp(folder, "probe-")
+		if err != nil {
+			logrus.Fatalf("BERTH_SPOOL: %v", err)
+		}
+		probe.Close()
+		os.Remove(probe.Name())
+	}
 	guarded, err := newUpstream(config.Proxy.RemoteURL, config.Proxy.Username, config.Proxy.Password, store, toUpstream)
 	if err != nil {
 		logrus.Fatalf("proxy.remoteurl: %v", err)

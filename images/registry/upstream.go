@@ -23,9 +23,13 @@ var (
 	upstreamStall    = 60 * time.Second
 	errSilent        = errors.New("it does not answer in time")
 	errStalled       = errors.New("it stopped in the middle")
+	errTooLarge      = errors.New("it sends more than a manifest or a list can be")
 	errHeadAnswered  = errors.New("answered by the upstream's header alone")
 	errNotConfigured = errors.New("is not an http or https URL with a host")
 )
+
+// largestText is more than any manifest or list of tags: distribution reads them into memory.
+const largestText = 16 << 20
 
 // A question is what one request wants of the upstream, and what it learnt there. It travels in the request's context
 // through distribution's proxy, which keeps little of what the upstream said.
@@ -124,6 +128,8 @@ func (u *upstream) RoundTrip(r *http.Request) (*http.Response, error) {
 		if err := q.flight.receive(response); err != nil {
 			return nil, err
 		}
+	} else if err == nil {
+		response.Body = &text{ReadCloser: response.Body, left: largestText}
 	}
 	return response, err
 }
@@ -202,4 +208,19 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 func (b *watchedBody) Close() error {
 	b.cancel(nil)
 	return b.ReadCloser.Close()
+}
+
+// A text is a body that ends with an error when it is too large.
+type text struct {
+	io.ReadCloser
+	left int
+}
+
+func (t *text) Read(p []byte) (int, error) {
+	if t.left <= 0 {
+		return 0, errTooLarge
+	}
+	n, err := t.ReadCloser.Read(p[:min(len(p), t.left)])
+	t.left -= n
+	return n, err
 }
