@@ -3,14 +3,17 @@
 import pulumi
 
 from components.accounts import Accounts, AccountsArgs
+from components.cache import Caches, CachesArgs
 from components.certificates import CertificateAuthority
 from components.deploy_host import DeployHost, DeployHostArgs
 from components.docker_daemon import DockerDaemons, DockerDaemonsArgs
 from components.images import Images
+from components.lab_upstream import LabUpstream, LabUpstreamArgs
 from components.load_balancer import LoadBalancer, LoadBalancerArgs
 from components.nodes import Nodes, NodesArgs
 from components.object_store import ObjectStore, ObjectStoreArgs, RegistryBucket, RegistryBucketArgs
 from components.registry import Registry, RegistryArgs
+from components.registry_client import MirrorIdentity, RegistryClients, RegistryClientsArgs
 from components.seed_registry import SeedRegistry, SeedRegistryArgs
 from config import load
 
@@ -21,12 +24,20 @@ authority = CertificateAuthority("ca", settings)
 nodes = Nodes("nodes", NodesArgs(settings, images))
 deploy_host = DeployHost("deploy-host", DeployHostArgs(settings, nodes, authority))
 seed = SeedRegistry("seed", SeedRegistryArgs(settings, nodes, images, deploy_host))
+upstream = LabUpstream("upstream", LabUpstreamArgs(settings, nodes, images, authority))
 daemons = DockerDaemons("docker", DockerDaemonsArgs(settings, nodes, deploy_host, authority))
 accounts = Accounts("users", AccountsArgs(settings))
-store = ObjectStore("object-store", ObjectStoreArgs(settings, nodes, daemons, images, authority, seed))
-balancer = LoadBalancer("balancer", LoadBalancerArgs(settings, nodes, daemons, images, authority, accounts, seed))
+mirror = MirrorIdentity("mirror", settings)
+store = ObjectStore("object-store", ObjectStoreArgs(settings, nodes, daemons, images, authority, deploy_host, seed))
+balancer = LoadBalancer(
+    "balancer", LoadBalancerArgs(settings, nodes, daemons, images, authority, accounts, mirror, seed)
+)
+clients = RegistryClients(
+    "clients", RegistryClientsArgs(settings, nodes, daemons, authority, accounts, mirror, balancer)
+)
 bucket = RegistryBucket("bucket", RegistryBucketArgs(settings, nodes, store, balancer, deploy_host))
 registry = Registry("registry", RegistryArgs(settings, nodes, daemons, images, authority, bucket, balancer, seed))
+caches = Caches("cache", CachesArgs(settings, nodes, daemons, images, authority, bucket, balancer, seed))
 
 pulumi.export("registry", f"{settings.registry.name}:{settings.registry.port}")
 pulumi.export("registry_ca", authority.certificate)

@@ -13,6 +13,9 @@ from config import Problem, Settings, SettingsError, naming
 
 Lock = Mapping[str, Mapping[str, str]]
 
+# Services that run a program out of another's image, unless the settings name one of their own.
+SAME_IMAGE = {"cache": "registry", "keepalived": "nginx"}
+
 
 def read_lock(path: Path) -> Lock:
     """The image lock that bootstrap wrote; empty where nothing was built yet."""
@@ -35,7 +38,7 @@ class Images:
     @classmethod
     def of(cls, settings: Settings) -> Images:
         """The stack's images: pinned ones from the settings, the others from this machine's image lock."""
-        pinned = {name: getattr(settings.images, name) for name in ("registry", "minio", "nginx")}
+        pinned = {name: getattr(settings.images, name) for name in ("registry", "minio", "nginx", *SAME_IMAGE)}
         seed = settings.images.seed
         return cls(
             lock=read_lock(naming.image_lock()),
@@ -47,8 +50,9 @@ class Images:
         """The reference that nodes pull: by digest, as soon as the image was built."""
         if name in self.pinned:
             return self.pinned[name]
-        entry = self._entry(name)
-        return f"{self.seed}/berth/{name}@{entry['digest']}" if entry else f"{self.seed}/berth/{name}:not-built-yet"
+        built = SAME_IMAGE.get(name, name)
+        entry = self._entry(built)
+        return f"{self.seed}/berth/{built}@{entry['digest']}" if entry else f"{self.seed}/berth/{built}:not-built-yet"
 
     def on_deploy_host(self, name: str) -> str:
         """The name under which the deploy host's own Docker has the image."""

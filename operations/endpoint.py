@@ -10,7 +10,7 @@ import config
 from config import naming
 from operations.workspace import Workspace
 
-MAY = {"push": ("push", "admin"), "pull": ("pull", "push", "admin")}
+MAY = {"push": ("push", "admin"), "pull": ("pull", "push", "admin"), "admin": ("admin",)}
 
 
 @dataclass(frozen=True)
@@ -49,16 +49,22 @@ class Endpoint:
 def endpoint(workspace: Workspace, stack: str, outputs: Mapping[str, Any], show_secrets: bool) -> Endpoint:
     """Read the endpoint from the stack's outputs (which must hold the secrets, whether or not they are shown)."""
     known: Mapping[str, Mapping[str, str]] = outputs.get("registry_users") or {}
-    users = {word: _first(known, roles, show_secrets) for word, roles in MAY.items()}
+    users = _users(known, show_secrets)
     return Endpoint(str(outputs["registry"]), str(workspace.stack_dir(stack) / "ca.pem"), users)
 
 
 def promised(workspace: Workspace, settings: config.Settings) -> Endpoint:
     """The endpoint as the settings have it, without asking the state (and without passwords)."""
     known = {user.name: {"role": user.role} for user in settings.registry.users}
-    users = {word: _first(known, roles, show_secrets=False) for word, roles in MAY.items()}
+    users = _users(known, show_secrets=False)
     registry = naming.endpoint(settings.registry.name, settings.registry.port)
     return Endpoint(registry, str(workspace.stack_dir(settings.stack) / "ca.pem"), users)
+
+
+def _users(known: Mapping[str, Mapping[str, str]], show_secrets: bool) -> dict[str, User | None]:
+    """A user for each thing to do; admin only where there is one, for a registry needs none."""
+    found = {word: _first(known, roles, show_secrets) for word, roles in MAY.items()}
+    return {word: user for word, user in found.items() if user or word != "admin"}
 
 
 def _first(known: Mapping[str, Mapping[str, str]], roles: tuple[str, ...], show_secrets: bool) -> User | None:

@@ -16,8 +16,8 @@ def notices(steps: Iterable[Step]) -> list[str]:
     servers = replaced.get("object-store", [])
     if servers:
         found.append(
-            f"Object store: all of its servers ({', '.join(servers)}) change at the same time, as MinIO demands. Pushes "
-            "and pulls fail for some seconds; bucket and IAM settings are exported first."
+            f"Object store: all of its servers ({', '.join(servers)}) change at the same time, as MinIO demands. "
+            "Pushes and pulls fail for some seconds; bucket and IAM settings are exported first."
         )
     for stage, what, how in (
         ("registry", "Registry", "each is out of the balancers while it is replaced, and the others serve."),

@@ -25,8 +25,7 @@ ANY_ADDRESS = "0.0.0.0"
 
 # What the object store says of itself beside the blob, and what is said of the blob in its place.
 HIDDEN = (
-    *("Content-Security-Policy", "Content-Type", "Docker-Distribution-Api-Version", "ETag", "Last-Modified"),
-    *("Strict-Transport-Security", "Vary", "X-Content-Type-Options", "X-Xss-Protection"),
+    *("Content-Security-Policy", "Content-Type", "ETag", "Last-Modified", "Vary", "X-Xss-Protection"),
     *("X-Amz-Id-2", "X-Amz-Replication-Status", "X-Amz-Request-Id", "X-Amz-Server-Side-Encryption"),
     *("X-Amz-Storage-Class", "X-Amz-Tagging-Count", "X-Amz-Version-Id", "X-Minio-Error-Code", "X-Minio-Error-Desc"),
     *("X-Ratelimit-Limit", "X-Ratelimit-Remaining"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from components.certificates import CertificateAuthority
+from components.deploy_host import DeployHost
 from components.docker_daemon import DockerDaemons
 from components.images import Images
 from components.nodes import Nodes
@@ -21,4 +22,5 @@ class ObjectStoreArgs:
     daemons: DockerDaemons
     images: Images
     authority: CertificateAuthority
+    deploy_host: DeployHost
     seed: SeedRegistry

@@ -1,4 +1,4 @@
-"""The registry's bucket and the one key that may use it."""
+"""The registry's bucket and the keys that may use parts of it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from components.deploy_host import DeployHost
 from components.load_balancer import LoadBalancer
 from components.nodes import Nodes
 from components.object_store.component import ObjectStore
-from components.object_store.render import registry_policy
-from config import Settings
+from components.object_store.render import Storage, bucket_policy, directory_policy
+from config import Settings, naming
 
-ACCESS_KEY = "berth-registry"
+USER = "berth-registry"
 
 
 @dataclass(frozen=True)
@@ -29,32 +29,37 @@ class RegistryBucketArgs:
     deploy_host: DeployHost
 
 
-class RegistryBucket(pulumi.ComponentResource):
-    """Bucket, user and least-privilege policy; the registry never sees MinIO's root key."""
+@dataclass(frozen=True)
+class BucketKey:
+    """A service account bound to one directory of the bucket."""
 
-    bucket: str
-    access_key: str
-    secret_key: pulumi.Output[str]
+    access: pulumi.Output[str]
+    secret: pulumi.Output[str]
     granted: pulumi.Resource
-    """Done when the key may use the bucket."""
+    """Done when the key may use its directory."""
+
+
+class RegistryBucket(pulumi.ComponentResource):
+    """Bucket, user and least-privilege policy; registries and caches never see MinIO's root key."""
 
     def __init__(self, name: str, args: RegistryBucketArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("berth:object-store:RegistryBucket", name, None, opts)
         settings = args.settings
-        bucket_name = settings.object_store.bucket
+        self._name, self._settings = name, settings
+        self._servers = [node.address for node in args.nodes.with_role("object-store")]
         # The provider is asked for nothing before the store has its quorum and the balancer answers.
         waits_for = [args.store.ready, args.balancer.ready, args.deploy_host.files]
         provider = minio.Provider(
             f"{name}-minio",
             # Settings, not outputs: a provider configured from an unknown value is not asked in a preview.
-            minio_server=f"{settings.load_balancer.address}:{settings.object_store.endpoint_port}",
+            minio_server=self._endpoint,
             minio_user=args.store.root_user,
             minio_password=args.store.root_password,
             minio_ssl=True,
             minio_cacert_file=args.deploy_host.ca_file,
             opts=pulumi.ResourceOptions(parent=self, depends_on=waits_for),
         )
-        child = pulumi.ResourceOptions(
+        self._child = pulumi.ResourceOptions(
             parent=self,
             provider=provider,
             # In a lab the bucket goes with the nodes; everywhere else it stays, with all that is in it.
@@ -62,22 +67,40 @@ class RegistryBucket(pulumi.ComponentResource):
             retain_on_delete=None if settings.lab else True,
             depends_on=waits_for,
         )
+        bucket = settings.object_store.bucket
         secret = random.RandomPassword(
             f"{name}-secret-key",
             length=40,
             special=False,
             opts=pulumi.ResourceOptions(parent=self, protect=settings.lab is None or None),
         )
-        bucket = minio.S3Bucket(f"{name}-bucket", bucket=bucket_name, acl="private", opts=child)
-        user = minio.IamUser(f"{name}-user", name=ACCESS_KEY, secret=secret.result, opts=child)
-        policy = minio.IamPolicy(f"{name}-policy", name=ACCESS_KEY, policy=registry_policy(bucket_name), opts=child)
-        self.bucket = bucket_name
-        self.access_key = ACCESS_KEY
-        self.secret_key = secret.result
-        self.granted = minio.IamUserPolicyAttachment(
+        made = minio.S3Bucket(f"{name}-bucket", bucket=bucket, acl="private", opts=self._child)
+        self._user = minio.IamUser(f"{name}-user", name=USER, secret=secret.result, opts=self._child)
+        policy = minio.IamPolicy(f"{name}-policy", name=USER, policy=bucket_policy(bucket), opts=self._child)
+        self._grant = minio.IamUserPolicyAttachment(
             f"{name}-grant",
-            user_name=user.name,
+            user_name=self._user.name,
             policy_name=policy.name,
-            opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[bucket])),
+            opts=pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(depends_on=[made])),
         )
-        self.register_outputs({"bucket": bucket_name})
+        self.register_outputs({"bucket": bucket})
+
+    @property
+    def _endpoint(self) -> str:
+        return naming.endpoint(self._settings.load_balancer.address, self._settings.object_store.endpoint_port)
+
+    def storage(self, directory: str) -> Storage:
+        """Where a process keeps what it has below `directory`."""
+        store = self._settings.object_store
+        servers = [naming.endpoint(address, store.port) for address in self._servers]
+        return Storage(self._endpoint, servers, store.bucket, directory)
+
+    def key(self, name: str, directory: str) -> BucketKey:
+        """A key for `directory` and what is below it, and for nothing else."""
+        account = minio.IamServiceAccount(
+            f"{self._name}-{name}-key",
+            target_user=self._user.name,
+            policy=directory_policy(self._settings.object_store.bucket, directory),
+            opts=pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(depends_on=[self._grant])),
+        )
+        return BucketKey(account.access_key, pulumi.Output.secret(account.secret_key), account)

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from functools import partial
 
 import pulumi
+import pulumi_command
 import pulumi_random as random
 
 from components.certificates import Pem
 from components.object_store.args import ObjectStoreArgs
 from components.object_store.render import DIRECTORY, ROOT_USER, STAGE, USER, command, entries, start_digest
 from components.readiness import Probe, ready
-from components.remote import Entry, host_state
-from components.service import SERVICE_SCRIPT, ServiceContainer, service_container
-from config import ObjectStoreSettings
+from components.remote import Entry
+from components.service import ServiceContainer, service
+from config import ObjectStoreSettings, naming
 
 # A write quorum of four servers that start at once is there in seconds; more than this means that something is wrong.
 READY_SECONDS = 120
+EXPORT = "operations.export_store"
 
 
 class ObjectStore(pulumi.ComponentResource):
@@ -37,35 +41,26 @@ class ObjectStore(pulumi.ComponentResource):
         self.root_password = random.RandomPassword(f"{name}-root", length=40, special=False, opts=child).result
         digest = pulumi.Output.unsecret(self.root_password.apply(start_digest))
         addresses = [on.node.address for on in servers]
+        image = args.images.on_nodes("minio")
+        exported = self._export(name, args, again_when=[image, digest, *addresses])
         containers = []
         for on in servers:
             node = on.node
             certificate = args.authority.issue(
                 f"{name}-{node.name}",
                 common_name=node.name,
-                dns_names=[node.name],
+                dns_names=[node.name, naming.drive_name(args.settings.registry.name)],
                 addresses=sorted({node.address, args.settings.load_balancer.address}),
                 parent=self,
             )
-            files = host_state(
-                f"{name}-{node.name}-files",
-                stack=args.settings.stack,
-                stage=STAGE,
-                node=node,
-                entries=pulumi.Output.all(self.root_password, args.authority.pem(certificate)).apply(
-                    partial(_entries, settings, node.address)
-                ),
-                scripts=[SERVICE_SCRIPT],
-                opts=node.options(self, on.ready),
-            )
             containers.append(
-                service_container(
+                service(
                     f"{name}-{node.name}",
                     on,
                     args.settings.stack,
                     ServiceContainer(
                         service=STAGE,
-                        image=args.images.on_nodes("minio"),
+                        image=image,
                         command=command(settings, addresses, node.address),
                         volumes={DIRECTORY: DIRECTORY, "/data": settings.data_dir},
                         writable=frozenset({"/data"}),
@@ -73,9 +68,12 @@ class ObjectStore(pulumi.ComponentResource):
                         user=USER,
                         config_digest=digest,
                     ),
+                    pulumi.Output.all(self.root_password, args.authority.pem(certificate)).apply(
+                        partial(_entries, settings, node.address)
+                    ),
                     parent=self,
                     # All servers change at once: MinIO refuses peers with other settings or versions.
-                    depends_on=[files, args.seed.container],
+                    depends_on=[exported, args.seed.container],
                 )
             )
         asking = servers[0].node
@@ -94,6 +92,31 @@ class ObjectStore(pulumi.ComponentResource):
             opts=asking.options(self),
         )
         self.register_outputs({})
+
+    def _export(self, name: str, args: ObjectStoreArgs, again_when: list[pulumi.Input[str]]) -> pulumi.Resource:
+        """Bucket and IAM settings to files of the deploy host, before all servers change at once."""
+        settings = args.settings
+        return pulumi_command.local.Command(
+            f"{name}-export",
+            create=EXPORT,
+            interpreter=[sys.executable, "-m"],
+            stdin=self.root_password.apply(
+                lambda password: json.dumps(
+                    {
+                        "stack": settings.stack,
+                        "endpoint": naming.endpoint(
+                            settings.load_balancer.address, settings.object_store.endpoint_port
+                        ),
+                        "ca_file": args.deploy_host.ca_file,
+                        "user": ROOT_USER,
+                        "password": password,
+                    }
+                )
+            ),
+            triggers=again_when,
+            add_previous_output_in_env=False,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[args.deploy_host.files]),
+        )
 
 
 def _entries(settings: ObjectStoreSettings, address: str, password_and_pem: tuple[str, Pem]) -> list[Entry]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from components.certificates import Pem
@@ -18,12 +19,28 @@ USER = f"{naming.SERVICE_UID}:{naming.SERVICE_UID}"
 ROOT_USER = "berth-root"
 
 
+@dataclass(frozen=True)
+class Storage:
+    """One part of the registry's bucket."""
+
+    endpoint: str
+    """host:port under which every MinIO server's certificate is good."""
+    servers: Sequence[str]
+    """host:port of each MinIO server."""
+    bucket: str
+    directory: str
+
+
 def environment(root_password: str) -> str:
     """MinIO's environment file. The MINIO_ variables must be the same on all nodes."""
     return "".join(
         f"{name}={value}\n"
         for name, value in {
             "MINIO_BROWSER": "off",
+            # How long a server waits for one that was cut off or frozen: MinIO's own ten minutes and thirty seconds
+            # are longer than clients wait for a blob.
+            "MINIO_CONN_USER_TIMEOUT": "5s",
+            "MINIO_DRIVE_MAX_TIMEOUT": "5s",
             "MINIO_ROOT_PASSWORD": root_password,
             "MINIO_ROOT_USER": ROOT_USER,
             "MINIO_UPDATE": "off",
@@ -55,24 +72,44 @@ def start_digest(root_password: str) -> str:
     return hashlib.sha256(environment(root_password).encode()).hexdigest()
 
 
-def registry_policy(bucket: str) -> str:
-    """What the registry may do: read, write and delete in its own bucket, and nothing anywhere else."""
-    statements: list[dict[str, Any]] = [
+def bucket_policy(bucket: str) -> str:
+    """What the registry's user may do: read, write and delete in its own bucket, and nothing anywhere else."""
+    return _policy(
         {
-            "Effect": "Allow",
             "Action": ["s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"],
-            "Resource": [f"arn:aws:s3:::{bucket}"],
+            "Resource": [_arn(bucket)],
         },
+        {"Action": _OBJECTS, "Resource": [_arn(f"{bucket}/*")]},
+    )
+
+
+def directory_policy(bucket: str, directory: str) -> str:
+    """The same for one directory of the bucket, `directory` beginning with a slash."""
+    prefix = directory.strip("/")
+    return _policy(
+        # MinIO knows no condition on a prefix for uploads that are not finished.
+        {"Action": ["s3:GetBucketLocation", "s3:ListBucketMultipartUploads"], "Resource": [_arn(bucket)]},
         {
-            "Effect": "Allow",
-            "Action": [
-                "s3:AbortMultipartUpload",
-                "s3:DeleteObject",
-                "s3:GetObject",
-                "s3:ListMultipartUploadParts",
-                "s3:PutObject",
-            ],
-            "Resource": [f"arn:aws:s3:::{bucket}/*"],
+            "Action": ["s3:ListBucket"],
+            "Resource": [_arn(bucket)],
+            "Condition": {"StringLike": {"s3:prefix": [prefix, f"{prefix}/*"]}},
         },
-    ]
-    return json.dumps({"Version": "2012-10-17", "Statement": statements})
+        {"Action": _OBJECTS, "Resource": [_arn(f"{bucket}/{prefix}/*")]},
+    )
+
+
+_OBJECTS = [
+    "s3:AbortMultipartUpload",
+    "s3:DeleteObject",
+    "s3:GetObject",
+    "s3:ListMultipartUploadParts",
+    "s3:PutObject",
+]
+
+
+def _arn(path: str) -> str:
+    return f"arn:aws:s3:::{path}"
+
+
+def _policy(*statements: Mapping[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **one} for one in statements]})

@@ -1,85 +1,117 @@
-"""A replica's configuration; pure functions."""
+"""Configuration of distribution processes, replicas above all; pure functions."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 
 import yaml
 
 from components.certificates import Pem
+from components.object_store import Storage
 from components.remote import Entry, File
 from components.service import Port, service_facts
 from config import naming
 
 STAGE = "registry"
-DIRECTORY = naming.node_directory(STAGE)
 USER = f"{naming.SERVICE_UID}:{naming.SERVICE_UID}"
 
 
 @dataclass(frozen=True)
-class Storage:
-    """The bucket and the key for it."""
+class Key:
+    """An S3 key; it opens one part of the bucket only."""
 
-    endpoint: str
-    bucket: str
-    access_key: str
-    secret_key: str
+    access: str
+    secret: str
 
 
-def config(address: str, storage: Storage, http_secret: str) -> str:
-    """distribution's configuration of one replica. All replicas share storage and secret, so an upload may move on."""
-    document = {
+@dataclass(frozen=True)
+class Listener:
+    """Where a distribution process listens, and where it keeps its files."""
+
+    stage: str
+    address: str
+    port: int
+    health_port: int
+
+    @property
+    def directory(self) -> str:
+        """The process's files on its node."""
+        return naming.node_directory(self.stage)
+
+
+def document(listener: Listener, storage: Storage, key: Key, http_secret: str) -> dict[str, Any]:
+    """What replicas and caches have in common."""
+    directory = listener.directory
+    return {
         "version": 0.1,
         "log": {"level": "info", "formatter": "json", "accesslog": {"disabled": True}},
         "storage": {
             "s3": {
-                "accesskey": storage.access_key,
-                "secretkey": storage.secret_key,
+                "accesskey": key.access,
+                "secretkey": key.secret,
                 "region": "us-east-1",
                 "regionendpoint": f"https://{storage.endpoint}",
                 # MinIO has no bucket host names; distribution 3 no longer assumes this for a custom endpoint.
                 "forcepathstyle": True,
                 "secure": True,
                 "bucket": storage.bucket,
-                "rootdirectory": "/store",
+                "rootdirectory": storage.directory,
             },
-            # Clients see one name and one certificate: blobs go through the registry, never by a signed MinIO URL.
-            "redirect": {"disable": True},
-            "delete": {"enabled": True},
+            # The balancer follows the signed URL itself: blobs go round this process, clients never see MinIO.
+            "redirect": {"disable": False},
             "cache": {"blobdescriptor": "inmemory"},
             "maintenance": {"uploadpurging": {"enabled": True, "age": "168h", "interval": "24h", "dryrun": False}},
         },
         "http": {
-            "addr": f"{address}:{naming.REGISTRY_REPLICA_PORT}",
+            "addr": f"{listener.address}:{listener.port}",
             "relativeurls": True,
             "secret": http_secret,
             "draintimeout": "30s",
-            # Only the balancer holds a client certificate: nobody goes round its password check.
+            # Only the balancers hold a client certificate: nobody goes round their password check.
             "tls": {
-                "certificate": f"{DIRECTORY}/tls.crt",
-                "key": f"{DIRECTORY}/tls.key",
-                "clientcas": [f"{DIRECTORY}/ca.crt"],
+                "certificate": f"{directory}/tls.crt",
+                "key": f"{directory}/tls.key",
+                "clientcas": [f"{directory}/ca.crt"],
                 "minimumtls": "tls1.2",
             },
-            "debug": {"addr": f"127.0.0.1:{naming.REGISTRY_HEALTH_PORT}"},
+            "debug": {"addr": f"127.0.0.1:{listener.health_port}"},
         },
         "health": {"storagedriver": {"enabled": True, "interval": "10s", "threshold": 3}},
     }
-    return yaml.safe_dump(document, sort_keys=False)
 
 
-def entries(address: str, rendered: str, pem: Pem) -> list[Entry]:
-    """The files of one replica."""
+def config(listener: Listener, storage: Storage, key: Key, http_secret: str) -> str:
+    """distribution's configuration of one replica. All replicas share storage and secret, so an upload may move on."""
+    wanted = document(listener, storage, key, http_secret)
+    wanted["storage"]["delete"] = {"enabled": True}
+    return yaml.safe_dump(wanted, sort_keys=False)
+
+
+def environment(listener: Listener, storage: Storage) -> dict[str, str]:
+    """What a process is started with. Berth's own image goes to MinIO's servers directly, others by the balancer."""
+    return {
+        "BERTH_ENDPOINT": storage.endpoint,
+        "BERTH_ENDPOINT_SERVERS": ",".join(storage.servers),
+        "OTEL_TRACES_EXPORTER": "none",
+        # The object store's certificate is the stack's own; the S3 client looks for its CA here.
+        "SSL_CERT_FILE": f"{listener.directory}/ca.crt",
+    }
+
+
+def entries(listener: Listener, rendered: str, pem: Pem) -> list[Entry]:
+    """The files of one process, and the ports it needs to be free."""
+    directory = listener.directory
     return [
-        File(f"{DIRECTORY}/config.yml", rendered, mode="0600", owner=USER),
-        File(f"{DIRECTORY}/ca.crt", pem.ca, owner=USER),
-        File(f"{DIRECTORY}/tls.crt", pem.certificate, owner=USER),
-        File(f"{DIRECTORY}/tls.key", pem.key, mode="0600", owner=USER),
+        File(f"{directory}/config.yml", rendered, mode="0600", owner=USER),
+        File(f"{directory}/ca.crt", pem.ca, owner=USER),
+        File(f"{directory}/tls.crt", pem.certificate, owner=USER),
+        File(f"{directory}/tls.key", pem.key, mode="0600", owner=USER),
         *service_facts(
-            STAGE,
-            Port(address, naming.REGISTRY_REPLICA_PORT, "the node's roles: Berth's replicas always use this port"),
-            Port("127.0.0.1", naming.REGISTRY_HEALTH_PORT, "the node's roles: Berth's replicas always use this port"),
+            listener.stage,
+            Port(listener.address, listener.port, "the node's roles and berth:registry.upstreams, which lead to it"),
+            Port("127.0.0.1", listener.health_port, "the node's roles and berth:registry.upstreams, which lead to it"),
         ),
     ]
 

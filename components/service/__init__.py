@@ -2,5 +2,6 @@
 
 from components.service.container import ServiceContainer, service_container
 from components.service.facts import SERVICE_SCRIPT, Port, service_facts
+from components.service.stage import service
 
-__all__ = ["SERVICE_SCRIPT", "Port", "ServiceContainer", "service_container", "service_facts"]
+__all__ = ["SERVICE_SCRIPT", "Port", "ServiceContainer", "service", "service_container", "service_facts"]

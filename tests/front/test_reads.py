@@ -152,7 +152,12 @@ def redirecting(front: World) -> None:
 
 def minio(asked: Asked) -> Answer:
     headers = {"ETag": '"minio"', "X-Amz-Request-Id": "1", "Content-Type": "text/plain", "Vary": "Origin"}
-    headers |= {"Accept-Ranges": "bytes", "Strict-Transport-Security": "max-age=1", "X-Ratelimit-Limit": "9"}
+    headers |= {
+        "X-Content-Type-Options": "nosniff",
+        "Accept-Ranges": "bytes",
+        "Strict-Transport-Security": "max-age=1",
+        "X-Ratelimit-Limit": "9",
+    }
     if "Range" in asked.headers:
         return Answer(206, BLOB[10:20], {**headers, "Content-Range": f"bytes 10-19/{len(BLOB)}"})
     return Answer(200, BLOB, headers)
@@ -167,6 +172,7 @@ def test_a_redirect_to_the_object_store_is_followed_and_never_seen(front: World,
     assert got.headers.get_all("Etag") == [f'"{DIGEST}"']
     assert got.headers.get_all("Content-Type") == ["application/octet-stream"]
     assert got.headers.get_all("Accept-Ranges") == ["bytes"]
+    assert got.headers.get_all("X-Content-Type-Options") == ["nosniff"]
     assert got.headers.get_all("Strict-Transport-Security") == ["max-age=63072000"]
     text = str(got.headers).lower()
     assert not any(word in text for word in ("amz", "minio", "vary", "ratelimit", "location", "signature"))

@@ -267,10 +267,10 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def image_is_here() -> bool:
-    """Whether Berth's nginx was built on this machine."""
+def image_is_here(image: str = IMAGE) -> bool:
+    """Whether an image was built on this machine."""
     try:
-        found = subprocess.run(["docker", "image", "inspect", IMAGE], capture_output=True, check=False, timeout=30)
+        found = subprocess.run(["docker", "image", "inspect", image], capture_output=True, check=False, timeout=30)
     except OSError:
         return False
     return found.returncode == 0

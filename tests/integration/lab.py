@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -56,10 +57,14 @@ class Lab:
         """The stack's settings."""
         return self.root / f"Pulumi.{STACK}.yaml"
 
-    def write_settings(self, **changes: Any) -> None:
-        """The dev stack's settings under the tests' own names and addresses, with changes on top."""
+    def document(self) -> dict[str, Any]:
+        """The dev stack's settings under the tests' own names and addresses."""
         text = (self.root / "Pulumi.dev.yaml").read_text(encoding="utf-8")
-        document = yaml.safe_load(text.replace("10.77.0", SUBNET).replace("registry.dev.", f"registry.{STACK}."))
+        return dict(yaml.safe_load(text.replace("10.77.0", SUBNET).replace("registry.dev.", f"registry.{STACK}.")))
+
+    def write_settings(self, **changes: Any) -> None:
+        """The same with changes on top."""
+        document = self.document()
         document["config"].update({f"berth:{key}": value for key, value in changes.items()})
         self.stack_file.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
 
@@ -103,9 +108,19 @@ class Lab:
         assert code == 0, f"berth {' '.join(words)} ended with {code}:\n{output}"
         return output
 
+    @cached_property
+    def known_endpoint(self) -> dict[str, Any]:
+        """What an ordinary client needs, as it was when first asked for: for tests that change no user."""
+        return self.endpoint()
+
     def endpoint(self) -> dict[str, Any]:
         """What an ordinary client needs."""
         return dict(json.loads(self.berth("endpoint", "--json", "--show-secrets")))
+
+    def pinned(self, image: str) -> dict[str, str]:
+        """The same image under another reference: for the program another one, and nothing new to build."""
+        digest = json.loads((self.home / "images.json").read_text())[image]["digest"]
+        return {image: f"{SUBNET}.2:4999/berth/{image}:same@{digest}"}
 
     def on(self, node: str, *words: str, check: bool = True) -> str:
         """Output of a command on a node, run past SSH so that it leaves no trace in the node's login records."""

@@ -86,9 +86,42 @@ def test_daemons_are_changed_one_after_the_other(dev: Recording) -> None:
         assert any(urn.endswith(f"::docker-{before}") for urn in waits), f"{after} does not wait for {before}"
 
 
-def test_replicas_are_replaced_one_after_the_other(dev: Recording) -> None:
-    waits = dev.named("registry-node2").dependencies
-    assert any(urn.endswith("::registry-node1-ready") for urn in waits)
+def waits_for(recording: Recording, name: str) -> set[str]:
+    return {urn.rsplit("::", 1)[-1] for urn in recording.named(name).dependencies}
+
+
+def test_each_replica_is_out_of_both_balancers_while_it_is_replaced_and_the_next_waits_until_it_is_in(
+    dev: Recording,
+) -> None:
+    assert {"registry-node1-out-node1", "registry-node1-out-node2"} <= waits_for(dev, "registry-node1")
+    for balancer in ("node1", "node2"):
+        assert "registry-node1-ready" in waits_for(dev, f"registry-node1-in-{balancer}")
+        assert {"registry-node1-in-node1", "registry-node1-in-node2"} <= waits_for(
+            dev, f"registry-node2-out-{balancer}"
+        )
+    assert {"registry-node2-out-node1", "registry-node2-out-node2"} <= waits_for(dev, "registry-node2")
+
+
+def test_a_caches_second_process_waits_for_its_first(dev: Recording) -> None:
+    for upstream in ("docker-hub", "quay"):
+        assert f"cache-{upstream}-node1-ready" in waits_for(dev, f"cache-{upstream}-node2")
+
+
+def test_the_second_balancer_waits_until_the_first_answers(dev: Recording) -> None:
+    assert "balancer-node1-ready" in waits_for(dev, "balancer-node2")
+    assert "balancer-node1-ready" in waits_for(dev, "balancer-node1-address")
+
+
+def test_the_object_stores_settings_are_exported_before_any_of_its_servers_changes(dev: Recording) -> None:
+    for node in ("node1", "node2", "node3", "node4"):
+        assert "object-store-export" in waits_for(dev, f"object-store-{node}")
+
+
+def test_no_process_of_the_registry_is_given_the_root_key_of_the_store(dev: Recording) -> None:
+    for resource in dev.resources:
+        text = json.dumps(resource.inputs, default=str)
+        if "secret-of-object-store-root" in text:
+            assert resource.name.startswith(("object-store-", "bucket-minio")), resource.name
 
 
 def test_object_store_servers_do_not_wait_for_each_other(dev: Recording) -> None:
@@ -135,4 +168,4 @@ def test_resource_count_stays_in_the_hundreds_for_a_hundred_nodes() -> None:
         for index in range(100)
     ]
     recording = changed_dev(nodes=nodes, loadBalancer={"address": "10.90.0.10"})
-    assert len(recording.resources) < 700
+    assert len(recording.resources) < 900

@@ -5,61 +5,65 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from components.accounts.render import bcrypt_hash, htpasswd
+from components.cache import render as cache
 from components.certificates import Pem
 from components.deploy_host.seed import config as seed_config
 from components.docker_daemon import render as daemon
-from components.load_balancer.render import Front, nginx_conf
-from components.load_balancer.render import entries as balancer_entries
+from components.object_store import Storage
 from components.object_store import render as minio
 from components.registry import render as registry
 from components.remote import render as bundle
-from config import DockerSettings, ObjectStoreSettings
+from config import DockerSettings, ObjectStoreSettings, UpstreamSettings
 from tests.golden import assert_golden
 
 NASTY = 'it\'s "quoted" $(touch /tmp/canary) `x` 100% ü\\n'
 PEM = Pem("CA\n", "KEY\n", "CERT\n")
 PROXY = "http://proxy.example.com:3128"
-FRONT = Front(
-    name="registry.example.com",
-    address="192.0.2.10",
-    port=4000,
-    replicas=["192.0.2.11", "192.0.2.12"],
-    drives=["192.0.2.11", "192.0.2.12", "192.0.2.13", "192.0.2.14"],
-    object_store_port=9000,
-    object_store_endpoint_port=9443,
-)
 
 
 def docker(**settings: Any) -> DockerSettings:
     return DockerSettings.model_validate(settings)
 
 
-def test_nginx_conf_is_the_one_that_was_read_by_a_person() -> None:
-    assert_golden("nginx.conf", nginx_conf(FRONT))
-
-
-def test_the_balancers_bundle_is_the_one_that_was_read_by_a_person() -> None:
-    client = Pem("CA\n", "CLIENT KEY\n", "CLIENT CERT\n")
-    users = htpasswd([("alice", "push", "$2b$10$a"), ("bob", "pull", "$2b$10$b"), ("root", "admin", "$2b$10$c")])
-    assert_golden("load-balancer.bundle", bundle(balancer_entries(FRONT, PEM, client, users)))
+STORAGE = Storage("192.0.2.10:9443", ["192.0.2.11:9000", "192.0.2.12:9000"], "registry", "/store")
+REPLICA = registry.Listener("registry", "192.0.2.11", 4010, 4011)
 
 
 def test_a_replicas_configuration_is_the_one_that_was_read_by_a_person() -> None:
-    storage = registry.Storage("192.0.2.10:9443", "registry", "berth-registry", "SECRET KEY")
-    assert_golden("registry-config.yml", registry.config("192.0.2.11", storage, "HTTP SECRET"))
+    key = registry.Key("ACCESS KEY", "SECRET KEY")
+    assert_golden("registry-config.yml", registry.config(REPLICA, STORAGE, key, "HTTP SECRET"))
 
 
 def test_a_secret_with_quotes_stays_one_value_in_the_replicas_configuration() -> None:
-    storage = registry.Storage("192.0.2.10:9443", "registry", "berth-registry", NASTY)
-    read = yaml.safe_load(registry.config("192.0.2.11", storage, NASTY))
+    read = yaml.safe_load(registry.config(REPLICA, STORAGE, registry.Key("ACCESS KEY", NASTY), NASTY))
     assert (read["storage"]["s3"]["secretkey"], read["http"]["secret"]) == (NASTY, NASTY)
+
+
+def test_a_caches_configuration_is_the_one_that_was_read_by_a_person() -> None:
+    upstream = UpstreamSettings.model_validate(
+        {"name": "quay", "url": "https://quay.io", "prefix": "quay.io", "port": 4021, "user": "robot", "mirror": False}
+    )
+    listener = registry.Listener("cache-quay", "192.0.2.11", 4021, 4521)
+    key = registry.Key("ACCESS KEY", "SECRET KEY")
+    storage = replace(STORAGE, directory="/cache/quay")
+    assert_golden("cache-config.yml", cache.config(listener, storage, key, "HTTP SECRET", upstream, NASTY))
+    alone = yaml.safe_load(cache.config(listener, storage, key, "HTTP SECRET", upstream, None))
+    assert "username" not in alone["proxy"]
+
+
+def test_a_cache_goes_out_of_the_site_by_the_daemons_proxies_and_to_its_own_nodes_directly() -> None:
+    proxies = docker(proxies={"https": PROXY, "noProxy": [".lan"]}).proxies
+    found = cache.environment_of(REPLICA, STORAGE, proxies, ["192.0.2.10", "node1"])
+    assert found["HTTPS_PROXY"] == PROXY
+    assert found["NO_PROXY"] == "192.0.2.10,node1,.lan"
+    assert "HTTP_PROXY" not in found
 
 
 def test_the_seed_registry_is_read_only_and_behind_tls() -> None:
@@ -74,11 +78,18 @@ def test_the_object_stores_bundle_and_command_are_the_ones_that_were_read_by_a_p
 
 
 def test_the_registrys_policy_names_its_bucket_and_nothing_else() -> None:
-    statements = json.loads(minio.registry_policy("images"))["Statement"]
+    statements = json.loads(minio.bucket_policy("images"))["Statement"]
     resources = {resource for statement in statements for resource in statement["Resource"]}
     actions = {action for statement in statements for action in statement["Action"]}
     assert resources == {"arn:aws:s3:::images", "arn:aws:s3:::images/*"}
     assert not any("*" in action for action in actions), "a wildcard grants what nobody thought of"
+
+
+def test_a_keys_policy_names_its_directory_and_nothing_beside_it() -> None:
+    policy = json.loads(minio.directory_policy("images", "/store"))["Statement"]
+    assert {r for one in policy for r in one["Resource"]} == {"arn:aws:s3:::images", "arn:aws:s3:::images/store/*"}
+    (listing,) = [one for one in policy if "s3:ListBucket" in one["Action"]]
+    assert listing["Condition"] == {"StringLike": {"s3:prefix": ["store", "store/*"]}}
 
 
 def test_the_default_daemon_settings_are_the_ones_that_were_read_by_a_person() -> None:
@@ -121,20 +132,6 @@ def test_a_percent_sign_in_a_proxy_password_is_not_a_systemd_specifier() -> None
     assert "%%41" in unit
 
 
-def test_the_same_password_and_salt_give_the_same_hash_in_every_run_and_it_verifies() -> None:
-    import bcrypt
-
-    salt = "AAECAwQFBgcICQoLDA0ODw=="
-    first, second = bcrypt_hash(NASTY, salt), bcrypt_hash(NASTY, salt)
-    assert first == second
-    assert bcrypt.checkpw(NASTY.encode(), first.encode())
-
-
-def test_each_role_may_do_what_its_name_says() -> None:
-    files = htpasswd([("alice", "push", "A"), ("bob", "pull", "B"), ("root", "admin", "C")])
-    assert files == {"pull": "alice:A\nbob:B\nroot:C\n", "push": "alice:A\nroot:C\n", "admin": "root:C\n"}
-
-
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
 @pytest.mark.parametrize(
     "extra",
@@ -142,7 +139,8 @@ def test_each_role_may_do_what_its_name_says() -> None:
         [],
         ["docker_daemon/scripts/daemon.sh"],
         ["service/scripts/service.sh"],
-        ["service/scripts/service.sh", "load_balancer/scripts/nginx.sh"],
+        ["service/scripts/service.sh", "load_balancer/scripts/reload.sh", "load_balancer/scripts/nginx.sh"],
+        ["service/scripts/service.sh", "load_balancer/scripts/stranger.sh"],
     ],
 )
 def test_each_stages_whole_script_passes_shellcheck(extra: list[str], tmp_path: Path) -> None:

@@ -213,6 +213,7 @@ def test_the_endpoint_gives_the_least_user_for_each_purpose(checkout: Checkout, 
         "users": {
             "push": {"username": "writer", "password": "w'r"},
             "pull": {"username": "reader", "password": "r"},
+            "admin": {"username": "boss", "password": "top"},
         },
     }
     hidden = json.loads(berth("endpoint", "--json").out)

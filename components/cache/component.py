@@ -1,0 +1,96 @@
+"""The caches of all upstreams."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pulumi
+import pulumi_random as random
+
+from components import names
+from components.cache.render import SPOOL, SYSTEM_CERTIFICATES, config, environment_of, more_entries
+from components.certificates import CertificateAuthority
+from components.docker_daemon import DockerDaemons
+from components.images import Images
+from components.load_balancer import LoadBalancer
+from components.nodes import Nodes
+from components.object_store import RegistryBucket, Storage
+from components.registry.distribution import Distribution, Process
+from components.registry.render import Key, Listener
+from components.seed_registry import SeedRegistry
+from config import Settings, UpstreamSettings, naming
+
+
+@dataclass(frozen=True)
+class CachesArgs:
+    """Inputs of `Caches`."""
+
+    settings: Settings
+    nodes: Nodes
+    daemons: DockerDaemons
+    images: Images
+    authority: CertificateAuthority
+    bucket: RegistryBucket
+    balancer: LoadBalancer
+    seed: SeedRegistry
+
+
+class Caches(pulumi.ComponentResource):
+    """Two processes per upstream share what they keep; the balancers use the second when the first is gone."""
+
+    def __init__(self, name: str, args: CachesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("berth:cache:Caches", name, None, opts)
+        settings = args.settings
+        if not settings.registry.upstreams:
+            self.register_outputs({})
+            return
+        secret = random.RandomPassword(
+            f"{name}-http-secret", length=40, special=False, opts=pulumi.ResourceOptions(parent=self)
+        ).result
+        key = args.bucket.key("cache", naming.CACHE_DIRECTORY)
+        nodes = args.nodes.with_role("registry")[: naming.CACHES_PER_UPSTREAM]
+        for upstream in settings.registry.upstreams:
+            storage = args.bucket.storage(f"{naming.CACHE_DIRECTORY}/{upstream.name}")
+            before: list[pulumi.Resource] = []
+            for on in args.daemons.on(nodes):
+                listener = Listener(
+                    naming.cache_stage(upstream.name),
+                    on.node.address,
+                    upstream.port,
+                    upstream.port + naming.CACHE_HEALTH_ABOVE,
+                )
+                cache = Distribution(
+                    f"{name}-{upstream.name}-{on.node.name}",
+                    on,
+                    settings,
+                    args.authority,
+                    Process(
+                        listener=listener,
+                        image=args.images.on_nodes("cache"),
+                        config=pulumi.Output.all(
+                            key.access, key.secret, secret, settings.upstream_passwords.get(upstream.name)
+                        ).apply(partial(_config, listener, storage, upstream)),
+                        environment=environment_of(
+                            listener, storage, settings.docker.proxies, names.own_hosts(settings)
+                        ),
+                        volumes={
+                            SYSTEM_CERTIFICATES: SYSTEM_CERTIFICATES,
+                            SPOOL: naming.spool_directory(upstream.name),
+                        },
+                        writable=frozenset({SPOOL}),
+                        entries=more_entries(listener, upstream),
+                    ),
+                    parent=self,
+                )
+                # The second one only when the first is there again.
+                cache.start(key.granted, args.balancer.ready, args.seed.container, *before)
+                before = [cache.ready]
+        self.register_outputs({})
+
+
+def _config(listener: Listener, storage: Storage, upstream: UpstreamSettings, known: Sequence[Any]) -> str:
+    access, secret, http_secret, password = known
+    return config(listener, storage, Key(access, secret), http_secret, upstream, password)

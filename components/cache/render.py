@@ -1,0 +1,58 @@
+"""A cache's configuration; pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from components.object_store import Storage
+from components.registry.render import USER, Key, Listener, document, environment
+from components.remote import Directory, Entry, File
+from config import ProxySettings, UpstreamSettings, naming
+
+# The node's own trust: the upstreams' certificates come from public CAs, or from those that the site put there.
+SYSTEM_CERTIFICATES = "/etc/ssl/certs"
+SPOOL = "/spool"
+
+
+def config(
+    listener: Listener, storage: Storage, key: Key, http_secret: str, upstream: UpstreamSettings, password: str | None
+) -> str:
+    """distribution's configuration of one cache. It never forgets: both processes of an upstream share one storage."""
+    wanted = document(listener, storage, key, http_secret)
+    proxy: dict[str, Any] = {"remoteurl": upstream.url, "ttl": 0}
+    if upstream.user and password is not None:
+        proxy |= {"username": upstream.user, "password": password}
+    return yaml.safe_dump({**wanted, "proxy": proxy}, sort_keys=False)
+
+
+def environment_of(
+    listener: Listener, storage: Storage, proxies: ProxySettings | None, direct: Sequence[str]
+) -> Mapping[str, str]:
+    """What a cache is started with: as a replica, and the way out of the site."""
+    way_out = {}
+    if proxies is not None:
+        way_out = {
+            "HTTP_PROXY": proxies.http,
+            "HTTPS_PROXY": proxies.https,
+            "NO_PROXY": ",".join([*direct, *proxies.no_proxy]),
+        }
+    return {
+        **environment(listener, storage),
+        "BERTH_SPOOL": SPOOL,
+        "SSL_CERT_DIR": f"{listener.directory}/ca:{SYSTEM_CERTIFICATES}",
+        **{name: value for name, value in way_out.items() if value},
+    }
+
+
+def more_entries(listener: Listener, upstream: UpstreamSettings) -> list[Entry]:
+    """What a cache has beside a replica's files."""
+    found: list[Entry] = [
+        Directory(f"{listener.directory}/ca", mode="0755"),
+        Directory(naming.spool_directory(upstream.name), mode="0700", owner=USER),
+    ]
+    if upstream.ca:
+        found.append(File(f"{listener.directory}/ca/upstream.crt", upstream.ca))
+    return found

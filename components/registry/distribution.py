@@ -1,0 +1,103 @@
+"""One distribution process on one node, replica or cache: certificate, files, container, readiness."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import pulumi
+import pulumi_command as command
+import pulumi_docker as docker
+
+from components.certificates import CertificateAuthority, Pem
+from components.docker_daemon import DockerNode
+from components.readiness import Probe, ready
+from components.registry.render import USER, Listener, entries, start_digest
+from components.remote import Entry
+from components.service import ServiceContainer, service
+from config import Settings, naming
+
+# The storage health check runs every ten seconds and needs one good answer.
+READY_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Process:
+    """What is started, and from what."""
+
+    listener: Listener
+    image: str
+    config: pulumi.Output[str]
+    environment: Mapping[str, str]
+    volumes: Mapping[str, str] = field(default_factory=dict)
+    """Beside the directory of its files."""
+    writable: frozenset[str] = frozenset()
+    entries: Sequence[Entry] = ()
+    """Beside configuration and certificate."""
+
+
+class Distribution:
+    """A process in two steps, so that something can come between knowing what will run and running it."""
+
+    container: docker.Container
+    ready: command.remote.Command
+
+    def __init__(
+        self,
+        name: str,
+        on: DockerNode,
+        settings: Settings,
+        authority: CertificateAuthority,
+        process: Process,
+        parent: pulumi.Resource,
+    ) -> None:
+        self._name, self._on, self._settings, self._process, self._parent = name, on, settings, process, parent
+        certificate = authority.issue(
+            name,
+            common_name=on.node.name,
+            dns_names=[on.node.name, naming.replica_name(settings.registry.name)],
+            addresses=[on.node.address],
+            parent=parent,
+        )
+        self._pem = authority.pem(certificate)
+        self.start_digest = pulumi.Output.unsecret(
+            pulumi.Output.all(process.config, certificate.certificate).apply(lambda two: start_digest(*two))
+        )
+        """Of what the process reads only at its start: another digest is another container."""
+
+    def start(self, *depends_on: pulumi.Resource) -> None:
+        """Files, container and the wait for healthy storage."""
+        process = self._process
+        listener = process.listener
+        self.container = service(
+            self._name,
+            self._on,
+            self._settings.stack,
+            ServiceContainer(
+                service=listener.stage,
+                image=process.image,
+                command=["serve", f"{listener.directory}/config.yml"],
+                volumes={listener.directory: listener.directory, **process.volumes},
+                writable=process.writable,
+                environment=process.environment,
+                user=USER,
+                config_digest=self.start_digest,
+            ),
+            pulumi.Output.all(process.config, self._pem).apply(partial(_entries, listener, process.entries)),
+            parent=self._parent,
+            depends_on=depends_on,
+        )
+        node = self._on.node
+        self.ready = ready(
+            f"{self._name}-ready",
+            node=node,
+            probes=[Probe(f"http://127.0.0.1:{listener.health_port}/debug/health")],
+            seconds=READY_SECONDS,
+            again_when=[self.container.id],
+            opts=node.options(self._parent),
+        )
+
+
+def _entries(listener: Listener, more: Sequence[Entry], rendered_and_pem: tuple[str, Pem]) -> list[Entry]:
+    return [*entries(listener, *rendered_and_pem), *more]

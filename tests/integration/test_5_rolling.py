@@ -1,0 +1,131 @@
+"""Changes of a running registry: one replica at a time, the object store at once and announced."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from tests.integration.lab import NODES, Lab
+from tests.integration.registry import Image, Registry, berth_registry, random_image
+
+pytestmark = pytest.mark.lab
+
+
+@contextmanager
+def under_load(registry: Registry, image: Image) -> Iterator[list[str]]:
+    """Reads and writes without a break; what failed is in the list, each request tried once only."""
+    failed: list[str] = []
+    stop = threading.Event()
+    digest = max(image.blobs, key=lambda each: len(image.blobs[each]))
+
+    def read() -> None:
+        while not stop.is_set():
+            try:
+                answer = registry.blob("team/rolling", digest)
+                if answer.body != image.blobs[digest]:
+                    failed.append(f"read {answer.status}")
+            except OSError as error:
+                failed.append(f"read {error}")
+
+    def write() -> None:
+        while not stop.is_set():
+            try:
+                answer = registry.upload("team/rolling", random_image(50_000).manifest)
+                if answer.status != 201:
+                    failed.append(f"write {answer.status}")
+            except (OSError, AssertionError) as error:
+                failed.append(f"write {error}")
+
+    threads = [threading.Thread(target=what) for what in (read, write)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield failed
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def test_replicas_are_replaced_one_after_the_other_and_no_request_fails(lab: Lab, settings: Any) -> None:
+    registry = berth_registry(lab, "push")
+    image = random_image(2_000_000)
+    registry.push("team/rolling", "1", image)
+    before = {node: lab.on(node, "docker", "inspect", "-f", "{{.Id}}", "berth-registry") for node in ("node1", "node2")}
+    with under_load(registry, image) as failed:
+        settings(images=lab.pinned("registry"))
+        lab.berth("up", "--yes")
+    after = {node: lab.on(node, "docker", "inspect", "-f", "{{.Id}}", "berth-registry") for node in ("node1", "node2")}
+    assert all(before[node] != after[node] for node in before)
+    assert failed == []
+
+
+def test_a_balancer_that_leaves_hands_over_before_it_goes_and_one_that_joins_is_ready_first(
+    lab: Lab, settings: Any
+) -> None:
+    document = lab.document()["config"]
+    registry = berth_registry(lab, "push")
+    nodes = json.loads(json.dumps(document["berth:nodes"]))
+    nodes[0]["roles"].remove("load-balancer")
+    nodes[2]["roles"].append("load-balancer")
+    settings(nodes=nodes)
+    gaps, last = [], time.monotonic()
+    stop = threading.Event()
+
+    def watch() -> None:
+        nonlocal last
+        while not stop.is_set():
+            try:
+                if registry.ask("GET", "/v2/", timeout=2).status == 200:
+                    gaps.append(time.monotonic() - last)
+                    last = time.monotonic()
+            except OSError:
+                pass
+            time.sleep(0.05)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        lab.berth("up", "--yes")
+    finally:
+        stop.set()
+        thread.join()
+    assert max(gaps) < 2, f"longest time without an answer: {max(gaps):.2f} s"
+    assert "berth-load-balancer" not in lab.on("node1", "docker", "ps", "-a", "--format", "{{.Names}}")
+    assert registry.ask("GET", "/v2/").status == 200
+
+
+def test_a_change_of_the_object_store_is_announced_and_its_settings_are_exported_first(lab: Lab, settings: Any) -> None:
+    registry = berth_registry(lab, "push")
+    image = random_image()
+    registry.push("team/kept", "1", image)
+    settings(images=lab.pinned("minio"))
+    code, output = lab.try_berth("preview")
+    assert code == 0, output
+    assert "at the same time" in output
+    for node in NODES:
+        assert f"object-store-{node}" in output
+    lab.berth("up", "--yes")
+    exports = sorted((lab.home / "stacks" / "citest" / "exports").glob("*/*.zip"))
+    assert exports, "nothing was exported before the change"
+    assert all(path.stat().st_mode & 0o777 == 0o600 for path in exports)
+    assert registry.has("team/kept", image)
+
+
+def test_another_upstream_gets_its_caches_and_one_that_leaves_takes_them_along(lab: Lab, settings: Any) -> None:
+    registry = dict(lab.document()["config"]["berth:registry"])
+    third = {"name": "third", "url": "https://10.76.0.3:5000", "prefix": "third.example.com/mirror"}
+    settings(registry={**registry, "upstreams": [*registry["upstreams"], third]})
+    lab.berth("up", "--yes")
+    assert "berth-cache-third" in lab.on("node2", "docker", "ps", "--format", "{{.Names}}")
+    settings()
+    lab.berth("up", "--yes")
+    for node in ("node1", "node2"):
+        assert "berth-cache-third" not in lab.on(node, "docker", "ps", "-a", "--format", "{{.Names}}")
+        assert lab.on(node, "ls", "/etc/berth").count("cache-third") == 0
