@@ -261,7 +261,7 @@ def test(context: typer.Context) -> None:
     workspace = Workspace.current()
     os.chdir(workspace.root)
     try:
-        bootstrap.run(yes=True, console=Console(highlight=False))
+        bootstrap.run(yes=True, console=Console(highlight=False), tests=True)
     except bootstrap.BootstrapError as problem:
         if os.environ.get("CI"):
             raise

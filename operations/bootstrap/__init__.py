@@ -36,12 +36,12 @@ def _alone(home: Path, console: Console) -> Iterator[None]:
         yield
 
 
-def run(yes: bool, console: Console, only_check: bool = False) -> None:
+def run(yes: bool, console: Console, only_check: bool = False, tests: bool = False) -> None:
     """Install, build and store what is missing; `only_check` refuses instead of changing anything."""
     preflight.refuse([preflight.system, preflight.root])
     home = plan.home()
     with _alone(home, console):
-        todo = plan.needed(home)
+        todo = plan.needed(home, tests)
         version = docker_engine.server_version()
         if version:
             preflight.refuse([lambda: docker_engine.check(version)])

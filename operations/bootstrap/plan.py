@@ -16,6 +16,8 @@ from .steps import Step
 
 GO_IMAGES = ("registry", "upstream", "minio")
 DEBIAN_IMAGES = ("nginx", "lab-node")
+# Programs that only tests run, with the packages that bring them: other clients than Docker's, and a judge of TLS.
+TEST_PROGRAMS = {"curl": "curl", "podman": "podman", "skopeo": "skopeo", "testssl": "testssl.sh"}
 
 
 def home() -> Path:
@@ -31,7 +33,7 @@ def _install(packages: tuple[str, ...], shell: Shell) -> None:
     shell.run([*patient, "install", "--yes", "--no-install-recommends", *packages], environment=quiet)
 
 
-def _packages(docker_missing: list[str], base_needed: bool) -> Iterator[Step]:
+def _packages(docker_missing: list[str], base_needed: bool, tests: bool) -> Iterator[Step]:
     packages, reasons = list(docker_missing), []
     if docker_missing:
         reasons.append("Docker runs the lab's nodes, the builds and the seed registry")
@@ -42,6 +44,10 @@ def _packages(docker_missing: list[str], base_needed: bool) -> Iterator[Step]:
         # The keyring by name: where Debian is not the host's distribution, nothing else brings it.
         packages += ["debootstrap", "debian-archive-keyring"]
         reasons.append("debootstrap makes the bare Debian that images start from")
+    missing = [package for program, package in TEST_PROGRAMS.items() if tests and not shutil.which(program)]
+    if missing:
+        packages += missing
+        reasons.append("tests use other clients than Docker's too, and a judge of TLS")
     if packages:
         act = partial(_install, tuple(packages))
         yield Step("packages", f"Install by apt: {' '.join(packages)}", "; ".join(reasons), act, interruptible=False)
@@ -104,15 +110,15 @@ def _debian_steps(missing: set[str], base_needed: bool, cache: Path) -> Iterator
             yield step
 
 
-def needed(folder: Path) -> list[Step]:
-    """The steps that bring this machine from what it is to ready; empty when it is."""
+def needed(folder: Path, tests: bool = False) -> list[Step]:
+    """The steps that bring this machine from what it is to ready, for tests too if asked; empty when it is."""
     cache = folder / "cache"
     docker_missing = docker_engine.missing_packages()
     running = not docker_missing and bool(docker_engine.server_version())
     found = seed.inspect() if running else {}
     missing = {name for name in images.NAMES if name not in found}
     base_needed = bool(missing & set(DEBIAN_IMAGES)) and not (running and debian.exists(debian.base_reference()))
-    steps = list(_packages(docker_missing, base_needed))
+    steps = list(_packages(docker_missing, base_needed, tests))
     if not running:
         act = partial(docker_engine.start, folder)
         steps.append(Step("docker", "Start Docker", "it is not running", act, ("packages",), interruptible=False))

@@ -47,6 +47,13 @@ def names(home: Path) -> list[str]:
     return [step.name for step in plan.needed(home)]
 
 
+def test_other_clients_are_installed_for_tests_only(machine: Machine, tmp_path: Path) -> None:
+    (step,) = plan.needed(tmp_path, tests=True)
+    assert step.title == "Install by apt: curl podman skopeo testssl.sh"
+    machine.programs |= {"curl", "podman", "skopeo", "testssl"}
+    assert plan.needed(tmp_path, tests=True) == []
+
+
 def test_a_machine_that_is_ready_needs_nothing(machine: Machine, tmp_path: Path) -> None:
     machine.go, machine.base = None, False
     machine.programs.discard("debootstrap")
