@@ -48,7 +48,8 @@ class Result:
     """Answers to pushes while writes had to be refused."""
     errors: list[str] = field(default_factory=list)
     """What failed first tries said, each text once."""
-    not_healthy: str = ""
+    waited_for: str = ""
+    """What became healthy last."""
 
     def problems(self, gap_limit: float) -> list[str]:
         """Why this was not good enough; nothing if it was."""
@@ -62,7 +63,7 @@ class Result:
         if self.gap > gap_limit:
             found.append(f"{self.gap:.2f} s without an answer, more than {gap_limit:g} s")
         if self.healthy_after is None:
-            found.append(f"not healthy again: {self.not_healthy}")
+            found.append(f"not healthy again: {self.waited_for}")
         if self.refusals is not None:
             if any(not refusal.error for refusal in self.refusals):
                 found.append("a push was taken that should have been refused")
@@ -75,6 +76,8 @@ class Result:
         """One line while the drill goes on."""
         failed = sum(count.failed_first for count in self.counts.values())
         healthy = "never healthy" if self.healthy_after is None else f"healthy after {self.healthy_after:.1f} s"
+        if self.waited_for:
+            healthy += f" (last: {self.waited_for})"
         problems = self.problems(gap_limit)
         return (
             f"{self.fault} on {', '.join(self.nodes)}: gap {self.gap:.2f} s, stall {self.stall:.2f} s, {failed} of "

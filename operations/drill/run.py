@@ -99,11 +99,11 @@ class Stage:
             elif fault.end is not None:
                 time.sleep(self.hold)
             over = time.monotonic() if fault.end is not None else begun
-        wrong = self.healthy(lambda: fault.mended and fault.mended(strike))
+        wrong, last = self.healthy(lambda: fault.mended and fault.mended(strike))
         healthy = time.monotonic()
         time.sleep(max(BETWEEN_SECONDS, begun + self.hold - healthy))
         if not self.load.settle(SETTLE_SECONDS) and not wrong:
-            wrong = f"a push or pull that the fault met has not ended in {SETTLE_SECONDS:.0f} s"
+            wrong = last = f"a push or pull that the fault met has not ended in {SETTLE_SECONDS:.0f} s"
         ended = time.monotonic()
         done = self.load.operations[seen:]
         return Result(
@@ -119,12 +119,12 @@ class Stage:
             wrong_digests=sum(one.wrong_digest for one in done),
             refusals=refused,
             errors=sorted({text for one in done for text in (one.first, one.repeat) if text}),
-            not_healthy=wrong,
+            waited_for=last,
         )
 
-    def healthy(self, mended: Callable[[], object] = lambda: None, seconds: float = HEALTHY_SECONDS) -> str:
-        """Wait for health, bounded; empty, or what is still wrong."""
-        deadline = time.monotonic() + seconds
+    def healthy(self, mended: Callable[[], object] = lambda: None, seconds: float = HEALTHY_SECONDS) -> tuple[str, str]:
+        """Wait for health, bounded; what is still wrong, if anything, and what was wrong last."""
+        deadline, last = time.monotonic() + seconds, ""
         while True:
             wrong = self.health.wrong()
             try:
@@ -133,8 +133,9 @@ class Stage:
                     self.registry.push_blob(REPOSITORY, b"is there room again?")
             except (BerthError, Refused) as error:
                 wrong = wrong or str(error)
+            last = wrong or last
             if not wrong or time.monotonic() > deadline:
-                return wrong
+                return wrong, last
             time.sleep(0.5)
 
 
@@ -143,7 +144,7 @@ def drill(run: Run, options: Options, keep: Callable[[Report], None] = lambda _:
     plan = options.plan()
     with _alone(run) as (record, was_left), _docker(run) as docker:
         stage = Stage.of(run, docker, options)
-        wrong = stage.healthy(seconds=HEALTHY_SECONDS if was_left else 0)
+        wrong, _ = stage.healthy(seconds=HEALTHY_SECONDS if was_left else 0)
         if wrong:
             raise BerthError(f"{run.stack} is not healthy, so that a drill would show nothing: {wrong}.")
         results: list[Result] = []

@@ -234,7 +234,7 @@ def test_each_reason_why_a_fault_was_noticed_is_named() -> None:
         counts={PUSH: Count(4, 2, 1), BLOB: Count(3, 1, 1)},
         wrong_digests=2,
         healthy_after=None,
-        not_healthy="nginx on node1 answers 502",
+        waited_for="nginx on node1 answers 502",
     )
     assert bad.problems(1.0) == [
         "1 pushes failed after one repeat",
