@@ -33,6 +33,8 @@ from config import Settings, naming
 
 SCRIPTS = Path(__file__).parent / "scripts"
 READY_SECONDS = 60
+# On a busy node what everybody waits for goes first, and a check that comes too late would move the address.
+CPU_SHARES = 4096
 # What is in flight may end; a balancer that goes has lost the address before.
 GRACE_SECONDS = 60
 # keepalived tells the others that it goes, and takes the address off.
@@ -92,6 +94,7 @@ class LoadBalancer(pulumi.ComponentResource):
                 volumes={DIRECTORY: DIRECTORY},
                 # The master gives up root for its workers, and signals them.
                 capabilities=["CHOWN", "DAC_OVERRIDE", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID"],
+                cpu_shares=CPU_SHARES,
                 stop_signal="SIGQUIT",
                 grace_seconds=GRACE_SECONDS,
             ),
@@ -116,6 +119,7 @@ class LoadBalancer(pulumi.ComponentResource):
                 volumes={ADDRESS_DIRECTORY: ADDRESS_DIRECTORY},
                 # The last three: its own priority on a busy machine, and its checks as root without more groups.
                 capabilities=["NET_ADMIN", "NET_RAW", "SYS_NICE", "SETGID", "SETUID"],
+                cpu_shares=CPU_SHARES,
                 stop_signal="SIGTERM",
                 grace_seconds=ADDRESS_GRACE_SECONDS,
                 config_digest=address_digest(front),
@@ -170,6 +174,7 @@ def front_of(settings: Settings, nodes: Nodes, node: Node) -> Front:
         object_store_port=settings.object_store.port,
         object_store_endpoint_port=settings.object_store.endpoint_port,
         peers=[one.address for one in nodes.with_role("load-balancer") if one.name != node.name],
+        nodes=[one.address for one in nodes.all],
         router_id=settings.load_balancer.router_id,
     )
 

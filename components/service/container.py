@@ -31,6 +31,8 @@ class ServiceContainer:
     """Where images of the same program begin differently; None: the image's own."""
     user: str | None = None
     capabilities: Sequence[str] = ()
+    cpu_shares: int | None = None
+    """Weight where processors are short; None: 1024, as every other container."""
     stop_signal: str | None = None
     """None: the image's own."""
     grace_seconds: int | None = None
@@ -71,6 +73,7 @@ def service_container(
         user=service.user,
         network_mode="host",
         restart="unless-stopped",
+        cpu_shares=service.cpu_shares,
         stop_signal=service.stop_signal,
         destroy_grace_seconds=service.grace_seconds,
         capabilities=docker.ContainerCapabilitiesArgs(

@@ -96,14 +96,14 @@ def test_guessing_is_slowed_down_and_then_refused_and_disturbs_nobody_else(open_
     assert open_store.ask("GET", "/v2/", source=guesser).status == 200
     waiting = [guess(open_store, guesser, number) for number in range(20)]
     seconds = [open_store.ask("GET", "/v2/", source=neighbour).seconds for _ in range(20)]
-    waiting += [guess(open_store, guesser, number) for number in range(20, 24)]
+    waiting += [guess(open_store, guesser, number) for number in range(20, 30)]
     refused = open_store.ask("GET", "/v2/", user="bob", password="again", source=guesser)
     assert (refused.status, refused.headers["Retry-After"]) == (429, "5")
     assert json.loads(refused.body)["errors"][0]["code"] == "TOOMANYREQUESTS"
     known = open_store.ask("GET", "/v2/", source=guesser)
     assert known.status == 200, "a password that is remembered counts for nothing"
     assert open_store.ask("POST", "/v2/a/blobs/uploads/", user="root", source=neighbour).status == 200
-    assert statistics.median(seconds) < 0.1
+    assert statistics.median(seconds) < 0.5
     for one in waiting:
         one.close()
 
