@@ -25,6 +25,7 @@ def config(
     proxy: dict[str, Any] = {"remoteurl": upstream.url, "ttl": 0}
     if upstream.user and password is not None:
         proxy |= {"username": upstream.user, "password": password}
+    wanted["storage"]["cache"] = {"blobdescriptor": "inmemory"}
     return yaml.safe_dump({**wanted, "proxy": proxy}, sort_keys=False)
 
 

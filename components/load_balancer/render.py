@@ -62,6 +62,8 @@ class Front:
     object_store_endpoint_port: int
     peers: Sequence[str] = ()
     """Addresses of the other balancers."""
+    nodes: Sequence[str] = ()
+    """Addresses of all of the stack's nodes."""
     router_id: int = 0
 
     def ports(self) -> list[Port]:
@@ -144,7 +146,8 @@ def address_entries(front: Front) -> list[Entry]:
         File(ADDRESS_SCRIPT, (Path(__file__).parent / "scripts" / "address.sh").read_text("utf-8"), mode="0755"),
         *service_facts(ADDRESS_STAGE),
         Fact("virtual", [front.address, str(front.port)]),
-        *(Fact("peer", [peer]) for peer in front.peers),
+        # Also of nodes that are balancers no more: one that leaves holds the address until the end of the run.
+        *(Fact("own", [node]) for node in front.nodes if node != front.own_address),
     ]
 
 

@@ -61,7 +61,6 @@ def document(listener: Listener, storage: Storage, key: Key, http_secret: str) -
             },
             # The balancer follows the signed URL itself: blobs go round this process, clients never see MinIO.
             "redirect": {"disable": False},
-            "cache": {"blobdescriptor": "inmemory"},
             "maintenance": {"uploadpurging": {"enabled": True, "age": "168h", "interval": "24h", "dryrun": False}},
         },
         "http": {
@@ -85,6 +84,7 @@ def document(listener: Listener, storage: Storage, key: Key, http_secret: str) -
 def config(listener: Listener, storage: Storage, key: Key, http_secret: str) -> str:
     """distribution's configuration of one replica. All replicas share storage and secret, so an upload may move on."""
     wanted = document(listener, storage, key, http_secret)
+    # No cache of descriptors: what one replica has deleted, another would serve from its memory.
     wanted["storage"]["delete"] = {"enabled": True}
     return yaml.safe_dump(wanted, sort_keys=False)
 

@@ -50,7 +50,7 @@ def machines() -> Iterator[dict[str, str]]:
 @pytest.fixture
 def apply(machines: dict[str, str]) -> Iterator[Callable[[], subprocess.CompletedProcess[str]]]:
     """The stage on the node."""
-    front = replace(FRONT, address=VIRTUAL, own_address=OWN, peers=[PEER])
+    front = replace(FRONT, address=VIRTUAL, own_address=OWN, peers=[PEER], nodes=[OWN, PEER])
     command = as_root(stage_script(SERVICE_SCRIPT, SCRIPTS / "stranger.sh"), "apply", "test", render.ADDRESS_STAGE)
     node = machines[OWN]
     yield lambda: docker(

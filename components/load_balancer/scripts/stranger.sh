@@ -1,9 +1,9 @@
-# The virtual address's part of a bundle, after service.sh. Lines: virtual ADDRESS PORT; peer ADDRESS.
+# The virtual address's part of a bundle, after service.sh. Lines: virtual ADDRESS PORT; own ADDRESS, of a node of this stack.
 
 service_line() {
     case $1 in
     "virtual$tab"*) virtual=${1#*"$tab"} ;;
-    "peer$tab"*) printf '%s\n' "${1#*"$tab"}" >>"$work/peers" ;;
+    "own$tab"*) printf '%s\n' "${1#*"$tab"}" >>"$work/own" ;;
     *) unknown_line "$1" ;;
     esac
 }
@@ -15,14 +15,14 @@ answers_for() {
     ip neigh show to "$1" | sed -n 's/.* lladdr \([^ ]*\).*/\1/p' | head -n 1
 }
 
-# Before keepalived runs here for the first time nobody but another balancer of this stack may have the address.
+# Before keepalived runs here for the first time no machine but another one of this stack may have the address.
 service_before_change() {
     port=${virtual#*"$tab"} virtual=${virtual%"$tab"*}
     [ -z "$(ip -o -4 address show to "$virtual/32")" ] || return 0
     found=$(answers_for "$virtual" "$port")
     [ -n "$found" ] || return 0
-    while IFS= read -r peer; do
-        [ "$(answers_for "$peer" "$port")" != "$found" ] || return 0
-    done <"$work/peers"
-    fail "the address $virtual is in use: the machine with the hardware address $found answers for it, and that is no load balancer of this stack. Take it from that machine, or change berth:loadBalancer.address"
+    while IFS= read -r own; do
+        [ "$(answers_for "$own" "$port")" != "$found" ] || return 0
+    done <"$work/own"
+    fail "the address $virtual is in use: the machine with the hardware address $found answers for it, and that is no node of this stack. Take it from that machine, or change berth:loadBalancer.address"
 }

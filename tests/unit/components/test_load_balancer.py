@@ -34,6 +34,7 @@ FRONT = Front(
     object_store_port=9000,
     object_store_endpoint_port=9443,
     peers=["192.0.2.12"],
+    nodes=["192.0.2.11", "192.0.2.12", "192.0.2.13"],
     router_id=77,
 )
 SERVER = Pem("CA\n", "KEY\n", "CERT\n")
