@@ -72,7 +72,7 @@ class Caches(pulumi.ComponentResource):
                         image=args.images.on_nodes("cache"),
                         config=pulumi.Output.all(
                             key.access, key.secret, secret, settings.upstream_passwords.get(upstream.name)
-                        ).apply(partial(_config, listener, storage, upstream)),
+                        ).apply(partial(_config, listener, storage, upstream, "cache" not in args.images.pinned)),
                         environment=environment_of(
                             listener, storage, settings.docker.proxies, names.own_hosts(settings)
                         ),
@@ -91,6 +91,8 @@ class Caches(pulumi.ComponentResource):
         self.register_outputs({})
 
 
-def _config(listener: Listener, storage: Storage, upstream: UpstreamSettings, known: Sequence[Any]) -> str:
+def _config(
+    listener: Listener, storage: Storage, upstream: UpstreamSettings, own_image: bool, known: Sequence[Any]
+) -> str:
     access, secret, http_secret, password = known
-    return config(listener, storage, Key(access, secret), http_secret, upstream, password)
+    return config(listener, storage, Key(access, secret), http_secret, upstream, password, own_image=own_image)

@@ -18,13 +18,23 @@ SPOOL = "/spool"
 
 
 def config(
-    listener: Listener, storage: Storage, key: Key, http_secret: str, upstream: UpstreamSettings, password: str | None
+    listener: Listener,
+    storage: Storage,
+    key: Key,
+    http_secret: str,
+    upstream: UpstreamSettings,
+    password: str | None,
+    *,
+    own_image: bool = True,
 ) -> str:
     """distribution's configuration of one cache. It never forgets: both processes of an upstream share one storage."""
     wanted = document(listener, storage, key, http_secret)
     proxy: dict[str, Any] = {"remoteurl": upstream.url, "ttl": 0}
     if upstream.user and password is not None:
         proxy |= {"username": upstream.user, "password": password}
+    if own_image:
+        # Distribution writes a tag's link on each pull: not where it is the same, or pulls need a store that takes writes.
+        wanted["middleware"] = {"storage": [{"name": "berth-unchanged"}]}
     wanted["storage"]["cache"] = {"blobdescriptor": "inmemory"}
     return yaml.safe_dump({**wanted, "proxy": proxy}, sort_keys=False)
 

@@ -1,0 +1,37 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"strings"
+
+	storagedriver "github.com/distribution/distribution/v3/registry/storage/driver"
+	storagemiddleware "github.com/distribution/distribution/v3/registry/storage/driver/middleware"
+)
+
+// unchanged leaves out writing a link that says already what it is to say. Distribution's proxy writes a tag's links on each
+// pull; a store that takes no writes for a while would make the pull of an image that is cached wait for it, and fail.
+type unchanged struct {
+	storagedriver.StorageDriver
+}
+
+// PutContent implements storagedriver.StorageDriver.
+func (u unchanged) PutContent(ctx context.Context, path string, content []byte) error {
+	if strings.HasSuffix(path, "/link") {
+		if stored, err := u.GetContent(ctx, path); err == nil && bytes.Equal(stored, content) {
+			return nil
+		}
+	}
+	return u.StorageDriver.PutContent(ctx, path, content)
+}
+
+func init() {
+	err := storagemiddleware.Register("berth-unchanged", func(
+		_ context.Context, driver storagedriver.StorageDriver, _ map[string]any,
+	) (storagedriver.StorageDriver, error) {
+		return unchanged{driver}, nil
+	})
+	if err != nil {
+		panic(err)
+	}
+}
