@@ -108,22 +108,36 @@ class Lab:
         return next(node for node in self.nodes if address in addresses(node.init()))
 
     @contextlib.contextmanager
-    def bare(self) -> Iterator[tuple[Target, int]]:
-        """One registry of the same build with a directory, over HTTP, on the lab's network; and its first process."""
+    def bare(self, upstream: str = "", program: Path | None = None) -> Iterator[tuple[Target, int]]:
+        """A registry with a directory, over HTTP, on the lab's network; and its first process.
+
+        By default of the same build as Berth's; with an upstream it is a plain cache of that.
+        """
         assert self.settings.lab is not None
         address = str(IPv4Network(self.settings.lab.subnet)[BARE_NUMBER])
         name = f"berth-{self.settings.stack}-bench"
         file = self.workspace.home / "cache" / "bench" / "bare.yml"
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(BARE_CONFIG)
+        more = f"proxy: {{remoteurl: https://{upstream}, ttl: 0}}\n" if upstream else ""
+        file.write_text(BARE_CONFIG + more)
         words = ["--detach", "--name", name, "--user", "0", "--ip", address, "--volume", "/var/lib/registry"]
         words += ["--network", naming.lab_network(self.settings.stack), "--volume", f"{file}:/config.yml:ro"]
+        ca = self.workspace.stack_dir(self.settings.stack) / "ca.pem"
+        words += [
+            "--volume",
+            f"{ca}:/ca.pem:ro",
+            "--env",
+            "SSL_CERT_FILE=/ca.pem",
+            "--env",
+            "OTEL_TRACES_EXPORTER=none",
+        ]
+        words += ["--volume", f"{program}:/bin/registry:ro"] if program else []
         _docker("rm", "--force", "--volumes", name)
         _docker("run", *words, images.reference("registry"), "serve", "/config.yml")
         try:
             time.sleep(1)
             pid = int(_docker("inspect", "--format", "{{.State.Pid}}", name))
-            yield Target("bare", f"http://{naming.endpoint(address, BARE_PORT)}"), pid
+            yield Target("distribution" if upstream else "bare", f"http://{naming.endpoint(address, BARE_PORT)}"), pid
         finally:
             _docker("rm", "--force", "--volumes", name)
 
