@@ -47,6 +47,7 @@ TITLES = (
     "upstream bytes / image",
     "all done, s",
     "first byte, best / median / worst, s",
+    "blobs repeated",
     "processor, s",
 )
 
@@ -114,8 +115,9 @@ def pull(
         "upstream_ratio": round(upstream.sent() / image, 3),
         "seconds": round(found["seconds"], 2),
         "first_byte": [round(seconds, 2) for seconds in found["first_byte"]],
+        "repeats": found["repeats"],
         "machine_cpu_seconds": round(processor.seconds()["machine"], 1),
-        "whole": found["bytes"] >= image * clients,
+        "missing_bytes": max(0, image * clients - found["bytes"]),
     }
 
 
@@ -132,6 +134,7 @@ def rows(runs: Sequence[dict[str, Any]]) -> list[list[object]]:
                 f"{max(run['upstream_ratio'] for run in same):.2f}",
                 f"{statistics.median(run['seconds'] for run in same):.1f}",
                 " / ".join(f"{seconds:.2f}" for seconds in firsts),
+                sum(run["repeats"] for run in same),
                 f"{statistics.median(run['machine_cpu_seconds'] for run in same):.0f}",
             ]
         )

@@ -25,6 +25,8 @@ import (
 
 const manifestType = "application/vnd.oci.image.manifest.v1+json"
 
+var errDigest = errors.New("wrong digest")
+
 // A job is what to do, to which registry, and with how many clients.
 type job struct {
 	Verb       string
@@ -50,6 +52,7 @@ type figures struct {
 	Requests      int       `json:"requests,omitempty"`
 	Milliseconds  []float64 `json:"milliseconds,omitempty"` // of requests: mean, median, 99th percentile
 	FirstByte     []float64 `json:"first_byte,omitempty"`   // seconds to the first byte of a layer: best, median, worst client
+	Repeats       int       `json:"repeats"`                // of blobs that broke off, as docker repeats them
 	ClientSeconds []float64 `json:"client_seconds,omitempty"`
 }
 
@@ -229,7 +232,7 @@ func (j job) blob(c *http.Client, name string, verify bool, first func()) (int64
 		}
 	}
 	if got := "sha256:" + hex.EncodeToString(sum.Sum(nil)); verify && got != name {
-		return size, fmt.Errorf("WRONG DIGEST: %s came as %s", name, got)
+		return size, fmt.Errorf("%w: %s came as %s", errDigest, name, got)
 	}
 	return size, nil
 }
@@ -284,9 +287,11 @@ func fill(j job) (figures, error) {
 	return found, response.Body.Close()
 }
 
-// image has every client pull the whole image as docker does: manifest, then three layers at a time, each one verified.
+// image has every client pull the whole image as docker does: manifest, then three layers at a time, each one verified and
+// repeated when it breaks off. Bytes that never came whole are missing from the sum.
 func image(j job) (figures, error) {
-	sizes, firsts, took := make([]int64, j.Clients), make([]float64, j.Clients), make([]float64, j.Clients)
+	sizes, repeats := make([]int64, j.Clients), make([]int, j.Clients)
+	firsts, took := make([]float64, j.Clients), make([]float64, j.Clients)
 	seconds, err := j.each(func(number int, c *http.Client) error {
 		begun := time.Now()
 		response, err := j.do(c, "GET", j.Base+"/v2/"+j.Repository+"/manifests/"+j.Tag, nil, 0, 200)
@@ -307,16 +312,26 @@ func image(j job) (figures, error) {
 		for _, layer := range append([]descriptor{m.Config}, m.Layers...) {
 			places <- struct{}{}
 			group.Go(func() {
-				size, err := j.blob(c, layer.Digest, true, func() {
-					if layer.Digest != m.Config.Digest {
-						once.Do(func() { firsts[number] = time.Since(begun).Seconds() })
+				defer func() { <-places }()
+				for try := 0; ; try++ {
+					size, err := j.blob(c, layer.Digest, true, func() {
+						if layer.Digest != m.Config.Digest {
+							once.Do(func() { firsts[number] = time.Since(begun).Seconds() })
+						}
+					})
+					lock.Lock()
+					if err == nil {
+						sizes[number] += size
+					} else if errors.Is(err, errDigest) {
+						problems = append(problems, err)
+					} else if repeats[number]++; try < 4 {
+						lock.Unlock()
+						time.Sleep(time.Second)
+						continue
 					}
-				})
-				lock.Lock()
-				sizes[number] += size
-				problems = append(problems, err)
-				lock.Unlock()
-				<-places
+					lock.Unlock()
+					return
+				}
 			})
 		}
 		group.Wait()
@@ -324,8 +339,9 @@ func image(j job) (figures, error) {
 		return errors.Join(problems...)
 	})
 	found := figures{Seconds: seconds, ClientSeconds: took}
-	for _, size := range sizes {
+	for number, size := range sizes {
 		found.Bytes += size
+		found.Repeats += repeats[number]
 	}
 	slices.Sort(firsts)
 	found.FirstByte = []float64{firsts[0], firsts[len(firsts)/2], firsts[len(firsts)-1]}
