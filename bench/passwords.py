@@ -2,8 +2,8 @@
 
 On the node that has the address a second nginx is started in the balancer's container from the balancer's own
 configuration, on ports of its own, without its questions about passwords: all else on the way, replicas included, is
-the same. (A location without a password does not exist in Berth, and the mirror port leads elsewhere.) Small requests on
-connections that stay open, in turns.
+the same. (A location without a password does not exist in Berth, and the mirror port leads elsewhere.) Small requests
+on connections that stay open, in turns.
 Usage: python bench/passwords.py [--stack dev] [--clients 1 8] [--rounds 5] [--seconds 4]
 """
 
