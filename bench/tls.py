@@ -95,23 +95,15 @@ def endpoints(lab: common.Lab) -> list[str]:
     return balancers + [naming.endpoint(node.address, store) for node in lab.nodes if STORE in node.services]
 
 
-def _port(endpoint: str) -> str:
-    return endpoint.rpartition(":")[2]
-
-
 def main() -> int:
     """Scan one after the other, write all figures as JSON and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--stack", default="dev")
     parser.add_argument("--output", type=Path)
-    parser.add_argument("--first", action="store_true", help="only the first balancer and the first MinIO server")
     options = parser.parse_args()
     lab = common.Lab.of(options.stack)
     output = options.output or lab.workspace.home / "cache" / "bench" / "tls.json"
-    asked = endpoints(lab)
-    if options.first:
-        asked = [next(one for one in asked if one.endswith(f":{port}")) for port in dict.fromkeys(map(_port, asked))]
-    found = [scan(one, lab.workspace.stack_dir(options.stack) / "ca.pem") for one in asked]
+    found = [scan(one, lab.workspace.stack_dir(options.stack) / "ca.pem") for one in endpoints(lab)]
     common.save(output, {**common.conditions(), "scans": [{**asdict(one), "wrong": one.problems()} for one in found]})
     rows = [
         [one.endpoint, ", ".join(one.protocols), ", ".join(sorted(one.ciphers)), "; ".join(one.problems()) or "nothing"]

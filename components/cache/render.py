@@ -33,7 +33,7 @@ def config(
     if upstream.user and password is not None:
         proxy |= {"username": upstream.user, "password": password}
     if own_image:
-        # Distribution writes a tag's link on each pull: not where it is the same, or pulls need a store that takes writes.
+        # Distribution writes a tag's link on each pull: not the same again, or pulls need a store that takes writes.
         wanted["middleware"] = {"storage": [{"name": "berth-unchanged"}]}
     wanted["storage"]["cache"] = {"blobdescriptor": "inmemory"}
     return yaml.safe_dump({**wanted, "proxy": proxy}, sort_keys=False)

@@ -64,10 +64,6 @@ def test_the_oci_suite_comes_to_the_same_verdicts_through_the_balancers_as_on_a_
     assert "The same verdict on every spec" in bench(lab, "conformance")
 
 
-def test_protocols_and_ciphers_are_mozillas_intermediate_ones_on_a_balancer_and_a_store_server(lab: Lab) -> None:
-    bench(lab, "tls", "--first")
-
-
 @pytest.mark.full
 def test_protocols_and_ciphers_are_mozillas_intermediate_ones_everywhere(lab: Lab) -> None:
     bench(lab, "tls", timeout=1800)
