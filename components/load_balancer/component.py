@@ -120,6 +120,7 @@ class LoadBalancer(pulumi.ComponentResource):
                 # The last three: its own priority on a busy machine, and its checks as root without more groups.
                 capabilities=["NET_ADMIN", "NET_RAW", "SYS_NICE", "SETGID", "SETUID"],
                 cpu_shares=CPU_SHARES,
+                pid_mode="host",
                 stop_signal="SIGTERM",
                 grace_seconds=ADDRESS_GRACE_SECONDS,
                 config_digest=address_digest(front),

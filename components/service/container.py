@@ -33,6 +33,8 @@ class ServiceContainer:
     capabilities: Sequence[str] = ()
     cpu_shares: int | None = None
     """Weight where processors are short; None: 1024, as every other container."""
+    pid_mode: str | None = None
+    """`host`: it sees the node's processes."""
     stop_signal: str | None = None
     """None: the image's own."""
     grace_seconds: int | None = None
@@ -74,6 +76,7 @@ def service_container(
         network_mode="host",
         restart="unless-stopped",
         cpu_shares=service.cpu_shares,
+        pid_mode=service.pid_mode,
         stop_signal=service.stop_signal,
         destroy_grace_seconds=service.grace_seconds,
         capabilities=docker.ContainerCapabilitiesArgs(
