@@ -93,8 +93,12 @@ make_parents() {
         look_above "$above"
     done
     for directory; do
-        mkdir -- "$directory" || fail "the directory $directory could not be made"
-        printf 'made %s\n' "$directory" >>"$work/manifest"
+        # Another stage's bundle may be making it at this very moment.
+        if problem=$(mkdir -- "$directory" 2>&1); then
+            printf 'made %s\n' "$directory" >>"$work/manifest"
+        elif [ ! -d "$directory" ]; then
+            fail "the directory $directory could not be made: $problem"
+        fi
     done
 }
 

@@ -42,6 +42,22 @@ def test_a_new_file_is_written_with_its_mode_and_owner_and_its_parents_are_made(
     assert (target.stat().st_mode & 0o7777, target.stat().st_uid) == (0o600, 65532)
 
 
+def test_a_parent_that_another_bundle_makes_at_the_same_moment_is_as_good_as_ones_own(
+    apply: Apply, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    faster = programs / "mkdir"
+    # Whatever is to be made is there a moment before.
+    faster.write_text('#!/bin/sh\ncase $* in *together*) /bin/mkdir "$@" ;; esac\nexec /bin/mkdir "$@"\n')
+    faster.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    target = tmp_path / "together" / "file"
+    done = apply(File(str(target), "content\n"))
+    assert done.returncode == 0, done.stderr
+    assert target.read_text() == "content\n"
+
+
 def test_the_second_run_changes_nothing_and_says_so(apply: Apply, tmp_path: Path) -> None:
     entries = [File(str(tmp_path / "file"), "content\n"), Block(str(tmp_path / "hosts"), "192.0.2.1 a\n")]
     apply(*entries)
