@@ -22,9 +22,9 @@ class Identity:
 
 
 def login(registry: str, user: str, password: str) -> str:
-    """Docker's own file for logins; other engines read it too."""
+    """Docker's own file for logins, byte for byte as `docker login` writes it: to log in once more is no change."""
     auth = base64.b64encode(f"{user}:{password}".encode()).decode()
-    return json.dumps({"auths": {registry: {"auth": auth}}}, indent=2) + "\n"
+    return json.dumps({"auths": {registry: {"auth": auth}}}, indent="\t")
 
 
 def image_host(upstream: UpstreamSettings) -> str:

@@ -87,7 +87,7 @@ def test_a_pull_user_cannot_push_and_only_an_admin_lists_everything(lab: Lab, pu
     assert answer("pull", "POST", "/v2/team/app/blobs/uploads/") == "401"
     assert answer("push", "POST", "/v2/team/app/blobs/uploads/") == "202"
     for spelling in ("/v2/_catalog", "/v2/%5fcatalog", "/v2//_catalog", "/v2/./_catalog"):
-        assert answer("push", "GET", spelling) == "401", spelling
+        assert answer("push", "GET", spelling) in ("400", "401"), spelling
 
 
 def test_a_replica_talks_to_the_balancer_only(lab: Lab) -> None:
