@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests.integration.lab import NODES, Lab
+from tests.integration.lab import NODES, STACK, Lab
 
 pytestmark = pytest.mark.lab
+# The caches come first, whatever else the settings name.
+OWN_MIRROR = f"https://registry.{STACK}.berth.test:4001/"
 NASTY = 'it\'s "quoted" $(touch /tmp/canary) `touch /tmp/canary` ü %d'
 
 
@@ -27,12 +29,13 @@ def test_a_reloadable_setting_is_reloaded_on_every_node_over_one_connection_each
     lab.berth("up", "--yes")
     assert lab.logins() - before == len(NODES), "one connection for each node that changes"
     for node in NODES:
-        assert daemon(lab, node, "{{range .RegistryConfig.Mirrors}}{{.}}{{end}}") == "https://mirror.example.test/"
+        in_force = daemon(lab, node, "{{range .RegistryConfig.Mirrors}}{{.}}{{end}}")
+        assert in_force == f"{OWN_MIRROR}https://mirror.example.test/"
     assert {node: lab.docker_starts(node) for node in NODES} == starts
 
 
 def test_a_removed_mirror_is_out_of_force_too(lab: Lab) -> None:
-    assert daemon(lab, "node1", "{{range .RegistryConfig.Mirrors}}{{.}}{{end}}") == ""
+    assert daemon(lab, "node1", "{{range .RegistryConfig.Mirrors}}{{.}}{{end}}") == OWN_MIRROR
 
 
 def test_an_extra_key_that_leaves_the_settings_is_out_of_force(lab: Lab, settings: Any) -> None:
@@ -105,11 +108,12 @@ def test_foreign_keys_in_daemon_json_are_named_before_anything_is_replaced(lab: 
 
 def test_a_changed_user_changes_the_balancers_files_and_no_container(lab: Lab, settings: Any) -> None:
     starts = lab.on("node1", "docker", "inspect", "--format", "{{.State.StartedAt}}", "berth-load-balancer")
-    document = [{"name": "push", "role": "push"}, {"name": "pull", "role": "pull"}, {"name": "ünï", "role": "pull"}]
-    settings(registry={"name": "registry.citest.berth.test", "port": 4000, "users": document})
+    registry = dict(lab.document()["config"]["berth:registry"])
+    settings(registry={**registry, "users": [*registry["users"], {"name": "ünï", "role": "pull"}]})
     changes = lab.changes()
     assert changes.pop("create") == {"users-ünï", "users-ünï-salt"}
-    assert changes in ({"update": {"balancer-node1-files"}}, {"update": {"balancer-node1-files", "berth-citest"}})
+    files = {"balancer-node1-files", "balancer-node2-files"}
+    assert changes in ({"update": files}, {"update": {*files, "berth-citest"}})
     lab.berth("up", "--yes")
     assert "ünï:" in lab.on("node1", "cat", "/etc/berth/load-balancer/users/pull.htpasswd")
     assert starts == lab.on("node1", "docker", "inspect", "--format", "{{.State.StartedAt}}", "berth-load-balancer")
