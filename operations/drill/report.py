@@ -14,7 +14,7 @@ from rich.table import Table
 from operations.drill.load import BLOB, CACHED, PULL, PUSH, Operation, Refusal
 
 # The front ends a write that the store does not answer after a minute.
-LONGEST_REFUSAL_SECONDS = 70.0
+LONGEST_REFUSAL_SECONDS = 80.0
 # What needs the store to take a write: a push, and an image that no cache has yet.
 WRITES = (PUSH, CACHED)
 KINDS = {PUSH: "pushes", PULL: "pulls", BLOB: "blobs", CACHED: "pulls through a cache"}
