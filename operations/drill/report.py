@@ -13,7 +13,7 @@ from rich.table import Table
 
 from operations.drill.load import BLOB, CACHED, PULL, PUSH, Operation, Refusal
 
-# The front ends a write that the store does not answer after a minute.
+# MinIO waits a minute for a lock that it cannot get, and the front a little longer for MinIO.
 LONGEST_REFUSAL_SECONDS = 80.0
 # What needs the store to take a write: a push, and an image that no cache has yet.
 WRITES = (PUSH, CACHED)

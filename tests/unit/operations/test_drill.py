@@ -248,8 +248,8 @@ def test_each_reason_why_a_fault_was_noticed_is_named() -> None:
 def test_writes_that_have_to_be_refused_are_refused_loudly_and_soon() -> None:
     failed = {PUSH: Count(2, 2, 2), PULL: Count(9, 0, 0)}
     assert result(counts=failed, refusals=[Refusal(4.0, "503")]).problems(1.0) == []
-    assert result(counts=failed, refusals=[Refusal(75.0, "503")]).problems(1.0) == [
-        "a push was refused after 75 s only"
+    assert result(counts=failed, refusals=[Refusal(85.0, "503")]).problems(1.0) == [
+        "a push was refused after 85 s only"
     ]
     assert result(counts=failed, refusals=[Refusal(1.0, "")]).problems(1.0) == [
         "a push was taken that should have been refused"
