@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -78,6 +79,8 @@ class Lab:
 
     @classmethod
     def of(cls, stack: str) -> Lab:
+        # Ended from outside, a bench still gives back what it has changed.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
         workspace = Workspace.current()
         stack_file = StackFile.read(workspace, stack)
         if not stack_file.is_lab:
@@ -121,6 +124,7 @@ class Lab:
         more = f"proxy: {{remoteurl: https://{upstream}, ttl: 0}}\n" if upstream else ""
         file.write_text(BARE_CONFIG + more)
         words = ["--detach", "--name", name, "--user", "0", "--ip", address, "--volume", "/var/lib/registry"]
+        words += ["--label", f"{naming.STACK_LABEL}={self.settings.stack}"]
         words += ["--network", naming.lab_network(self.settings.stack), "--volume", f"{file}:/config.yml:ro"]
         ca = self.workspace.stack_dir(self.settings.stack) / "ca.pem"
         words += [
