@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -213,16 +214,18 @@ def _refused(results: Sequence[Result]) -> str:
 
 
 ROW, LEFT, WIDTH, TOP, PLOT = 24, 150, 900, 34, 700
+LEAST, TICKS = 0.05, (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200)
 
 
 def plot(runs: Sequence[tuple[str, float, float]], limit: float) -> str:
-    """Dots over seconds: (fault, longest gap, longest stall) of each run, one row per kind of fault; SVG."""
+    """Each run's (fault, longest gap, longest stall) as dots over seconds, one row per kind of fault; SVG."""
     kinds = list(dict.fromkeys(name for name, _, _ in runs))
     most = max([limit * 1.25, *(max(gap, stall) for _, gap, stall in runs)])
     bottom = TOP + ROW * len(kinds)
 
     def x(seconds: float) -> float:
-        return round(LEFT + seconds / most * PLOT, 1)
+        # Tenths of a second and stalls of many have to be told apart on one axis.
+        return round(LEFT + PLOT * math.log(max(seconds, LEAST) / LEAST) / math.log(most / LEAST), 1)
 
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {bottom + 46}" width="{WIDTH}" '
@@ -232,10 +235,10 @@ def plot(runs: Sequence[tuple[str, float, float]], limit: float) -> str:
         f'<rect width="{WIDTH}" height="{bottom + 46}" rx="14" fill="#f8fafc"/>',
         '<g fill="#475569">',
     ]
-    for step in range(6):
-        at = x(most * step / 5)
+    for seconds in (tick for tick in TICKS if tick <= most):
+        at = x(seconds)
         parts.append(f'<line x1="{at}" y1="{TOP}" x2="{at}" y2="{bottom}" stroke="#e2e8f0"/>')
-        parts.append(f'<text x="{at}" y="{bottom + 16}" text-anchor="middle">{most * step / 5:.1f} s</text>')
+        parts.append(f'<text x="{at}" y="{bottom + 16}" text-anchor="middle">{seconds:g} s</text>')
     for row, kind in enumerate(kinds):
         middle = TOP + ROW * row + ROW // 2
         parts.append(f'<text x="{LEFT - 12}" y="{middle + 4}" text-anchor="end" fill="#0f172a">{escape(kind)}</text>')
@@ -249,8 +252,8 @@ def plot(runs: Sequence[tuple[str, float, float]], limit: float) -> str:
         f'<text x="{at}" y="{TOP - 12}" text-anchor="middle" fill="#dc2626">limit of a gap: {limit:g} s</text>',
         f'<circle cx="{LEFT}" cy="{bottom + 32}" r="3.5" fill="#2563eb" fill-opacity="0.6"/>',
         f'<text x="{LEFT + 10}" y="{bottom + 36}">longest time without an answer on a new connection</text>',
-        f'<circle cx="{LEFT + 330}" cy="{bottom + 32}" r="4" fill="none" stroke="#d97706"/>',
-        f'<text x="{LEFT + 340}" y="{bottom + 36}">longest stall of a blob in transfer</text>',
+        f'<circle cx="{LEFT + 370}" cy="{bottom + 32}" r="4" fill="none" stroke="#d97706"/>',
+        f'<text x="{LEFT + 380}" y="{bottom + 36}">longest stall of a blob in transfer</text>',
         "</g>",
         "</svg>",
     ]

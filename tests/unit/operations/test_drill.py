@@ -302,7 +302,7 @@ def test_the_picture_shows_a_row_per_kind_two_dots_per_run_and_the_limit() -> No
     picture = plot([("kill <nginx>", 0.5, 2.5), ("kill <nginx>", 0.7, 0.1), ("pause-node", 0.2, 0.3)], 1.0)
     assert picture.count("<circle") == 2 * 3 + 2, "two more in the legend"
     assert picture.count("kill &lt;nginx&gt;") == 1
-    assert 'x1="430.0"' in picture, "1 s of 2.5 s over 700 points, from 150 on"
+    assert 'x1="686.0"' in picture, "the limit of 1 s, where 0.05 s is at 150 and 2.5 s at 850"
     import xml.etree.ElementTree as ET
 
     ET.fromstring(picture)
