@@ -6,6 +6,7 @@ import io
 import json
 import shutil
 import tarfile
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -139,7 +140,8 @@ def _podman(lab: Lab, archive: Path, target: str, host: str, user: tuple[str, st
     certs = archive.parent / "certs"
     certs.mkdir(exist_ok=True)
     shutil.copy(ca, certs / "ca.crt")
-    root = archive.parent / "podman"
+    # podman takes no longer path than fifty letters for what it keeps at run time.
+    root = Path(tempfile.mkdtemp(prefix="podman-", dir="/tmp"))
     podman = ["podman", "--root", str(root), "--runroot", str(root / "run"), "--storage-driver", "vfs"]
     who = ["--creds", ":".join(user)] if user[0] else []
     _done([*podman, "load", "-i", str(archive)])
