@@ -20,6 +20,8 @@ REGISTRY_HEALTH_PORT = 4011
 
 # nginx's own status page, on the node's loopback only.
 FRONT_STATUS_PORT = 4012
+# keepalived's stage, beside nginx's: `status`, `verify` and drills tell it from the others.
+VIRTUAL_ADDRESS_STAGE = "virtual-address"
 # The first upstream's cache listens here, the next ones above it, on the nodes that also have a replica.
 CACHE_FIRST_PORT = 4020
 # A cache's own health page, on the node's loopback only: this far above the cache's port.

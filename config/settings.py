@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -141,6 +142,11 @@ class RegistrySettings(Model):
     """Registries elsewhere that are read through caches; each owns the paths that begin with its prefix."""
 
     @property
+    def mirror_endpoint(self) -> str:
+        """host:port of the mirror port."""
+        return naming.endpoint(self.name, self.mirror_port)
+
+    @property
     def mirrored(self) -> UpstreamSettings | None:
         """The upstream at the root of the mirror port, if there is one."""
         return next((upstream for upstream in self.upstreams if upstream.mirror), None)
@@ -231,6 +237,11 @@ class ProxySettings(Model):
 
     no_proxy: tuple[v.NoProxy, ...] = Field(default=(), examples=[[".example.com", "10.0.0.0/8"]])
     """Hosts, domains and networks to reach directly. The registry and the nodes are added by Berth."""
+
+    def variables(self, direct: Sequence[str]) -> dict[str, str]:
+        """The environment by which programs learn of proxies; `direct` is all that is reached without one."""
+        known = {"HTTP_PROXY": self.http, "HTTPS_PROXY": self.https, "NO_PROXY": ",".join(direct)}
+        return {name: value for name, value in known.items() if value}
 
 
 class DockerSettings(Model):
@@ -339,6 +350,11 @@ class StackFile(Model):
 
     kolla: KollaSettings = KollaSettings()
     """OpenStack Kolla."""
+
+    @property
+    def store_endpoint(self) -> str:
+        """host:port at which any living server of the object store answers."""
+        return naming.endpoint(self.load_balancer.address, self.object_store.endpoint_port)
 
     def with_role(self, role: Role) -> tuple[NodeSettings, ...]:
         """The nodes that have this role, in the file's order."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,11 @@ class User:
 
     username: str
     password: str | None
+
+    @property
+    def basic(self) -> str:
+        """Name and password as HTTP's basic authentication and Docker's file of logins write them."""
+        return base64.b64encode(f"{self.username}:{self.password or ''}".encode()).decode()
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import http.client
 import socket
@@ -69,8 +68,7 @@ def get(url: str, ca: str, user: User | None = None, seconds: float = SECONDS) -
     connection = http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=seconds, context=context)
     headers = {}
     if user is not None:
-        pair = f"{user.username}:{user.password or ''}".encode()
-        headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
+        headers["Authorization"] = f"Basic {user.basic}"
     with contextlib.closing(connection):
         try:
             connection.connect()

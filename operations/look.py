@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from rich.table import Table
 from rich.text import Text
 
+from config.naming import VIRTUAL_ADDRESS_STAGE
 from operations import access, desired, front
 from operations.desired import DEPLOY_HOST, Desired
 from operations.doctor import Finding
@@ -16,7 +17,7 @@ from operations.engine_run import Session
 from operations.errors import BerthError
 from operations.front import Front
 from operations.probe import ContainerFact, Probe, Report
-from operations.verify import VIRTUAL_ADDRESS, WARN_DAYS, Answer
+from operations.verify import WARN_DAYS, Answer
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def rows(seen: Look) -> list[Row]:
             runs = found is not None and found.is_healthy
             failing = _failing(service.service, name, seen) if runs else ""
             detail = failing or (_detail(found) if found else "no container")
-            if service.service == VIRTUAL_ADDRESS and runs:
+            if service.service == VIRTUAL_ADDRESS_STAGE and runs:
                 detail += f", holds {seen.desired.address}" if seen.desired.address in report.holds else ", stands by"
             version = _version(found, service.image)
             result.append(Row(name, own, service.service, runs and not failing, version, detail))

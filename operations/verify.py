@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from cryptography import x509
 
+from config.naming import VIRTUAL_ADDRESS_STAGE
 from operations.desired import DEPLOY_HOST, Desired, Machine
 from operations.front import Front
 from operations.probe import Report
 
-VIRTUAL_ADDRESS = "virtual-address"
 WARN_DAYS = 30
 FREE_KIB = 1024 * 1024
 SKEW_SECONDS = 60
@@ -59,7 +59,7 @@ def _front(desired: Desired, front: Front) -> Iterator[Answer]:
 def _holders(desired: Desired, reports: dict[str, Report]) -> Iterator[Answer]:
     """Two balancers with the address are as bad as none."""
     services = (service for machine in desired.machines.values() for service in machine.services)
-    if not any(service.service == VIRTUAL_ADDRESS for service in services):
+    if not any(service.service == VIRTUAL_ADDRESS_STAGE for service in services):
         return
     holders = [name for name, report in reports.items() if desired.address in report.holds]
     yield Answer("one balancer holds the address", desired.address, ", ".join(holders) or "none", len(holders) == 1)

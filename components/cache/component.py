@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -12,30 +11,15 @@ import pulumi_random as random
 
 from components import names
 from components.cache.render import SPOOL, SYSTEM_CERTIFICATES, config, environment_of, more_entries
-from components.certificates import CertificateAuthority
-from components.docker_daemon import DockerDaemons
-from components.images import Images
-from components.load_balancer import LoadBalancer
-from components.nodes import Nodes
-from components.object_store import RegistryBucket, Storage
+from components.object_store import Storage
+from components.registry import RegistryArgs
 from components.registry.distribution import Distribution, Process
 from components.registry.render import Key, Listener
-from components.seed_registry import SeedRegistry
-from config import Settings, UpstreamSettings, naming
+from config import UpstreamSettings, naming
 
 
-@dataclass(frozen=True)
-class CachesArgs:
-    """Inputs of `Caches`."""
-
-    settings: Settings
-    nodes: Nodes
-    daemons: DockerDaemons
-    images: Images
-    authority: CertificateAuthority
-    bucket: RegistryBucket
-    balancer: LoadBalancer
-    seed: SeedRegistry
+class CachesArgs(RegistryArgs):
+    """Inputs of `Caches`: those of the replicas, whose kind of process they are."""
 
 
 class Caches(pulumi.ComponentResource):
@@ -51,11 +35,10 @@ class Caches(pulumi.ComponentResource):
             f"{name}-http-secret", length=40, special=False, opts=pulumi.ResourceOptions(parent=self)
         ).result
         key = args.bucket.key("cache", naming.CACHE_DIRECTORY)
-        nodes = args.nodes.with_role("registry")[: naming.CACHES_PER_UPSTREAM]
         for upstream in settings.registry.upstreams:
             storage = args.bucket.storage(f"{naming.CACHE_DIRECTORY}/{upstream.name}")
             before: list[pulumi.Resource] = []
-            for on in args.daemons.on(nodes):
+            for on in args.daemons.on(args.nodes.caching()):
                 listener = Listener(
                     naming.cache_stage(upstream.name),
                     on.node.address,

@@ -43,18 +43,11 @@ def environment_of(
     listener: Listener, storage: Storage, proxies: ProxySettings | None, direct: Sequence[str]
 ) -> Mapping[str, str]:
     """What a cache is started with: as a replica, and the way out of the site."""
-    way_out = {}
-    if proxies is not None:
-        way_out = {
-            "HTTP_PROXY": proxies.http,
-            "HTTPS_PROXY": proxies.https,
-            "NO_PROXY": ",".join([*direct, *proxies.no_proxy]),
-        }
     return {
         **environment(listener, storage),
         "BERTH_SPOOL": SPOOL,
         "SSL_CERT_DIR": f"{listener.directory}/ca:{SYSTEM_CERTIFICATES}",
-        **{name: value for name, value in way_out.items() if value},
+        **({} if proxies is None else proxies.variables([*direct, *proxies.no_proxy])),
     }
 
 

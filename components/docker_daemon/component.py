@@ -87,6 +87,5 @@ def _entries(settings: Settings, node: Node, ca: str) -> list[Entry]:
             block = f"{begin}\n{hosts}{end}\n"
             result.append(File(f"/etc/berth/hosts.d/{settings.stack}.block", block))
     insecure = [registry] if settings.registry.insecure else []
-    mirror = naming.endpoint(settings.registry.name, settings.registry.mirror_port)
-    own = f"https://{mirror}" if settings.registry.mirrored else None
+    own = f"https://{settings.registry.mirror_endpoint}" if settings.registry.mirrored else None
     return [*result, *entries(settings.docker, insecure, names.own_hosts(settings), own)]

@@ -58,8 +58,7 @@ def drop_in(settings: DockerSettings, direct: Sequence[str] = ()) -> str | None:
     if proxies is None:
         return None
     exceptions = [*dict.fromkeys([*proxies.no_proxy, "localhost", "127.0.0.1", *direct])]
-    values = {"HTTP_PROXY": proxies.http, "HTTPS_PROXY": proxies.https, "NO_PROXY": ",".join(exceptions)}
-    lines = [_environment(name, value) for name, value in values.items() if value]
+    lines = [_environment(name, value) for name, value in proxies.variables(exceptions).items()]
     return "\n".join(["[Service]", *lines]) + "\n"
 
 

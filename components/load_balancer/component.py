@@ -154,8 +154,7 @@ class LoadBalancer(pulumi.ComponentResource):
 def front_of(settings: Settings, nodes: Nodes, node: Node) -> Front:
     """What the balancer on a node is told."""
     registry = settings.registry
-    addresses = [one.address for one in nodes.with_role("registry")]
-    caching = addresses[: naming.CACHES_PER_UPSTREAM]
+    caching = [one.address for one in nodes.caching()]
     caches = []
     for index, upstream in enumerate(registry.upstreams):
         # The upstreams are shared out: what is one's backup is the other's first.
@@ -168,7 +167,7 @@ def front_of(settings: Settings, nodes: Nodes, node: Node) -> Front:
         own_address=node.address,
         port=registry.port,
         mirror_port=registry.mirror_port,
-        replicas=addresses,
+        replicas=[one.address for one in nodes.with_role("registry")],
         readers=[user.name for user in registry.users if user.role == "pull"],
         caches=caches,
         drives=[one.address for one in nodes.with_role("object-store")],

@@ -24,7 +24,6 @@ class Pool:
         self._balancers = balancers
         self._registry = registry
         self._ready = ready
-        self._taken_out: dict[str, list[pulumi.Input[str]]] = {}
 
     def take_out(
         self,
@@ -36,7 +35,6 @@ class Pool:
         depends_on: Sequence[pulumi.Resource] = (),
     ) -> list[pulumi.Resource]:
         """No balancer sends a new request to the replica; what it is in the middle of goes on."""
-        self._taken_out[address] = list(again_when)
         return self._step("out", name, address, again_when, parent, depends_on)
 
     def put_back(
@@ -49,9 +47,7 @@ class Pool:
         depends_on: Sequence[pulumi.Resource] = (),
     ) -> list[pulumi.Resource]:
         """Every balancer waits until the replica answers from its storage, and sends it requests again."""
-        # Also after each way out, or one that was taken back by the user half-way would leave the replica out for good.
-        again = [*again_when, *self._taken_out.get(address, ())]
-        return self._step("in", name, address, again, parent, depends_on)
+        return self._step("in", name, address, again_when, parent, depends_on)
 
     def _step(
         self,

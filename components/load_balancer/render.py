@@ -16,7 +16,7 @@ from config import naming
 
 STAGE = "load-balancer"
 DIRECTORY = naming.node_directory(STAGE)
-ADDRESS_STAGE = "virtual-address"
+ADDRESS_STAGE = naming.VIRTUAL_ADDRESS_STAGE
 ADDRESS_DIRECTORY = naming.node_directory(ADDRESS_STAGE)
 ADDRESS_SCRIPT = f"{ADDRESS_DIRECTORY}/address.sh"
 # Workers read the password files on each request; www-data has this number in every Debian.

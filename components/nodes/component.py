@@ -10,7 +10,7 @@ from components.nodes.args import NodesArgs
 from components.nodes.existing import existing_node
 from components.nodes.lab import Lab
 from components.nodes.node import Node
-from config import Role
+from config import Role, naming
 
 
 class Nodes(pulumi.ComponentResource):
@@ -36,6 +36,10 @@ class Nodes(pulumi.ComponentResource):
     def with_role(self, role: Role) -> tuple[Node, ...]:
         """The nodes that carry `role`, in the order of the settings."""
         return tuple(node for node in self.all if role in node.settings.roles)
+
+    def caching(self) -> tuple[Node, ...]:
+        """The nodes that run the upstreams' caches."""
+        return self.with_role("registry")[: naming.CACHES_PER_UPSTREAM]
 
     def summary(self) -> list[dict[str, Any]]:
         """Name, address and roles of every node, for the stack's outputs."""

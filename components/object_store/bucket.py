@@ -52,7 +52,7 @@ class RegistryBucket(pulumi.ComponentResource):
         provider = minio.Provider(
             f"{name}-minio",
             # Settings, not outputs: a provider configured from an unknown value is not asked in a preview.
-            minio_server=self._endpoint,
+            minio_server=settings.store_endpoint,
             minio_user=args.store.root_user,
             minio_password=args.store.root_password,
             minio_ssl=True,
@@ -85,15 +85,11 @@ class RegistryBucket(pulumi.ComponentResource):
         )
         self.register_outputs({"bucket": bucket})
 
-    @property
-    def _endpoint(self) -> str:
-        return naming.endpoint(self._settings.load_balancer.address, self._settings.object_store.endpoint_port)
-
     def storage(self, directory: str) -> Storage:
         """Where a process keeps what it has below `directory`."""
         store = self._settings.object_store
         servers = [naming.endpoint(address, store.port) for address in self._servers]
-        return Storage(self._endpoint, servers, store.bucket, directory)
+        return Storage(self._settings.store_endpoint, servers, store.bucket, directory)
 
     def key(self, name: str, directory: str) -> BucketKey:
         """A key for `directory` and what is below it, and for nothing else."""

@@ -104,9 +104,7 @@ class ObjectStore(pulumi.ComponentResource):
                 lambda password: json.dumps(
                     {
                         "stack": settings.stack,
-                        "endpoint": naming.endpoint(
-                            settings.load_balancer.address, settings.object_store.endpoint_port
-                        ),
+                        "endpoint": settings.store_endpoint,
                         "ca_file": args.deploy_host.ca_file,
                         "user": ROOT_USER,
                         "password": password,

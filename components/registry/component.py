@@ -48,11 +48,12 @@ class Registry(pulumi.ComponentResource):
                 ),
                 parent=self,
             )
+            identity: list[pulumi.Input[str]] = [image, replica.start_digest]
             # One replica after the other, each out of the balancers while it is replaced, so that one always serves.
             out = pool.take_out(
                 f"{name}-{node.name}-out",
                 node.address,
-                again_when=[image, replica.start_digest],
+                again_when=identity,
                 parent=self,
                 depends_on=before,
             )
@@ -60,7 +61,8 @@ class Registry(pulumi.ComponentResource):
             before = pool.put_back(
                 f"{name}-{node.name}-in",
                 node.address,
-                again_when=[replica.container.id],
+                # Also after each way out, or one that the user took back half-way would leave the replica out for good.
+                again_when=[replica.container.id, *identity],
                 parent=self,
                 depends_on=[replica.ready],
             )

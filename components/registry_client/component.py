@@ -8,14 +8,13 @@ from typing import Any
 import pulumi
 import pulumi_tls as tls
 
-from components.certificates.component import CURVE, RENEW_BEFORE_HOURS
+from components.certificates.component import CA_HOURS, CURVE, RENEW_BEFORE_HOURS
 from components.registry_client.args import RegistryClientsArgs
 from components.registry_client.render import STAGE, Identity, entries
 from components.remote import Entry, host_state
 from config import Settings
 
 SCRIPT = Path(__file__).parent / "scripts" / "client.sh"
-HOURS = 10 * 365 * 24
 
 
 class MirrorIdentity(pulumi.ComponentResource):
@@ -36,7 +35,7 @@ class MirrorIdentity(pulumi.ComponentResource):
             f"{name}-certificate",
             private_key_pem=self.key,
             subject=tls.SelfSignedCertSubjectArgs(common_name=f"Berth {settings.stack} nodes", organization="Berth"),
-            validity_period_hours=HOURS,
+            validity_period_hours=CA_HOURS,
             early_renewal_hours=RENEW_BEFORE_HOURS,
             allowed_uses=["digital_signature", "client_auth"],
             set_subject_key_id=True,

@@ -55,7 +55,7 @@ def entries(settings: Settings, ca: str, identity: Identity, password: str | Non
         result.append(File(LOGIN, login(endpoint, registry.node_user, password), mode="0600"))
     if not registry.upstreams:
         return result
-    mirror = naming.endpoint(registry.name, registry.mirror_port)
+    mirror = registry.mirror_endpoint
     files = naming.certs_directory(mirror)
     result += [
         File(f"{files}/ca.crt", ca),

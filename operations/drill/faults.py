@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
-from config.naming import service_container
+from config.naming import VIRTUAL_ADDRESS_STAGE, service_container
 from operations.drill.lab_node import LabNode, freeze
 from operations.errors import UsageError
 
@@ -138,7 +138,7 @@ def _of_service(word: str, title: str, service: str, at_address: bool = False) -
 
 CATALOGUE = [
     *_of_service("nginx", "nginx", "load-balancer", at_address=True),
-    *_of_service("keepalived", "keepalived", "virtual-address", at_address=True),
+    *_of_service("keepalived", "keepalived", VIRTUAL_ADDRESS_STAGE, at_address=True),
     *_of_service("replica", "a registry replica", "registry"),
     *_of_service("cache", "an upstream's cache", "cache-*"),
     *_of_service("minio", "a MinIO server", "object-store"),

@@ -13,7 +13,6 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from config import naming
 from operations.desired import Desired
@@ -94,12 +93,8 @@ def of_stack(desired: Desired, stack: str) -> list[LabNode]:
             roles=frozenset(node.get("roles", ())),
             services=frozenset(service.name for service in desired.machines[str(node["name"])].services),
         )
-        for node in _nodes(desired.outputs)
+        for node in desired.outputs.get("nodes", [])
     ]
-
-
-def _nodes(outputs: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return list(outputs.get("nodes", []))
 
 
 def freeze(first: int) -> None:

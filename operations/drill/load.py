@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import json
 import os
@@ -13,9 +12,12 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
+from operations.drill.background import Background
 from operations.drill.oci import Refused, Registry, WrongBytes, layer
 from operations.endpoint import User
 from operations.errors import BerthError
@@ -63,8 +65,7 @@ class Docker:
 
     def log_in(self, registry: str, user: User) -> None:
         """Docker's own file format, without its warning about it."""
-        pair = base64.b64encode(f"{user.username}:{user.password}".encode()).decode()
-        write_private(self.directory / "config.json", json.dumps({"auths": {registry: {"auth": pair}}}))
+        write_private(self.directory / "config.json", json.dumps({"auths": {registry: {"auth": user.basic}}}))
 
     def run(self, *words: str, stdin: bytes = b"") -> str:
         """Run it; its output. Every failure is a `Failed`."""
@@ -108,26 +109,23 @@ class Behind:
         return f"{random.choice(self.names)}/{REPOSITORY}@{found}"
 
 
-class Load:
+class Load(Background):
     """Workers that push and pull until they are told to stop, each noting what it did."""
 
     def __init__(self, registry: Registry, docker: Docker, workers: int, behind: Behind | None = None) -> None:
         self._registry = registry
         self._docker = docker
         self._behind = behind
-        self._stop = threading.Event()
         self._pushed: list[str] = []
         self._blob = ""
         self._number = 0
         self._name = f"{int(time.time()):x}"
         self._busy: dict[int, float] = {}
         loops = [self._push, self._pull, self._read] + ([self._pull_cached] if behind else [])
-        self._threads = [
-            threading.Thread(target=self._again, args=(loop,), daemon=True) for loop in loops for _ in range(workers)
-        ]
+        super().__init__(partial(self._again, loop) for loop in loops for _ in range(workers))
         self.operations: list[Operation] = []
 
-    def __enter__(self) -> Load:
+    def __enter__(self) -> Self:
         try:
             self._blob = self._registry.push_blob(REPOSITORY, os.urandom(BLOB_BYTES))
         except Refused as error:
@@ -135,16 +133,12 @@ class Load:
         self._push()
         if not self._pushed:
             raise BerthError(f"docker can't push before the drill: {self.operations[-1].repeat}")
-        for thread in self._threads:
-            thread.start()
-        return self
+        return super().__enter__()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
+        super().__exit__(kind, error, trace)
         self._docker.clean()
 
     def settle(self, seconds: float) -> bool:

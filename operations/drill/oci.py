@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import hashlib
 import http.client
@@ -134,7 +133,4 @@ def _piece(answer: http.client.HTTPResponse, waited: Callable[[float], object]) 
 
 def authorization(user: User | None) -> dict[str, str]:
     """The header that logs a user in."""
-    if user is None:
-        return {}
-    pair = f"{user.username}:{user.password or ''}".encode()
-    return {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
+    return {} if user is None else {"Authorization": f"Basic {user.basic}"}

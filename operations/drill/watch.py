@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import socket
 import ssl
-import threading
 import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from types import TracebackType
 
+from operations.drill.background import Background
 from operations.drill.lab_node import LabNode, addresses
 from operations.drill.oci import authorization
 from operations.endpoint import User
@@ -24,10 +23,11 @@ LOOK_EVERY = 0.2
 THREADS = int(PATIENCE / EVERY) + 24
 
 
-class Watch:
+class Watch(Background):
     """Asks for `/v2/` with a password every 50 ms on a new connection each time, and notes who has the address."""
 
     def __init__(self, endpoint: str, tls: ssl.SSLContext, user: User, address: str, nodes: Sequence[LabNode]) -> None:
+        super().__init__([self._ask_again, self._look_again])
         self._host, _, port = endpoint.rpartition(":")
         self._port = int(port)
         self._tls = tls
@@ -36,26 +36,12 @@ class Watch:
         self._question = "\r\n".join(lines).encode()
         self._address = address
         self._nodes = nodes
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=run, daemon=True) for run in (self._ask_again, self._look_again)]
         self.answers: list[float] = []
         """When each right answer had come."""
         self.errors: list[tuple[float, str]] = []
         self.late = 0.0
         """How much later than planned a question was asked at worst: much means that this machine was too busy."""
         self.holders: list[tuple[float, frozenset[str]]] = []
-
-    def __enter__(self) -> Watch:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
 
     def _ask_again(self) -> None:
         with ThreadPoolExecutor(THREADS) as pool:
