@@ -234,7 +234,7 @@ class Session:
                 return await connection.create_process(command, env=env, encoding=None)
             except (asyncssh.ConnectionLost, asyncssh.ChannelOpenError, OSError) as error:
                 # Nothing ran yet: a connection found dead here is one that a restarted node left behind.
-                if last or not connection.is_closed():
+                if last or not await _is_dead(connection):
                     raise SSHError(f"{target}: no command can be started ({_reason(error)})") from None
         raise AssertionError
 
@@ -276,9 +276,16 @@ class Session:
                 process = await self._start(target, "docker system dial-stdio", {})
                 return process.stdout, process.stdin
             except (asyncssh.ConnectionLost, OSError):
-                if last or not connection.is_closed():
+                if last or not await _is_dead(connection):
                     raise
         raise AssertionError
+
+
+async def _is_dead(connection: asyncssh.SSHClientConnection) -> bool:
+    # A connection that broke a moment ago takes no channel any more before it says that it is closed.
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(connection.wait_closed(), 0.5)
+    return connection.is_closed()
 
 
 async def _pump(reader: Any, writer: Any) -> None:

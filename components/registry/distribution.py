@@ -13,13 +13,15 @@ import pulumi_docker as docker
 from components.certificates import CertificateAuthority, Pem
 from components.docker_daemon import DockerNode
 from components.readiness import Probe, ready
-from components.registry.render import USER, Listener, entries, start_digest
+from components.registry.render import DRAIN_SECONDS, USER, Listener, entries, start_digest
 from components.remote import Entry
 from components.service import ServiceContainer, service
 from config import Settings, naming
 
 # The storage health check runs every ten seconds and needs one good answer.
 READY_SECONDS = 60
+# More than the process itself gives to the requests that it is in the middle of.
+GRACE_SECONDS = DRAIN_SECONDS + 10
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ class Distribution:
                 writable=process.writable,
                 environment=process.environment,
                 user=USER,
+                grace_seconds=GRACE_SECONDS,
                 config_digest=self.start_digest,
             ),
             pulumi.Output.all(process.config, self._pem).apply(partial(_entries, listener, process.entries)),

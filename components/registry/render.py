@@ -16,6 +16,8 @@ from config import naming
 
 STAGE = "registry"
 USER = f"{naming.SERVICE_UID}:{naming.SERVICE_UID}"
+# For what a process is in the middle of when it is told to end: the upload of a large layer is one request.
+DRAIN_SECONDS = 300
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def document(listener: Listener, storage: Storage, key: Key, http_secret: str) -
             "addr": f"{listener.address}:{listener.port}",
             "relativeurls": True,
             "secret": http_secret,
-            "draintimeout": "30s",
+            "draintimeout": f"{DRAIN_SECONDS}s",
             # Only the balancers hold a client certificate: nobody goes round their password check.
             "tls": {
                 "certificate": f"{directory}/tls.crt",

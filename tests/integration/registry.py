@@ -8,6 +8,8 @@ import http.client
 import json
 import os
 import ssl
+import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,6 +75,13 @@ def random_image(size: int = 100_000, layers: int = 1) -> Image:
     return made(*(os.urandom(size) for _ in range(layers)))
 
 
+def slowly(content: bytes, seconds: float, pieces: int = 20) -> Iterator[bytes]:
+    size = -(-len(content) // pieces)
+    for start in range(0, len(content), size):
+        yield content[start : start + size]
+        time.sleep(seconds / pieces)
+
+
 @dataclass(frozen=True)
 class Registry:
     """One registry and who asks."""
@@ -82,7 +91,9 @@ class Registry:
     user: str = ""
     password: str = ""
 
-    def ask(self, method: str, path: str, body: bytes | None = None, timeout: float = 60, **headers: str) -> Answer:
+    def ask(
+        self, method: str, path: str, body: bytes | Iterable[bytes] | None = None, timeout: float = 60, **headers: str
+    ) -> Answer:
         """One request on a connection of its own; `content_type` becomes Content-Type."""
         name, _, port = self.host.partition(":")
         connection = http.client.HTTPSConnection(
@@ -98,8 +109,8 @@ class Registry:
         finally:
             connection.close()
 
-    def upload(self, repository: str, content: bytes, digest: str | None = None) -> Answer:
-        """A blob in one piece; the last answer."""
+    def upload(self, repository: str, content: bytes, digest: str | None = None, seconds: float = 0) -> Answer:
+        """A blob in one request, which takes `seconds`; the last answer."""
         started = self.ask("POST", f"/v2/{repository}/blobs/uploads/")
         assert started.status == 202, started
         location = started.headers["location"]
@@ -108,8 +119,9 @@ class Registry:
         return self.ask(
             "PUT",
             f"{location}{mark}digest={digest or digest_of(content)}",
-            content,
+            slowly(content, seconds) if seconds else content,
             content_type="application/octet-stream",
+            content_length=str(len(content)),
         )
 
     def push(self, repository: str, tag: str, image: Image) -> None:

@@ -33,16 +33,17 @@ def under_load(registry: Registry, image: Image) -> Iterator[list[str]]:
             except OSError as error:
                 failed.append(f"read {error}")
 
-    def write() -> None:
+    def write(seconds: float) -> None:
         while not stop.is_set():
             try:
-                answer = registry.upload("team/rolling", random_image(50_000).manifest)
+                answer = registry.upload("team/rolling", random_image(50_000).manifest, seconds=seconds)
                 if answer.status != 201:
-                    failed.append(f"write {answer.status}")
+                    failed.append(f"write of {seconds} s: {answer.status}")
             except (OSError, AssertionError) as error:
-                failed.append(f"write {error}")
+                failed.append(f"write of {seconds} s: {error}")
 
-    threads = [threading.Thread(target=what) for what in (read, write)]
+    # The long ones are under way whenever a replica is told to end.
+    threads = [threading.Thread(target=read), *(threading.Thread(target=write, args=[each]) for each in (0, 4, 5))]
     for thread in threads:
         thread.start()
     try:

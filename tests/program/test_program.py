@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from components.registry.render import DRAIN_SECONDS
 from tests.program.recorder import ROOT, Recording, run_program
 
 STACKS = sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml"))
@@ -100,6 +101,11 @@ def test_each_replica_is_out_of_both_balancers_while_it_is_replaced_and_the_next
             dev, f"registry-node2-out-{balancer}"
         )
     assert {"registry-node2-out-node1", "registry-node2-out-node2"} <= waits_for(dev, "registry-node2")
+
+
+def test_a_process_of_the_registry_is_given_the_time_for_what_it_is_in_the_middle_of(dev: Recording) -> None:
+    for name in ("registry-node1", "cache-quay-node1"):
+        assert dev.named(name).inputs["destroyGraceSeconds"] > DRAIN_SECONDS
 
 
 def test_a_caches_second_process_waits_for_its_first(dev: Recording) -> None:

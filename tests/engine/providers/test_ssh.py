@@ -9,7 +9,7 @@ import time
 import asyncssh
 import pytest
 
-from engine.ssh import Session, SSHError, Target
+from engine.ssh import Result, Session, SSHError, Target
 
 from .conftest import Server
 
@@ -115,6 +115,19 @@ def test_a_connection_that_a_restart_broke_is_dialled_again(server: Server, sess
     server.stop()
     server.start()
     assert session.run(target(server), "echo again").stdout == b"again\n"
+    assert server.connections == 2
+
+
+def test_a_connection_that_breaks_under_a_command_not_yet_begun_is_dialled_again(
+    server: Server, session: Session
+) -> None:
+    where = target(server)
+
+    async def break_and_run() -> Result:
+        (await session.connection(where)).abort()
+        return await session._run(where, "echo again", b"", {}, None)
+
+    assert session._wait(break_and_run()).stdout == b"again\n"
     assert server.connections == 2
 
 
