@@ -203,6 +203,26 @@ def verify(stack: Stack = "dev", engine: EngineOption = None, as_json: Json = Fa
 
 
 @app.command()
+def drift(
+    stack: Stack = "dev",
+    engine: EngineOption = None,
+    as_json: Json = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Answer in Markdown, for an issue.")] = False,
+) -> None:
+    """Say what on nodes and services is not as the state says; exit with 3 if something is, 1 if it is not known."""
+    from operations.drift import look_for_drift
+
+    found = look_for_drift(_quiet_session(stack, engine))
+    if as_json:
+        _print_json(found.as_json())
+    elif as_markdown:
+        typer.echo(found.as_markdown(), nl=False)
+    else:
+        found.show(_answer())
+    raise typer.Exit(found.exit_code)
+
+
+@app.command()
 def drill(
     stack: Stack = "dev",
     fault: Annotated[

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+import re
+import ssl
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,6 +19,7 @@ SIGNATURE = "4dabf18193072939515e22adb298388d"
 HEADER = "berth-bundle 1"
 COMMANDS = ("command:remote:Command", "command:local:Command")
 DEPLOY_HOST = "deploy host"
+CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -41,17 +44,55 @@ class Service:
     name: str
     service: str
     image: str
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    """All that it was made from."""
+    resource: str = ""
+    """URN."""
+
+
+@dataclass(frozen=True)
+class WantedFile:
+    """A file that Berth wrote whole."""
+
+    mode: str
+    """As `stat` prints it."""
+    owner: str
+    """user:group, each as a name or a number."""
+    checksum: str
+    resource: str
+    """URN of what writes it."""
+
+
+@dataclass(frozen=True)
+class WantedBlock:
+    """Berth's lines in a file that others own too."""
+
+    checksum: str
+    resource: str
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Where a service shows a certificate to other machines."""
+
+    container: str
+    address: str
+    port: int
 
 
 @dataclass
 class Machine:
     """What one machine should be like."""
 
-    files: dict[str, tuple[str, str]] = field(default_factory=dict)
-    """path -> (mode, sha256)"""
-    blocks: dict[str, str] = field(default_factory=dict)
+    files: dict[str, WantedFile] = field(default_factory=dict)
+    blocks: dict[str, WantedBlock] = field(default_factory=dict)
     info: dict[str, str] = field(default_factory=dict)
     """format for `docker info` -> what it should say"""
+    daemon: str = ""
+    """URN of what writes the daemon's settings."""
+    listeners: list[Listener] = field(default_factory=list)
+    certificates: set[str] = field(default_factory=set)
+    """sha256 of each certificate of the stack; a balancer passes on what others show."""
     readiness: list[Readiness] = field(default_factory=list)
     services: list[Service] = field(default_factory=list)
 
@@ -63,6 +104,8 @@ class Desired:
     outputs: Mapping[str, Any]
     machines: dict[str, Machine]
     """By node name, the deploy host included."""
+    resources: Sequence[Mapping[str, Any]] = ()
+    """Everything in the state, secrets in plain text: never to be shown."""
 
     @property
     def address(self) -> str:
@@ -90,10 +133,14 @@ def read(export: Mapping[str, Any], stack: str) -> Desired:
                 _take_command(machine, inputs, str(resource["urn"]))
         elif resource.get("type") == CONTAINER:
             labels = {entry.get("label"): entry.get("value") for entry in inputs.get("labels") or []}
-            if "berth.service" in labels and labels.get(NODE_LABEL) in machines:
-                service = Service(str(inputs["name"]), str(labels["berth.service"]), str(inputs["image"]))
-                machines[str(labels[NODE_LABEL])].services.append(service)
-    return Desired(outputs, machines)
+            machine = machines.get(str(labels.get(NODE_LABEL, DEPLOY_HOST)))
+            if "berth.service" in labels and machine is not None:
+                name, image, urn = str(inputs["name"]), str(inputs["image"]), str(resource["urn"])
+                machine.services.append(Service(name, str(labels["berth.service"]), image, inputs, urn))
+    issued = set[str]().union(*(machine.certificates for machine in machines.values()))
+    for machine in machines.values():
+        machine.certificates = issued
+    return Desired(outputs, machines, resources)
 
 
 def _machine_of(inputs: Mapping[str, Any], by_door: Mapping[tuple[str, int], str]) -> str:
@@ -106,7 +153,7 @@ def _machine_of(inputs: Mapping[str, Any], by_door: Mapping[tuple[str, int], str
 def _take_command(machine: Machine, inputs: Mapping[str, Any], urn: str) -> None:
     text = str(inputs.get("stdin") or "")
     if text.startswith(HEADER):
-        _take_bundle(machine, text)
+        _take_bundle(machine, text, urn)
         return
     for line in text.splitlines():
         parts = line.split("\t")
@@ -122,18 +169,39 @@ def _stage(urn: str) -> str:
     return "stack"
 
 
-def _take_bundle(machine: Machine, text: str) -> None:
+def _take_bundle(machine: Machine, text: str, urn: str) -> None:
+    container, ports, has_certificate = "", [], False
     lines = iter(text.splitlines()[1:])
     for line in lines:
         word, _, rest = line.partition(" ")
         if word == "file":
-            mode, _, path = rest.split(" ", 2)
-            machine.files[path] = (mode.lstrip("0") or "0", _sum(_body(lines)))
+            mode, owner, path = rest.split(" ", 2)
+            body = _body(lines)
+            machine.files[path] = WantedFile(mode.lstrip("0") or "0", owner, _sum(body), urn)
+            found = {fingerprint(pem) for pem in CERTIFICATE.findall(body)}
+            machine.certificates |= found
+            has_certificate |= bool(found)
         elif word == "block":
-            machine.blocks[rest] = _sum(_body(lines))
+            machine.blocks[rest] = WantedBlock(_sum(_body(lines)), urn)
         elif line.startswith("expect\t"):
             _, format_, wanted = line.split("\t", 2)
             machine.info[format_] = wanted
+            machine.daemon = urn
+        elif line.startswith("container\t"):
+            container = line.split("\t")[1]
+        elif line.startswith("port\t"):
+            _, address, port, *_ = line.split("\t")
+            ports.append((address, int(port)))
+    # What listens on loopback alone speaks plain HTTP.
+    machine.listeners += [
+        Listener(container, address, port) for address, port in ports if has_certificate and address != "127.0.0.1"
+    ]
+
+
+def fingerprint(certificate: str | bytes) -> str:
+    """sha256 of a certificate, PEM or DER."""
+    der = ssl.PEM_cert_to_DER_cert(certificate) if isinstance(certificate, str) else certificate
+    return hashlib.sha256(der).hexdigest()
 
 
 def _body(lines: Iterator[str]) -> str:

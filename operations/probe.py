@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import shlex
+import ssl
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import asyncssh
 
 from operations.access import Door
-from operations.desired import DEPLOY_HOST, Machine
+from operations.desired import DEPLOY_HOST, Machine, fingerprint
 
 SCRIPT = Path(__file__).parent / "scripts" / "probe.sh"
 SECONDS = 15.0
+UNIT_PROPERTIES = ("ActiveState", "UnitFileState", "Id", "NeedDaemonReload")
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,11 @@ class ContainerFact:
     health: str
     restarts: int
     version: str
+    id: str = ""
+    config: Mapping[str, Any] = field(default_factory=dict)
+    """As `docker inspect` shows it."""
+    host: Mapping[str, Any] = field(default_factory=dict)
+    """Likewise, the part about the machine it runs on."""
 
     @property
     def is_healthy(self) -> bool:
@@ -46,6 +55,26 @@ class DiskFact:
 
 
 @dataclass
+class UnitFact:
+    """A unit as systemd has it."""
+
+    active: str = ""
+    enabled: str = ""
+    stale: bool = False
+    """Its files changed since systemd read them."""
+
+
+@dataclass
+class FileFact:
+    """A file as it lies there; what could not be found out is empty."""
+
+    mode: str = ""
+    owners: tuple[str, ...] = ()
+    """user:group in names and in numbers."""
+    checksum: str = ""
+
+
+@dataclass
 class Report:
     """What one machine said; `error` and nothing else where it could not be asked."""
 
@@ -56,15 +85,19 @@ class Report:
     clock: int | None = None
     skew: int = 0
     """Seconds between its clock and this machine's, beyond what the asking itself took."""
-    unit: tuple[str, str] | None = None
-    """State of the docker unit and whether systemd has yet to reload it; None without systemd."""
+    units: dict[str, UnitFact] = field(default_factory=dict)
+    """Docker's, by name; none without systemd."""
     docker: str | None = None
     """The daemon's version, None where it does not answer."""
     docker_error: str = ""
     containers: dict[str, ContainerFact] = field(default_factory=dict)
     disks: list[DiskFact] = field(default_factory=list)
-    files: dict[str, tuple[str, str]] = field(default_factory=dict)
+    files: dict[str, FileFact] = field(default_factory=dict)
+    """Those that are there, by path."""
     blocks: dict[str, str] = field(default_factory=dict)
+    """sha256, `missing` or `unreadable`"""
+    served: dict[tuple[str, int], str] = field(default_factory=dict)
+    """sha256 of the certificate shown at an address and port, or why there was none to see (in brackets)."""
     info: list[str] = field(default_factory=list)
     urls: dict[str, tuple[str, str]] = field(default_factory=dict)
     resolves: dict[str, str] = field(default_factory=dict)
@@ -136,9 +169,13 @@ class Probe:
             result = await connection.run(
                 command if door.user == "root" else f"sudo -n {command}", input=self.questions(machine)
             )
-        if result.exit_status:
-            return Report(door.name, error=_sudo(door, str(result.stderr)))
-        report = parse(door.name, str(result.stdout).splitlines())
+            if result.exit_status:
+                return Report(door.name, error=_sudo(door, str(result.stderr)))
+            report = parse(door.name, str(result.stdout).splitlines())
+            name = self._registry.rpartition(":")[0]
+            for listener in machine.listeners:
+                place = listener.address, listener.port
+                report.served[place] = await _certificate(connection, name, *place)
         if report.clock is not None:
             report.skew = max(0, int(asked) - report.clock, report.clock - int(time.time()))
         return report
@@ -164,6 +201,33 @@ class Probe:
         return parse(DEPLOY_HOST, out.decode(errors="replace").splitlines())
 
 
+async def _certificate(connection: asyncssh.SSHClientConnection, name: str, address: str, port: int) -> str:
+    """What a listener of the node shows, asked from the node itself; nothing is sent after that."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    there, here = ssl.MemoryBIO(), ssl.MemoryBIO()
+    session = context.wrap_bio(there, here, server_hostname=name)
+    try:
+        reader, writer = await connection.open_connection("127.0.0.1" if address == "0.0.0.0" else address, port)
+        with contextlib.closing(writer):
+            while not await _shaken(session, there, here, reader, writer):
+                pass
+    except (asyncssh.Error, OSError) as error:
+        return f"({_reason(error)})"
+    return fingerprint(session.getpeercert(binary_form=True) or b"")
+
+
+async def _shaken(session: ssl.SSLObject, there: ssl.MemoryBIO, here: ssl.MemoryBIO, reader: Any, writer: Any) -> bool:
+    """One step of a handshake; whether it was the last."""
+    with contextlib.suppress(ssl.SSLWantReadError):
+        session.do_handshake()
+        return True
+    writer.write(here.read())
+    if not there.write(await reader.read(65536)):
+        raise ConnectionError("the connection was closed")
+    return False
+
+
 def _reason(error: BaseException) -> str:
     text = str(getattr(error, "strerror", None) or getattr(error, "reason", None) or error)
     return text.strip().splitlines()[0] if text.strip() else type(error).__name__
@@ -178,6 +242,7 @@ def _sudo(door: Door, stderr: str) -> str:
 def parse(node: str, lines: Iterable[str]) -> Report:
     """The probe script's facts as a report."""
     report, ended, trust = Report(node), False, []
+    units: list[tuple[str, str]] = []
     for line in lines:
         word, *values = line.split("\t")
         match word, values:
@@ -187,19 +252,19 @@ def parse(node: str, lines: Iterable[str]) -> Report:
                 report.init = system
             case "time", [seconds]:
                 report.clock = int(seconds)
-            case "unit", [active, reload]:
-                report.unit = (active, reload)
+            case "unit", [text]:
+                units.append(text.partition("=")[::2])
             case "disk", [mount, free, used]:
                 report.disks.append(DiskFact(mount, int(free), used))
             case "docker", ["running", version]:
                 report.docker = version
             case "docker", ["stopped", reason]:
                 report.docker_error = reason
-            case "container", [service, name, image, state, health, restarts, version]:
-                shown = ContainerFact(service, name.lstrip("/"), image, state, health, int(restarts), version)
-                report.containers[shown.name] = shown
-            case "file", [path, mode, checksum]:
-                report.files[path] = (mode, checksum)
+            case "container", [service, name, image, state, health, restarts, version, id_, own, host]:
+                about = (service, name.lstrip("/"), image, state, health, int(restarts), version, id_)
+                report.containers[about[1]] = ContainerFact(*about, json.loads(own), json.loads(host))
+            case (("stat" | "sum" | "hidden"), _):
+                _take_file(report.files, word, values)
             case "block", [path, checksum]:
                 report.blocks[path] = checksum
             case "url", [url, wanted, got]:
@@ -216,6 +281,33 @@ def parse(node: str, lines: Iterable[str]) -> Report:
             case "end", []:
                 ended = True
     report.trust = "\n".join(trust)
+    report.units = _units(units)
     if not ended:
         report.error = "the probe's answer broke off"
     return report
+
+
+def _take_file(files: dict[str, FileFact], word: str, values: Sequence[str]) -> None:
+    match word, values:
+        case "stat", [mode, names, numbers, path]:
+            files[path] = FileFact(mode, (names, numbers))
+        case "sum", [text]:
+            checksum, _, path = text.partition("  ")
+            if checksum.startswith("\\"):  # how sha256sum marks a name in which it doubled the backslashes
+                checksum, path = checksum[1:], path.replace("\\\\", "\\")
+            files.setdefault(path, FileFact()).checksum = checksum
+        case "hidden", [path]:
+            files[path] = FileFact()
+
+
+def _units(properties: Iterable[tuple[str, str]]) -> dict[str, UnitFact]:
+    """systemd's properties of one unit after the other, each unit's in an order of systemd's own."""
+    units, described = {}, dict[str, str]()
+    for key, value in properties:
+        if key:
+            described[key] = value
+        if len(described) == len(UNIT_PROPERTIES):
+            active, enabled, name, stale = (described[key] for key in UNIT_PROPERTIES)
+            units[name] = UnitFact(active, enabled, stale == "yes")
+            described = {}
+    return units

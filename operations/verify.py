@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cryptography import x509
 
 from config.naming import VIRTUAL_ADDRESS_STAGE
+from operations import differences
 from operations.desired import DEPLOY_HOST, Desired, Machine
+from operations.differences import Difference, Finding, Unknown
 from operations.front import Front
 from operations.probe import Report
 
@@ -68,46 +70,45 @@ def _holders(desired: Desired, reports: dict[str, Report]) -> Iterator[Answer]:
 def _machine(desired: Desired, name: str, machine: Machine, report: Report) -> Iterator[Answer]:
     registry = str(desired.outputs["registry"])
     host = registry.rpartition(":")[0]
+    found = list(differences.of_machine(name, machine, report))
     if name != DEPLOY_HOST:
         yield Answer("reachable", name, f"{report.os}, {report.init}", True)
         clock = f"{report.skew} s off" if report.skew else "right"
         yield Answer("clock", name, clock, report.skew <= SKEW_SECONDS)
-        yield _unit(name, report)
+        yield _agrees("docker's unit", name, found, (differences.UNIT,), _unit(report))
     docker = report.docker or f"does not answer: {report.docker_error}"
     yield Answer("docker runs", name, docker, report.docker is not None)
-    if name != DEPLOY_HOST and report.docker:
-        yield _info(name, machine, report)
+    if machine.info and report.docker:
+        yield _agrees("daemon settings in force", name, found, (differences.SETTING,), f"all {len(machine.info)}")
     yield _trust(desired, name, report)
     address = report.resolves.get(host)
     yield Answer(f"resolves {host}", name, address or "no address", bool(address))
     for disk in report.disks:
         free = f"{disk.mount}: {disk.free_kib / 1024**2:.1f} GiB free ({disk.used} used)"
         yield Answer("disk", name, free, disk.free_kib >= FREE_KIB)
-    yield from _services(name, machine, report)
+    yield from _services(name, machine, report, found)
     for question in machine.readiness:
         wanted, got = report.urls.get(question.url, (question.status, "not asked"))
         yield Answer(f"{question.service} answers {wanted} at {question.url}", name, got, got == wanted)
+    if machine.listeners and report.docker:
+        text = f"all {len(machine.listeners)}"
+        yield _agrees("certificates as issued", name, found, (differences.CERTIFICATE,), text)
     if machine.files or machine.blocks:
-        yield _files(name, machine, report)
+        count = len(machine.files) + len(machine.blocks)
+        yield _agrees("files as written", name, found, (differences.FILE, differences.BLOCK), f"all {count}")
+    for unknown in found:
+        if isinstance(unknown, Unknown) and report.docker:
+            yield Answer("all could be asked", name, unknown.reason, False)
 
 
-def _unit(name: str, report: Report) -> Answer:
-    if report.unit is None:
-        return Answer("docker's unit", name, f"{report.init}: no units", True)
-    active, reload = report.unit
-    stale = reload == "yes"
-    text = f"{active}, but systemd has to reload its file" if stale else active
-    return Answer("docker's unit", name, text, active == "active" and not stale)
+def _agrees(question: str, name: str, found: Sequence[Difference], kinds: tuple[str, ...], fine: str) -> Answer:
+    wrong = [one.sentence for one in found if isinstance(one, Finding) and one.kind in kinds]
+    return Answer(question, name, "; ".join(wrong) or fine, not wrong)
 
 
-def _info(name: str, machine: Machine, report: Report) -> Answer:
-    wanted = list(machine.info.values())
-    wrong = [
-        f"{format_} is {got.strip()!r}, not {want.strip()!r}"
-        for format_, want, got in zip(machine.info, wanted, [*report.info, *[""] * len(wanted)], strict=False)
-        if got.strip() != want.strip()
-    ]
-    return Answer("daemon settings in force", name, "; ".join(wrong) or f"all {len(wanted)}", not wrong)
+def _unit(report: Report) -> str:
+    service = report.units.get("docker.service")
+    return f"{report.init}: no units" if service is None else service.active
 
 
 def _trust(desired: Desired, name: str, report: Report) -> Answer:
@@ -126,38 +127,16 @@ def _fingerprint(certificate: x509.Certificate) -> str:
     return certificate.fingerprint(SHA256()).hex()
 
 
-def _services(name: str, machine: Machine, report: Report) -> Iterator[Answer]:
+def _services(name: str, machine: Machine, report: Report, found: Sequence[Difference]) -> Iterator[Answer]:
+    wrong: dict[str, list[str]] = {}
+    for one in found:
+        if isinstance(one, Finding) and one.kind == differences.CONTAINER:
+            wrong.setdefault(one.name, []).append(one.sentence)
     for service in machine.services:
-        found = report.containers.get(service.name)
-        if found is None:
-            yield Answer(f"{service.service} runs", name, "no container", False)
-            continue
-        text = found.state if found.health == "-" else f"{found.state}, {found.health}"
-        if found.image != service.image:
-            yield Answer(f"{service.service} runs", name, f"{text}, but from {found.image}", False)
-        else:
-            yield Answer(f"{service.service} runs", name, text, found.is_healthy)
-    expected = {service.name for service in machine.services}
-    if name == DEPLOY_HOST:
-        return  # the seed registry is asked by the nodes that pull from it
-    for extra in sorted(set(report.containers) - expected):
+        fact = report.containers.get(service.name)
+        state = "no container" if fact is None else fact.state if fact.health == "-" else f"{fact.state}, {fact.health}"
+        told = wrong.pop(service.name, [])
+        fine = fact is not None and fact.is_healthy and not told
+        yield Answer(f"{service.service} runs", name, "; ".join([state, *(told if fact else ())]), fine)
+    for extra in wrong:
         yield Answer("no container too many", name, f"{extra} is not of this stack's state", False)
-
-
-def _files(name: str, machine: Machine, report: Report) -> Answer:
-    wrong = []
-    for path, (mode, checksum) in machine.files.items():
-        got_mode, got = report.files.get(path, ("missing", "missing"))
-        if got == "missing":
-            wrong.append(f"{path} is missing")
-        elif got != checksum:
-            wrong.append(f"{path} can't be read" if got == "unreadable" else f"{path} was changed")
-        elif got_mode != mode:
-            wrong.append(f"{path} has mode {got_mode}, not {mode}")
-    wrong += [
-        f"{path}: Berth's block was changed"
-        for path in machine.blocks
-        if report.blocks.get(path) != machine.blocks[path]
-    ]
-    count = len(machine.files) + len(machine.blocks)
-    return Answer("files as written", name, "; ".join(wrong) or f"all {count}", not wrong)

@@ -6,15 +6,19 @@ LC_ALL=C
 export LC_ALL
 stack=$1
 tab=$(printf '\t')
+newline='
+'
 
+# Most of a short run's time is what its processes cost: nothing is started for a value that needs no change.
 fact() {
     printf '%s' "$1"
     shift
-    for value in "$@"; do printf '\t%s' "$(printf '%s' "$value" | tr '\t\n' '  ')"; done
+    for value in "$@"; do
+        case $value in *"$tab"* | *"$newline"*) value=$(printf '%s' "$value" | tr '\t\n' '  ') ;; esac
+        printf '\t%s' "$value"
+    done
     printf '\n'
 }
-
-sum() { sha256sum | cut -d ' ' -f 1; }
 
 init_system() {
     program=$(readlink -f /proc/1/exe 2>/dev/null || ps -p 1 -o comm= 2>/dev/null)
@@ -38,8 +42,8 @@ about_machine() {
     fact init "$(init_system)"
     fact time "$(date +%s)"
     if [ -d /run/systemd/system ]; then
-        fact unit "$(systemctl is-active docker 2>/dev/null)" \
-            "$(systemctl show docker --property=NeedDaemonReload --value 2>/dev/null)"
+        systemctl show docker.service docker.socket --property=Id,ActiveState,UnitFileState,NeedDaemonReload 2>/dev/null |
+            sed "s/^/unit$tab/"
     fi
     df -Pk / /var/lib/docker 2>/dev/null | awk 'NR > 1 && !seen[$6]++ { print "disk\t" $6 "\t" $4 "\t" $5 }'
 }
@@ -53,25 +57,31 @@ about_docker() {
     ids=$(docker ps --all --quiet --filter "label=berth.stack=$stack" --filter label=berth.service)
     [ -n "$ids" ] || return
     # shellcheck disable=SC2086  # ids are words
-    docker inspect --format '{{index .Config.Labels "berth.service"}}	{{.Name}}	{{.Config.Image}}	{{.State.Status}}	{{if .State.Health}}{{.State.Health.Status}}{{else}}-{{end}}	{{.RestartCount}}	{{index .Config.Labels "org.opencontainers.image.version"}}' $ids |
-        while IFS= read -r line; do printf 'container\t%s\n' "$line"; done
+    docker inspect --format "container$tab$container" $ids
 }
 
-about_file() {
-    if [ ! -e "$1" ]; then
-        fact file "$1" missing missing
-    elif [ -r "$1" ]; then
-        fact file "$1" "$(stat -c %a -- "$1")" "$(sum <"$1")"
-    else
-        fact file "$1" "$(stat -c %a -- "$1")" unreadable
-    fi
+container='{{index .Config.Labels "berth.service"}}	{{.Name}}	{{.Config.Image}}	{{.State.Status}}	{{if .State.Health}}{{.State.Health.Status}}{{else}}-{{end}}	{{.RestartCount}}	{{index .Config.Labels "org.opencontainers.image.version"}}	{{.ID}}	{{json .Config}}	{{json .HostConfig}}'
+
+about_files() {
+    [ "$#" -gt 0 ] || return 0
+    stat -c "stat$tab%a$tab%U:%G$tab%u:%g$tab%n" -- "$@" 2>/dev/null
+    sha256sum -- "$@" 2>/dev/null | sed "s/^/sum$tab/"
+    for path in "$@"; do
+        [ -e "$path" ] || case $(ls -d -- "$path" 2>&1) in *denied*) fact hidden "$path" ;; esac
+    done
 }
 
 about_block() {
-    fact block "$1" "$(awk -v begin="# BEGIN berth $stack" -v end="# END berth $stack" '
-        $0 == end { inside = 0 }
-        inside { print }
-        $0 == begin { inside = 1 }' 2>/dev/null <"$1" | sum)"
+    if grep -qsxF -- "# BEGIN berth $stack" "$1"; then
+        fact block "$1" "$(awk -v begin="# BEGIN berth $stack" -v end="# END berth $stack" '
+            $0 == end { inside = 0 }
+            inside { print }
+            $0 == begin { inside = 1 }' <"$1" | sha256sum | cut -d ' ' -f 1)"
+    elif [ -e "$1" ] && [ ! -r "$1" ]; then
+        fact block "$1" unreadable
+    else
+        fact block "$1" missing
+    fi
 }
 
 about_url() {
@@ -86,14 +96,25 @@ EOF
     printf '%s\n' "$line"
 }
 
+# All at once: a server that is gone must not use up the time of the others.
+about_urls() {
+    while IFS= read -r question; do
+        [ -z "$question" ] || about_url "$question" </dev/null &
+    done <<EOF
+$1
+EOF
+    wait
+}
+
 about_machine
 about_docker
+urls=''
+set --
 while IFS=$tab read -r word operand; do
     case $word in
-    file) about_file "$operand" ;;
+    file) set -- "$@" "$operand" ;;
     block) about_block "$operand" ;;
-    # All at once: a server that is gone must not use up the time of the others.
-    url) about_url "$operand" </dev/null & ;;
+    url) urls=$urls$operand$newline ;;
     resolve) fact resolve "$operand" "$(getent ahostsv4 "$operand" | awk 'NR == 1 { print $1 }')" ;;
     holds) fact holds "$operand" "$(ip -o -4 address show to "$operand" 2>/dev/null | awk 'NR == 1 { print "yes" }')" ;;
     info) docker info --format "$operand" 2>/dev/null | awk '{ print "info\t" $0 }' ;;
@@ -103,5 +124,6 @@ while IFS=$tab read -r word operand; do
     *) fact unknown "$word" ;;
     esac
 done
-wait
+about_files "$@"
+about_urls "$urls"
 fact end

@@ -11,6 +11,13 @@ import asyncssh
 from operations.access import Door
 
 
+class _Forwarding(asyncssh.SSHServer):
+    """Leads on to ports of its own machine, as sshd does."""
+
+    def connection_requested(self, *_: object) -> bool:
+        return True
+
+
 class Node:
     """An SSH server with a key of its own, in a thread of its own."""
 
@@ -36,6 +43,7 @@ class Node:
             0,
             server_host_keys=[self.host_key],
             authorized_client_keys=str(self._authorized),
+            server_factory=_Forwarding,
             process_factory=self._process,
             encoding=None,
         )

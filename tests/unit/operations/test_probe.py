@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import socket
+import ssl
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,13 +16,17 @@ import asyncssh
 import pytest
 
 from operations import probe
-from operations.desired import DEPLOY_HOST, Machine, Readiness
-from operations.probe import Probe, Report, parse
+from operations.desired import DEPLOY_HOST, Listener, Machine, Readiness, WantedBlock, WantedFile, fingerprint
+from operations.probe import FileFact, Probe, Report, UnitFact, parse
 from tests.unit.operations.conftest import Checkout, Docker
 from tests.unit.operations.nodes import Node
+from tests.unit.operations.test_export_store import self_signed
 
 REGISTRY = "localhost:4000"
-CONTAINER = "registry\t/berth-registry\tseed/berth/registry@sha256:1\trunning\t-\t2\t3.1.2\n"
+CONTAINER = (
+    "container\tregistry\t/berth-registry\tseed/berth/registry@sha256:1\trunning\t-\t2\t3.1.2\tabc"
+    '\t{"Cmd":["serve"]}\t{"NetworkMode":"host"}\n'
+)
 
 
 @pytest.fixture
@@ -39,6 +47,7 @@ def test_the_probe_tells_what_a_node_is_like(node: Node) -> None:
     assert report.error is None
     assert report.docker == "26.1.5"
     assert report.containers["berth-registry"].is_healthy
+    assert report.containers["berth-registry"].host == {"NetworkMode": "host"}
     assert (report.containers["berth-registry"].restarts, report.containers["berth-registry"].version) == (2, "3.1.2")
     assert report.clock is not None and report.skew == 0
     assert report.resolves == {"localhost": "127.0.0.1"}
@@ -58,22 +67,66 @@ def test_a_clock_that_is_wrong_shows_by_how_much(node: Node, checkout: Checkout)
     assert 495 <= ask(node).skew <= 505
 
 
-def test_files_are_compared_by_mode_and_checksum_whatever_their_names(node: Node, tmp_path: Path) -> None:
-    odd = tmp_path / "it's $(touch hacked) ü.txt"
+def test_files_are_compared_by_mode_owner_and_checksum_whatever_their_names(node: Node, tmp_path: Path) -> None:
+    odd = tmp_path / "it's $(touch hacked) \\ ü.txt"
     odd.write_text("content\n")
     odd.chmod(0o640)
-    machine = Machine(files={str(odd): ("640", ""), "/nowhere/file": ("644", "")})
-    report = ask(node, machine)
-    assert report.files[str(odd)] == ("640", hashlib.sha256(b"content\n").hexdigest())
-    assert report.files["/nowhere/file"] == ("missing", "missing")
+    wanted = WantedFile("640", "root:root", "", "urn")
+    found = ask(node, Machine(files={str(odd): wanted, "/nowhere/file": wanted})).files[str(odd)]
+    assert (found.mode, found.checksum) == ("640", hashlib.sha256(b"content\n").hexdigest())
+    assert found.owners == (f"{odd.owner()}:{odd.group()}", f"{odd.stat().st_uid}:{odd.stat().st_gid}")
     assert not (Path.cwd() / "hacked").exists()
+
+
+def test_a_file_that_is_gone_is_told_from_one_that_cannot_be_seen(node: Node, checkout: Checkout) -> None:
+    wanted = WantedFile("640", "root:root", "", "urn")
+    assert ask(node, Machine(files={"/nowhere/file": wanted})).files == {}
+    (checkout.bin / "ls").write_text("#!/bin/sh\necho 'ls: cannot access: Permission denied' >&2\nexit 2\n")
+    (checkout.bin / "ls").chmod(0o755)
+    assert ask(node, Machine(files={"/nowhere/file": wanted})).files == {"/nowhere/file": FileFact()}
 
 
 def test_a_block_is_compared_without_its_markers_and_neighbours(node: Node, tmp_path: Path) -> None:
     hosts = tmp_path / "hosts"
     hosts.write_text("1.1.1.1 a\n# BEGIN berth dev\n10.0.0.1 registry\n# END berth dev\n2.2.2.2 b\n")
-    report = ask(node, Machine(blocks={str(hosts): ""}))
-    assert report.blocks[str(hosts)] == hashlib.sha256(b"10.0.0.1 registry\n").hexdigest()
+    machine = Machine(blocks={str(hosts): WantedBlock("", "urn")})
+    assert ask(node, machine).blocks[str(hosts)] == hashlib.sha256(b"10.0.0.1 registry\n").hexdigest()
+    hosts.write_text("1.1.1.1 a\n")
+    assert ask(node, machine).blocks[str(hosts)] == "missing"
+
+
+def test_the_certificate_that_a_service_shows_is_seen_over_the_same_connection(node: Node, tmp_path: Path) -> None:
+    certificate, key = self_signed()
+    pem = tmp_path / "pem"
+    pem.write_text(key + certificate)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(pem)
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_server(("127.0.0.1", 0)) as closed:
+        threading.Thread(target=serve_once, args=(server, context), daemon=True).start()
+        port, nobody = server.getsockname()[1], closed.getsockname()[1]
+        closed.close()
+        listeners = [Listener("berth-registry", "127.0.0.1", port), Listener("berth-registry", "127.0.0.1", nobody)]
+        report = ask(node, Machine(listeners=listeners))
+    assert report.served["127.0.0.1", port] == fingerprint(certificate)
+    assert report.served["127.0.0.1", nobody].startswith("(")
+    assert len(node.commands) == 1
+
+
+def serve_once(server: socket.socket, context: ssl.SSLContext) -> None:
+    with contextlib.suppress(OSError):
+        context.wrap_socket(server.accept()[0], server_side=True)
+
+
+def test_units_are_told_apart_whatever_the_order_of_their_properties() -> None:
+    lines = [
+        *("unit\tId=docker.service", "unit\tActiveState=active", "unit\tNeedDaemonReload=yes"),
+        *("unit\tUnitFileState=disabled", "unit\t", "unit\tActiveState=inactive", "unit\tUnitFileState=enabled"),
+        *("unit\tNeedDaemonReload=no", "unit\tId=docker.socket", "end"),
+    ]
+    assert parse("node1", lines).units == {
+        "docker.service": UnitFact("active", "disabled", stale=True),
+        "docker.socket": UnitFact("inactive", "enabled"),
+    }
 
 
 def test_readiness_is_asked_again_and_docker_tells_its_settings(node: Node) -> None:
@@ -130,7 +183,7 @@ def test_an_answer_that_breaks_off_is_not_taken_for_a_whole_one() -> None:
 
 
 def test_the_probe_opens_one_connection_and_sends_one_constant_script(node: Node) -> None:
-    ask(node, Machine(files={"/etc/hosts": ("", "")}))
+    ask(node, Machine(files={"/etc/hosts": WantedFile("", "", "", "")}))
     ask(node)
     assert len(node.commands) == 2 and node.commands[0] == node.commands[1]
     assert json.dumps(probe.SCRIPT.read_text())[5:40] in json.dumps(node.commands[0])

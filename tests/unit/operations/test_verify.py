@@ -16,7 +16,7 @@ from operations import desired, look, verify
 from operations.desired import DEPLOY_HOST, SIGNATURE
 from operations.errors import BerthError
 from operations.front import Front, Reply
-from operations.probe import ContainerFact, DiskFact, Report
+from operations.probe import ContainerFact, DiskFact, FileFact, Report, UnitFact
 from tests.unit.operations.conftest import OUTPUTS, Checkout
 
 BUNDLE = (
@@ -81,11 +81,12 @@ def export() -> dict[str, Any]:
 
 
 def good(node: str) -> Report:
-    report = Report(node, os="Debian 13", init="systemd", unit=("active", "no"))
+    report = Report(node, os="Debian 13", init="systemd")
+    report.units = {"docker.service": UnitFact("active", "enabled"), "docker.socket": UnitFact("active", "disabled")}
     report.docker, report.trust = "26.1.5", CA
     report.resolves = {"registry.berth.test": "10.77.0.11"}
     report.disks = [DiskFact("/", 50 * 1024**2, "30%")]
-    report.files = {"/etc/berth/registry/config.yml": ("600", CONFIG_SUM)}
+    report.files = {"/etc/berth/registry/config.yml": FileFact("600", ("root:root", "0:0"), CONFIG_SUM)}
     report.blocks = {"/etc/hosts": BLOCK_SUM}
     report.info = ["true", "json-file"]
     report.urls = {HEALTH: ("200", "200")}
@@ -100,7 +101,7 @@ FINE = Front(Reply(401, expires=dt.datetime.now(dt.UTC) + dt.timedelta(days=300)
 
 def reports() -> dict[str, Report]:
     result = {name: good(name) for name in ("node1", "node2", DEPLOY_HOST)}
-    result["node2"].containers = {}
+    result["node2"].containers, result[DEPLOY_HOST].containers = {}, {}
     return result
 
 
@@ -116,8 +117,10 @@ def wrong_of(known: desired.Desired, told: dict[str, Report], front: Front = FIN
 def test_the_state_says_which_files_services_and_answers_belong_where() -> None:
     wanted = desired.read(export(), "dev")
     node1 = wanted.machines["node1"]
-    assert node1.files == {"/etc/berth/registry/config.yml": ("600", CONFIG_SUM)}
-    assert node1.blocks == {"/etc/hosts": BLOCK_SUM}
+    bundle = node1.files["/etc/berth/registry/config.yml"]
+    assert (bundle.mode, bundle.owner, bundle.checksum) == ("600", "root:root", CONFIG_SUM)
+    assert node1.blocks["/etc/hosts"].checksum == BLOCK_SUM
+    assert bundle.resource == node1.daemon == node1.blocks["/etc/hosts"].resource
     assert node1.info == {"{{.LiveRestoreEnabled}}": "true", "{{.LoggingDriver}}": "json-file"}
     assert [(q.service, q.status, q.url) for q in node1.readiness] == [("registry", "200", HEALTH)]
     assert [service.image for service in node1.services] == [IMAGE]
@@ -138,21 +141,21 @@ def test_a_stack_as_its_state_says_is_green() -> None:
 def test_each_difference_on_a_node_is_named() -> None:
     told = reports()
     node = told["node1"]
-    node.files = {"/etc/berth/registry/config.yml": ("600", "other")}
+    node.files = {"/etc/berth/registry/config.yml": FileFact("600", ("root:root", "0:0"), "other")}
     node.blocks = {}
     node.info = ["false", "json-file"]
     node.urls = {HEALTH: ("200", "503")}
-    node.unit = ("active", "yes")
+    node.units["docker.service"].stale = True
     node.resolves = {"registry.berth.test": ""}
     node.trust = ""
     node.skew = 500
     node.disks = [DiskFact("/", 1000, "99%")]
     found = wrong(told)
-    assert "config.yml was changed" in found["node1: files as written"]
-    assert "/etc/hosts: Berth's block was changed" in found["node1: files as written"]
+    assert "config.yml is changed, not as written" in found["node1: files as written"]
+    assert "/etc/hosts is without Berth's lines" in found["node1: files as written"]
     assert found["node1: daemon settings in force"] == "{{.LiveRestoreEnabled}} is 'false', not 'true'"
     assert found[f"node1: registry answers 200 at {HEALTH}"] == "503"
-    assert "has to reload" in found["node1: docker's unit"]
+    assert "loaded from older files" in found["node1: docker's unit"]
     assert found["node1: resolves registry.berth.test"] == "no address"
     assert found["node1: docker trusts the CA"] == "no CA in certs.d"
     assert found["node1: clock"] == "500 s off" and "99%" in found["node1: disk"]
@@ -164,7 +167,7 @@ def test_an_image_other_than_the_pinned_one_is_named() -> None:
     told["node1"].containers["berth-registry"] = ContainerFact(
         "registry", "berth-registry", "x@y", "running", "-", 0, ""
     )
-    assert wrong(told) == {"node1: registry runs": "running, but from x@y"}
+    assert wrong(told) == {"node1: registry runs": f"running; berth-registry is from x@y, not from {IMAGE}"}
 
 
 def test_a_stopped_daemon_shows_once_and_its_settings_are_not_asked() -> None:

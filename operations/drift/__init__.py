@@ -1,0 +1,7 @@
+"""Drift: what nodes and services are like, beside what the stack's state says; nothing is changed by looking."""
+
+from operations.differences import Finding, Unknown
+from operations.drift.report import DriftReport
+from operations.drift.search import look_for_drift
+
+__all__ = ["DriftReport", "Finding", "Unknown", "look_for_drift"]
