@@ -62,6 +62,7 @@ def _stack_parser(parser: argparse.ArgumentParser, shared: argparse.ArgumentPars
     export = actions.add_parser("export", parents=[shared])
     export.add_argument("--show-secrets", action="store_true")
     export.add_argument("--file", type=Path)
+    actions.add_parser("import", parents=[shared]).add_argument("--file", type=Path)
     output = actions.add_parser("output", parents=[shared])
     output.add_argument("name", nargs="?")
     output.add_argument("-j", "--json", action="store_true")
@@ -156,6 +157,8 @@ def _stack_command(options: argparse.Namespace, stacks: Stacks) -> None:
         stacks.remove(_stack(options), options.force)
     elif options.action == "export":
         stacks.export(_stack(options), options.show_secrets, options.file)
+    elif options.action == "import":
+        stacks.load(_stack(options), options.file)
     else:
         stacks.output(_stack(options), options.name, options.json, options.show_secrets)
 

@@ -10,7 +10,7 @@ from typing import Any
 from engine import ledger as ledgers
 from engine import stackfile, values
 from engine.backend import Backend
-from engine.checkpoint import Checkpoint
+from engine.checkpoint import Checkpoint, prepare, write
 from engine.crypto import Crypter, new_salt, passphrase_from_environment
 from engine.errors import EngineError
 from engine.lock import holders
@@ -82,6 +82,22 @@ class Stacks:
             target.write_text(f"{text}\n", encoding="utf-8")
         else:
             print(text)
+
+    def load(self, stack: str, source: Path | None) -> None:
+        """Put an exported deployment in the place of the state; its secrets stay encrypted as they are."""
+        text = source.read_text(encoding="utf-8") if source else sys.stdin.read()
+        self._refuse_locked(stack)
+        checkpoint, _, _ = ledgers.recover(self.backend, stack, persist=True)
+        try:
+            deployment = json.loads(text)["deployment"]
+            salt = deployment.get("secrets_providers", {}).get("state", {}).get("salt", checkpoint.salt)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise EngineError("what is to be imported is no exported deployment") from None
+        if salt != checkpoint.salt:
+            raise EngineError("the deployment's secrets are encrypted with another salt than the stack's")
+        checkpoint.resources = deployment.get("resources") or []
+        write(self.backend.state_file(stack), prepare(checkpoint))
+        print("Import complete.")
 
     def output(self, stack: str, name: str | None, as_json: bool, show_secrets: bool) -> None:
         """Print the stack's outputs, or one of them."""

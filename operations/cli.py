@@ -66,15 +66,34 @@ def _print_json(value: object) -> None:
 
 
 @app.command()
-def up(stack: Stack = "dev", engine: EngineOption = None, yes: Yes = False, as_json: Json = False) -> None:
+def up(
+    stack: Stack = "dev",
+    repair: Annotated[bool, typer.Option("--repair", help="Mend what drifted, and change nothing else.")] = False,
+    engine: EngineOption = None,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
     """Deploy the stack; installs and builds what is missing first."""
     run = _run(stack, engine, yes, as_json)
+    if repair:
+        _repair(run, as_json)
     outcome = deploy.up(run)
     end = endpoints.promised(run.workspace, config.parse(stack, run.stack_file.document))
     if as_json:
         _print_json({**end.as_json(), "changes": outcome.view.changes or {}, "seconds": round(outcome.seconds, 1)})
     else:
         run.say(deploy.closing_words(outcome, end, stack))
+
+
+def _repair(run: Run, as_json: bool) -> NoReturn:
+    from operations.drift.repair import repair
+
+    done = repair(run)
+    if as_json:
+        _print_json(done.as_json())
+    elif done.changed:
+        done.after.show(run.console)
+    raise typer.Exit(done.after.exit_code)
 
 
 @app.command()

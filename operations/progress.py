@@ -17,7 +17,7 @@ PAST = {
     "delete": "deleted",
     "replace": "replaced",
     "create-replacement": "created anew",
-    "delete-replaced": "deleted the old",
+    "delete-replaced": "deleted",
 }
 
 

@@ -51,6 +51,13 @@ refuse_foreign_keys() {
         fail "$daemon_json holds keys that Berth would drop: $foreign. Set them under berth:docker.extra, or set berth:docker.adopt to true to replace the file (it comes back on destroy)"
 }
 
+# What somebody did to the unit by hand: stopped it, or changed its files and left systemd with the old ones.
+mend_unit() {
+    [ -d /run/systemd/system ] || return 0
+    [ "$(systemctl show docker.service --property=NeedDaemonReload --value)" != yes ] || systemctl daemon-reload
+    systemctl is-active --quiet docker.service || systemctl start docker.service || :
+}
+
 stage_before_change() {
     : >>"$work/keys"
     : >>"$work/expect"
@@ -62,6 +69,7 @@ stage_before_change() {
                 fail "dockerd refuses the new settings, the old ones stay in force: $(tail -n 1 "$work/validate")"
         fi
     fi
+    mend_unit
     wait_for_docker || fail "dockerd does not answer on this node, before anything was changed; see journalctl -u docker"
     docker ps -q --no-trunc >"$work/running"
 }
@@ -140,7 +148,11 @@ put_old_settings_back() {
 stage_after_change() {
     force=$(force_of_change)
     # A file mended after somebody's edit has no changed key, yet the daemon may run with the edit.
-    if [ "$force" = nothing ] && is_changed "$daemon_json" && [ -n "$(disagreements)" ]; then force=restart; fi
+    if [ "$force" = nothing ] && [ -n "$(disagreements)" ]; then
+        systemctl reload docker.service
+        force=reloaded
+        [ -z "$(disagreements_that_stay)" ] || force=restart
+    fi
     # What is owed survives a kill between the files and the daemon.
     cp -- "$work/keys.changed" "$state/pending"
     case $force in

@@ -1,0 +1,133 @@
+"""`up --repair`: mends what drifted, in the program's own order, and touches nothing else.
+
+The state is told what was found, resource by resource, and an ordinary `up` does the rest: it sees a difference exactly
+there, and stops, waits and goes on at the same gates as ever. A run that is killed in the middle leaves a state that
+still says what is wrong; the next `up` mends it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from operations import recovery
+from operations.deploy import Run, check_settings, describe_failure
+from operations.differences import CONTAINER, Finding
+from operations.drift.report import DriftReport
+from operations.drift.search import look_for_drift
+from operations.engine_run import Session, follow
+from operations.errors import BerthError
+from operations.events import QUIET_OPS, Step
+from operations.lock import StackLock
+from operations.workspace import write_private
+
+REMOTE = "command:remote:Command"
+RAW_STATE = ("__pulumi_raw_state_delta", "__meta")
+"""What the published providers keep beside their outputs; none of it is true any more when an output is another."""
+
+
+@dataclass(frozen=True)
+class Repair:
+    """What was found before, what was done about it, and what is found now."""
+
+    before: DriftReport
+    changed: list[Step]
+    after: DriftReport
+
+    def as_json(self) -> dict[str, object]:
+        return {
+            **self.after.as_json(),
+            "mended": [one.as_json() for one in self.before.findings if one not in self.after.findings],
+            "changed": [{"urn": step.urn, "op": step.op} for step in self.changed],
+        }
+
+
+def repair(run: Run) -> Repair:
+    """Look, say what will be mended, ask, mend, look again."""
+    check_settings(run.stack_file)
+    with StackLock(run.workspace.stack_dir(run.stack), run.stack, "up --repair", run.say) as lock:
+        session = run.session()
+        if lock.interrupted:
+            recovery.clear(session, lock.interrupted, run.say)
+        before = look_for_drift(session)
+        before.show(run.console)
+        mendable = [one for one in before.findings if one.mark or _is_too_many(one)]
+        if not mendable:
+            return Repair(before, [], before)
+        _refuse_with_changes(session)
+        if run.confirm and not run.stack_file.is_lab and not run.yes and not run.confirm("Mend this?"):
+            raise BerthError(f"Nothing was changed on {run.stack}.")
+        export = json.loads(session.ask("stack", "export"))
+        _remove({one.name for one in mendable if _is_too_many(one)}, export, session.stack)
+        _tell(session, marked(export, mendable))
+        outcome = follow(
+            session,
+            ["up", "--yes", "--skip-preview"],
+            lock,
+            console=run.console,
+            title=f"Repairing {run.stack}",
+            expected=None,
+        )
+        if outcome.failed:
+            raise BerthError(describe_failure(f"Repairing {run.stack} failed", outcome))
+        return Repair(before, [step for step in outcome.view.finished if step.is_change], look_for_drift(session))
+
+
+def _is_too_many(finding: Finding) -> bool:
+    return finding.kind == CONTAINER and not finding.resource
+
+
+def _refuse_with_changes(session: Session) -> None:
+    """What the settings ask for beyond the state must not come along with a repair."""
+    text = session.ask("preview", "--json")
+    steps = json.loads(text[text.index("{") :]).get("steps") or []
+    names = [step["urn"].rpartition("::")[2] for step in steps if step["op"] not in QUIET_OPS]
+    if names:
+        shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        raise BerthError(
+            f"An up of {session.stack} is due ({shown}), and a repair must change nothing but what drifted: run "
+            f"./berth up --stack {session.stack} first, or take the new settings back."
+        )
+
+
+def _remove(names: set[str], export: Mapping[str, Any], stack: str) -> None:
+    """Containers that bear the stack's label and that its state does not know."""
+    for stray in recovery.strays(export, stack) if names else ():
+        if stray.name in names and stray.type == recovery.CONTAINER:
+            stray.remove()
+
+
+def marked(export: Mapping[str, Any], findings: Iterable[Finding]) -> dict[str, Any]:
+    """The deployment as it would be if it told what was found."""
+    document: dict[str, Any] = json.loads(json.dumps(export))
+    resources = {one["urn"]: one for one in document["deployment"]["resources"] if not one.get("delete")}
+    for finding in findings:
+        resource = resources.get(finding.resource)
+        if resource is None:
+            continue
+        if "id" in finding.mark:
+            _pass_again(resource, resources)
+        for key, value in finding.mark.items():
+            resource[key] = {**resource.get(key, {}), **value} if isinstance(value, dict) else value
+        for key in RAW_STATE:
+            resource.get("outputs", {}).pop(key, None)
+    return document
+
+
+def _pass_again(container: Mapping[str, Any], resources: Mapping[str, dict[str, Any]]) -> None:
+    """The gates before a container that is there: the balancers let go of it, and those that serve meanwhile do."""
+    for urn in container.get("dependencies") or []:
+        gate = resources.get(urn, {})
+        if gate.get("type") == REMOTE and gate["inputs"].get("triggers"):
+            gate["inputs"]["triggers"] = []
+
+
+def _tell(session: Session, document: Mapping[str, Any]) -> None:
+    path = session.workspace.stack_dir(session.stack) / "found.json"
+    write_private(path, json.dumps(document))
+    try:
+        session.ask("stack", "import", "--file", str(path))
+    finally:
+        path.unlink(missing_ok=True)
