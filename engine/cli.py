@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine.errors import EngineError, StackNotFound, UsageError
-from engine.run import FAILED, Loader, Options, execute, installed_packages
+from engine.provider import Loader
+from engine.run import FAILED, Options, execute, installed_packages
 from engine.stacks import Stacks
 
 
@@ -42,6 +43,14 @@ def _parser() -> argparse.ArgumentParser:
         for flag in ("--yes", "--skip-preview", "--diff", "--json", "--expect-no-changes", "--suppress-progress"):
             command.add_argument(flag, *(["-y"] if flag == "--yes" else []), action="store_true")
         command.add_argument("--event-log", type=Path)
+        if name in ("preview", "up"):
+            command.add_argument("--placeholders", action="store_true")
+        if name == "preview":
+            command.add_argument("--save-plan", type=Path)
+            command.add_argument("--show-secrets", action="store_true")
+            command.add_argument("--ignore-protect", action="store_true")
+        if name == "up":
+            command.add_argument("--pretend", action="store_true")
         if name == "destroy":
             command.add_argument("--exclude-protected", action="store_true")
     cancel = commands.add_parser("cancel", parents=[shared])
@@ -70,7 +79,9 @@ def _stack_parser(parser: argparse.ArgumentParser, shared: argparse.ArgumentPars
 
 
 def _config_parser(parser: argparse.ArgumentParser, shared: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(dest="action", required=True)
+    parser.add_argument("-j", "--json", action="store_true")
+    parser.add_argument("--show-secrets", action="store_true")
+    actions = parser.add_subparsers(dest="action")
     for name in ("get", "set", "rm"):
         action = actions.add_parser(name, parents=[shared])
         action.add_argument("key")
@@ -114,6 +125,8 @@ def _run(options: argparse.Namespace, directory: Path, config_file: Path | None,
     stack = _stack(options)
     if options.command != "preview" and not (options.yes or options.skip_preview):
         raise UsageError("--yes must be passed in to proceed when running in non-interactive mode")
+    if getattr(options, "save_plan", None) and not options.show_secrets:
+        raise UsageError("--save-plan needs --show-secrets: a plan without secrets says too little")
     if options.parallel < 1:
         raise UsageError("--parallel must be at least 1")
     if options.command == "up" and not options.skip_preview:
@@ -133,6 +146,10 @@ def _run(options: argparse.Namespace, directory: Path, config_file: Path | None,
             expect_no_changes=options.expect_no_changes,
             event_log=options.event_log.absolute() if options.event_log else None,
             exclude_protected=getattr(options, "exclude_protected", False),
+            ignore_protect=getattr(options, "ignore_protect", False),
+            save_plan=options.save_plan.absolute() if getattr(options, "save_plan", None) else None,
+            pretend=getattr(options, "pretend", False),
+            placeholders=getattr(options, "placeholders", False),
         ),
         load,
     )
@@ -165,7 +182,9 @@ def _stack_command(options: argparse.Namespace, stacks: Stacks) -> None:
 
 def _config_command(options: argparse.Namespace, stacks: Stacks) -> None:
     stack = _stack(options)
-    if options.action == "get":
+    if options.action is None:
+        stacks.config_list(stack, options.json, options.show_secrets)
+    elif options.action == "get":
         stacks.config_get(stack, options.key, options.path)
     elif options.action == "set":
         value = options.value if options.value is not None else sys.stdin.read().rstrip("\n")

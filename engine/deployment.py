@@ -63,6 +63,8 @@ class Deployment:
         self._claimed: set[str] = set()
         self._replacement = Replacement(ledger, hub, steps, self.is_registered)
         self.cancelled = False
+        self.dry_run = steps.preview
+        self.ignore_protect = False
 
     @property
     def has_failed(self) -> bool:
@@ -133,7 +135,7 @@ class Deployment:
         return not self._steps.preview and values.has_unknown(goal.inputs)
 
     def _visible(self, goal: Goal, state: ResourceState) -> Properties:
-        if not goal.custom or self._steps.preview:
+        if not goal.custom or self.dry_run:
             return {**state.inputs, **state.outputs}
         return state.outputs
 
@@ -222,7 +224,7 @@ class Deployment:
             if not goal.custom or provider is None:
                 new = replace(new, outputs=old.outputs if not goal.custom else {})
             return self._steps.update(step, provider, goal, new, slot, old)
-        if old.protect:
+        if old.protect and not self.ignore_protect:
             raise StepFailed(
                 f"unable to replace resource {goal.urn!r} as it is currently marked for protection. To unprotect the "
                 "resource, remove the `protect` flag from the resource in your program and run `up`"

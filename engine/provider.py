@@ -6,7 +6,7 @@ and nothing else: secrets are unwrapped before a provider is called and wrapped 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
@@ -123,3 +123,6 @@ class Package(Protocol):
 Packages = Mapping[str, Package]
 """By package name. `engine.providers.load(session)` returns it; `session` is an `engine.ssh.Session`, shared by all
 packages of one run so that each host is dialled once, and closed by the runner at the end."""
+
+Loader = Callable[[], tuple[Packages, Callable[[], None]]]
+"""Gives the provider packages and what to call at the end of the run."""

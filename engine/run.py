@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,8 +23,10 @@ from engine.hub import Hub
 from engine.journal import Remains
 from engine.ledger import Ledger
 from engine.lock import Lock
-from engine.provider import Packages
+from engine.pretend import pretending
+from engine.provider import Loader, Packages
 from engine.report import Listener, Reporter
+from engine.saved_plan import SavedPlan
 from engine.stackfile import Project, StackFile
 from engine.state import Codec, ResourceState
 from engine.steps import Steps
@@ -47,10 +50,12 @@ class Options:
     expect_no_changes: bool = False
     event_log: Path | None = None
     exclude_protected: bool = False
-
-
-Loader = Callable[[], tuple[Packages, Callable[[], None]]]
-"""Gives the provider packages and what to call at the end of the run."""
+    ignore_protect: bool = False
+    save_plan: Path | None = None
+    pretend: bool = False
+    """Take every step as done and touch nothing but the state; the program is told that it is a preview."""
+    placeholders: bool = False
+    """Read no secret of the settings; another ciphertext is another placeholder."""
 
 
 def installed_packages() -> tuple[Packages, Callable[[], None]]:
@@ -85,11 +90,11 @@ def execute(options: Options, load: Loader = installed_packages) -> int:
         crypter = stack_crypter(file, base)
         # The key takes half a second to derive and the SDK as long to import: side by side.
         crypter.start()
-        packages, close = load()
+        packages, close = (pretending(load) if options.pretend else load)()
         from engine import program  # noqa: F401
 
         crypter.check()
-        config = file.decrypted(crypter.decrypt)
+        config = file.decrypted(_placeholder if options.placeholders else crypter.decrypt)
         reporter = Reporter(not persist, _listeners(options, config))
         _explain_interruption(reporter, remains, lock)
         lock.forget_dead()
@@ -128,6 +133,10 @@ def _locked(backend: Backend, stack: str, persist: bool) -> Iterator[Lock]:
             lock.release()
 
 
+def _placeholder(ciphertext: str) -> str:
+    return f"secret-{hashlib.sha256(ciphertext.encode()).hexdigest()[:16]}"
+
+
 def _listeners(options: Options, config: tuple[dict[str, str], list[str]]) -> list[Listener]:
     shown = {key: "[secret]" if key in config[1] else value for key, value in config[0].items()}
     listeners: list[Listener] = []
@@ -137,6 +146,8 @@ def _listeners(options: Options, config: tuple[dict[str, str], list[str]]) -> li
         listeners.append(Display(options.command, options.stack, options.diff))
     if options.event_log:
         listeners.append(EventLog(options.event_log, shown))
+    if options.save_plan:
+        listeners.append(SavedPlan(options.save_plan))
     return listeners
 
 
@@ -170,6 +181,8 @@ class _Run:
         self._started = time.monotonic()
         secret = {key: values.Secret(text) if key in config[1] else text for key, text in config[0].items()}
         self._deployment = Deployment(options.stack, project.name, ledger, hub, self._steps, reporter, secret)
+        self._deployment.dry_run = self._preview or options.pretend
+        self._deployment.ignore_protect = options.ignore_protect
 
     @property
     def seconds(self) -> float:
@@ -205,7 +218,12 @@ class _Run:
         from engine.program import run_program
 
         completed = run_program(
-            self._project, self._deployment, self._reporter, self._config, self._preview, self._options.parallel
+            self._project,
+            self._deployment,
+            self._reporter,
+            self._config,
+            self._deployment.dry_run,
+            self._options.parallel,
         )
         self._rename()
         if not self._deployment.finish(completed):
@@ -214,7 +232,7 @@ class _Run:
 
     def _remove(self, is_registered: Callable[[str], bool]) -> bool:
         entries = removal.unwanted(self._ledger, is_registered)
-        if not removal.check_protection(entries, self._reporter):
+        if not self._options.ignore_protect and not removal.check_protection(entries, self._reporter):
             return False
         deleting = removal.Removal(self._steps, self._reporter, entries, lambda: self._deployment.cancelled)
         deleting.run(self._options.parallel)

@@ -136,6 +136,19 @@ class Stacks:
             holder.path.unlink(missing_ok=True)
         print(f"The currently running update for '{stack}' has been canceled!")
 
+    def config_list(self, stack: str, as_json: bool, show_secrets: bool) -> None:
+        """Print all values, those with a secret in them hidden as a whole unless asked for."""
+        file = self.file(stack)
+        texts, secret = file.decrypted(Crypter(file.salt).decrypt if show_secrets else lambda _: "[secret]")
+        if as_json:
+            shown = {key: {"value": text, "secret": key in secret} for key, text in sorted(texts.items())}
+            hidden = {key: {"secret": True} for key in secret if not show_secrets}
+            print(json.dumps({**shown, **hidden}, indent=2, ensure_ascii=False))
+            return
+        print(f"{'KEY':<30} VALUE")
+        for key, text in sorted(texts.items()):
+            print(f"{key.removeprefix(f'{self.project.name}:'):<30} {text}")
+
     def config_get(self, stack: str, name: str, is_path: bool) -> None:
         """Print one decrypted value."""
         file = self.file(stack)

@@ -20,7 +20,7 @@ from operations import access, deploy, engines, teardown
 from operations import endpoint as endpoints
 from operations.deploy import Run
 from operations.engine_run import Session, new_log, passthrough
-from operations.errors import DIFFERENT, DONE, FAILED, WRONG_USE, BerthError
+from operations.errors import DIFFERENT, DONE, FAILED, WRONG_USE, BerthError, UsageError
 from operations.workspace import StackFile, Workspace
 
 # Modules that talk to nodes and certificates are imported by the commands that need them: they take half a second.
@@ -99,18 +99,36 @@ def _repair(run: Run, as_json: bool) -> NoReturn:
 @app.command()
 def preview(
     stack: Stack = "dev",
-    diff: Annotated[bool, typer.Option("--diff", help="Show every property that would change.")] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Show every file and property that would change.")] = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Answer in Markdown, as for a pull request.")] = False,
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the answer to a file.")] = None,
+    fail_on_protected: Annotated[
+        bool, typer.Option("--fail-on-protected", help="Exit with 1 if what holds data or trust would go.")
+    ] = False,
     expect_no_changes: Annotated[
         bool, typer.Option("--expect-no-changes", help="Exit with 3 if anything would change.")
     ] = False,
     engine: EngineOption = None,
     as_json: Json = False,
 ) -> None:
-    """Show what `up` would do, and do nothing."""
-    result = deploy.preview(_run(stack, engine, as_json=as_json), diff, as_json)
-    if result.exit_code:
+    """Show what `up` would do, and do nothing; exit with 1 if it would fail or break a rule."""
+    from operations import preview as previews
+
+    if as_json and as_markdown:
+        raise UsageError("--json and --markdown are two answers: ask for one.")
+    run = _run(stack, engine, as_json=as_json or as_markdown)
+    seen, document = previews.look(run)
+    if as_json:
+        answer = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    else:
+        answer = previews.markdown(seen) if as_markdown else previews.text(seen, diff) + "\n"
+    if output:
+        output.write_text(answer, encoding="utf-8")
+    else:
+        typer.echo(answer, nl=False)
+    if seen.failed or (fail_on_protected and seen.losses):
         raise typer.Exit(FAILED)
-    raise typer.Exit(DIFFERENT if expect_no_changes and result.would_change else DONE)
+    raise typer.Exit(DIFFERENT if expect_no_changes and seen.changes else DONE)
 
 
 @app.command()

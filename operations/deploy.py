@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
 import config
-from operations import engines, leftovers, recovery
+from operations import engines, recovery
 from operations.endpoint import Endpoint
-from operations.engine_run import Outcome, Session, follow, new_log, passthrough
+from operations.engine_run import Outcome, Session, follow
 from operations.errors import BerthError, UsageError
-from operations.events import QUIET_OPS, EventLog, RunView
+from operations.events import QUIET_OPS
 from operations.lock import StackLock
-from operations.notices import notices
 from operations.workspace import StackFile, Workspace, write_private
 
 
@@ -105,7 +103,11 @@ def _refuse_taken(run: Run) -> None:
 
 
 def _ask_first(run: Run, session: Session, confirm: Callable[[str], bool]) -> None:
-    if _preview(run, session, diff=False, as_json=False).exit_code:
+    from operations import preview
+
+    seen, _ = preview.look_with(run, session)
+    run.say(preview.text(seen))
+    if seen.failed:
         raise BerthError(f"The preview of {session.stack} failed; nothing was changed.")
     if not confirm(f"Deploy this to {session.stack}?"):
         raise BerthError(f"Nothing was changed on {session.stack}.")
@@ -144,48 +146,3 @@ def describe_failure(headline: str, outcome: Outcome) -> str:
         blocks.append(f"  {what}:\n{indented}")
     blocks.append(f"Log: {outcome.log}")
     return "\n".join(blocks)
-
-
-@dataclass(frozen=True)
-class Preview:
-    """How a preview ended: its exit code and whether anything would change."""
-
-    exit_code: int
-    would_change: bool
-
-
-def preview(run: Run, diff: bool, as_json: bool) -> Preview:
-    """Show what `up` would do; the engine's own text is the answer."""
-    check_settings(run.stack_file)
-    session = run.session()
-    with _stack_for_a_look(run, session):
-        return _preview(run, session, diff, as_json)
-
-
-@contextmanager
-def _stack_for_a_look(run: Run, session: Session) -> Iterator[None]:
-    """A stack that was never deployed is made for the preview only: neither state nor stack file keep a trace."""
-    if run.workspace.stack_exists(run.stack):
-        yield
-        return
-    settings = run.stack_file.path.read_bytes()
-    try:
-        session.ensure_stack()
-        yield
-    finally:
-        leftovers.forget_state(run.workspace, run.stack)
-        run.stack_file.path.write_bytes(settings)
-
-
-def _preview(run: Run, session: Session, diff: bool, as_json: bool) -> Preview:
-    events = new_log(run.workspace, run.stack, "preview").with_suffix(".events.jsonl")
-    events.touch(mode=0o600)
-    words = ["preview", *(["--diff"] if diff else []), *(["--json"] if as_json else [])]
-    code = passthrough(session, [*words, "--event-log", str(events)])
-    view = RunView()
-    for event in EventLog(events).read():
-        view.take(event)
-    if not as_json:
-        for notice in notices(view.finished):
-            run.say(notice)
-    return Preview(code, view.changed > 0)

@@ -29,6 +29,7 @@ POLL = 0.1
 LOGS_KEPT = 10
 PR_SET_PDEATHSIG = 1
 _prctl = ctypes.CDLL(None).prctl
+WRONG_PASSPHRASE = "incorrect passphrase"
 ERROR_LINE = re.compile(r"^\s*error: ?", re.IGNORECASE)
 
 
@@ -65,8 +66,18 @@ class Session:
             check=False,
         )
         if result.returncode:
-            raise BerthError(explain(result.stderr + "\n" + result.stdout))
+            raise self.refusal(f"{result.stderr}\n{result.stdout}")
         return result.stdout
+
+    def refusal(self, text: str) -> BerthError:
+        """What an engine that would not work says, in one sentence where the passphrase is the reason."""
+        said = explain(text)
+        if WRONG_PASSPHRASE not in said:
+            return BerthError(said)
+        return BerthError(
+            f"The passphrase is not the one of stack {self.stack}: "
+            "see PULUMI_CONFIG_PASSPHRASE_FILE or PULUMI_CONFIG_PASSPHRASE."
+        )
 
     def outputs(self, show_secrets: bool = False) -> dict[str, Any]:
         """The stack's outputs, or an error that says how to get some."""

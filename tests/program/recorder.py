@@ -15,6 +15,8 @@ import pulumi
 import yaml
 from pulumi.runtime import mocks, rpc, settings, stack
 
+from operations.preview.values import opened, read
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -30,6 +32,11 @@ class Registered:
     deleted_with: str
     provider: str
     secrets: tuple[str, ...]
+
+    @property
+    def open(self) -> dict[str, Any]:
+        """The inputs without marks of secrecy."""
+        return {key: opened(read(value)) for key, value in self.inputs.items()}
 
 
 @dataclass

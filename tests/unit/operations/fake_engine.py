@@ -34,6 +34,9 @@ if "--event-log" in arguments:
     with Path(arguments[arguments.index("--event-log") + 1]).open("a") as events:
         for event in answer.get("events", []):
             events.write(json.dumps(event) + "\n")
+if "--save-plan" in arguments and "plan" in answer:
+    plan = {"resourcePlans": answer["plan"]}
+    Path(arguments[arguments.index("--save-plan") + 1]).write_text(json.dumps(plan))
 (answers / "started").touch()
 time.sleep(answer.get("sleep", 0))
 if answer.get("killed"):

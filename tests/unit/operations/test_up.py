@@ -119,24 +119,6 @@ def test_a_network_in_the_way_of_a_new_lab_is_refused_early(checkout: Checkout, 
     assert checkout.calls == []
 
 
-def test_a_preview_that_expects_no_changes_exits_with_three_when_there_are_some(checkout: Checkout, berth: Any) -> None:
-    checkout.install_pulumi()
-    checkout.deploy()
-    checkout.answer("preview", events=[summary(same=3, update=1)])
-    assert berth("preview", "--expect-no-changes").code == 3
-    assert berth("preview").code == 0
-    checkout.answer("preview", events=[summary(same=4)])
-    assert berth("preview", "--expect-no-changes", "--diff").code == 0
-    assert "--diff" in checkout.calls[-1]["arguments"]
-
-
-def test_a_preview_in_json_is_the_engines_own_json_and_nothing_else(checkout: Checkout, berth: Any) -> None:
-    checkout.install_pulumi()
-    checkout.deploy()
-    checkout.answer("preview", out='{"steps": []}', events=[summary(same=4)])
-    assert json.loads(berth("preview", "--json").out) == {"steps": []}
-
-
 def test_down_of_a_lab_leaves_nothing(checkout: Checkout, docker: Docker, berth: Any) -> None:
     checkout.install_pulumi()
     checkout.deploy()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from operations.events import Step
-from operations.notices import CONTAINER, notices
+from operations.preview.notices import CONTAINER, notices
 
 
 def step(stage: str, name: str, op: str = "replace", type_: str = CONTAINER) -> Step:

@@ -1,0 +1,200 @@
+"""Rules about the whole program, as pure functions over what it declares: each says what is wrong and what to do.
+
+Tests hold them over every committed stack, and every preview over the stack that it is about.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import yaml
+
+from config.settings import StackFile
+from operations import bundles
+
+CONTAINER = "docker:index/container:Container"
+REMOTE_COMMAND = "command:remote:Command"
+MINIO_PROVIDER = "pulumi:providers:minio"
+FEWEST_DRIVES = 4
+QUORUMS = {"swarm-manager": "Swarm managers", "etcd": "etcd members"}
+
+
+class Declared(Protocol):
+    """A resource as the program asks for it, secrets without marks."""
+
+    @property
+    def type(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def parent(self) -> str: ...
+
+    @property
+    def open(self) -> Mapping[str, Any]: ...
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A rule that a resource breaks."""
+
+    rule: str
+    resource: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.resource}: {self.text} (rule {self.rule})"
+
+    def as_json(self) -> dict[str, str]:
+        return {"rule": self.rule, "resource": self.resource, "text": self.text}
+
+
+def violations(resources: Iterable[Declared], settings: StackFile) -> list[Violation]:
+    """Every rule over every resource."""
+    every = list(resources)
+    found: list[Violation] = []
+    for resource in every:
+        for rule in (parent, privileged, latest, host_key, plain_http, anonymous_push):
+            name = rule.__name__.replace("_", "-")
+            found += [Violation(name, resource.name, text) for text in rule(resource, settings)]
+    found += [Violation("drives", "object-store", text) for text in drives(every)]
+    found += [Violation("quorum", "berth:nodes", text) for text in quorum(settings)]
+    return found
+
+
+def parent(resource: Declared, settings: StackFile) -> Iterator[str]:
+    """Every child hangs on a component, every component on the stack."""
+    if resource.type.startswith("pulumi:pulumi:") or re.search(r"::pulumi:providers:\w+::default", _urn(resource)):
+        return
+    above = resource.parent.split("::")[-2].rsplit("$", 1)[-1] if resource.parent else ""
+    wanted = "pulumi:pulumi:Stack" if resource.type.startswith("berth:") else "berth:"
+    if not above.startswith(wanted):
+        yield "has no component as its parent: pass opts=ResourceOptions(parent=self) in its component"
+
+
+def privileged(resource: Declared, settings: StackFile) -> Iterator[str]:
+    """No container gets more than it needs; a lab's nodes are machines, not services."""
+    if resource.type != CONTAINER or (settings.lab and "berth:nodes:Nodes::" in resource.parent):
+        return
+    if resource.open.get("privileged"):
+        yield "is privileged: only a lab's nodes may be; name the capabilities it needs instead"
+    elif (resource.open.get("capabilities") or {}).get("drops") != ["ALL"]:
+        yield "keeps capabilities that it may not need: drop ALL and add the ones it needs"
+
+
+def latest(resource: Declared, settings: StackFile) -> Iterator[str]:
+    """An image has a version or a digest."""
+    image = resource.open.get("image") if resource.type == CONTAINER else None
+    if isinstance(image, str) and "@sha256:" not in image:
+        tag = image.rpartition("/")[2].partition(":")[2]
+        if tag in ("", "latest"):
+            yield f"runs {image}, which is another image tomorrow: name a version or a digest"
+
+
+def host_key(resource: Declared, settings: StackFile) -> Iterator[str]:
+    """Nothing is sent to a machine that shows another key."""
+    if resource.type != REMOTE_COMMAND:
+        return
+    connection = resource.open.get("connection")
+    if isinstance(connection, Mapping) and not connection.get("hostKey"):
+        yield "has no pinned host key: take its connection from components.remote.Access"
+
+
+def plain_http(resource: Declared, settings: StackFile) -> Iterator[str]:
+    """Whatever Berth serves beyond a machine's own loopback is TLS."""
+    if resource.type == MINIO_PROVIDER and resource.open.get("minioSsl") not in (True, "true"):
+        yield "speaks to MinIO without TLS: set minio_ssl"
+    for path, body in _files(resource):
+        if path.endswith("nginx.conf"):
+            http = body[body.find("\nhttp {") :] if "\nhttp {" in body else body
+            for address in re.findall(r"^\s*listen ([^;]+);", http, re.MULTILINE):
+                if not _is_local(address.split()[0]) and "ssl" not in address.split()[1:]:
+                    yield f"{path} listens on {address} without TLS: add ssl"
+        local = _local_upstreams(body)
+        for host in re.findall(r"http://([^/\s\"';]+)", body) if path.startswith("/etc/berth/") else ():
+            if host not in local and not _is_local(host):
+                yield f"{path} names http://{host}: use https"
+        http_of_registry = _registry_http(path, body)
+        if http_of_registry is not None and not (http_of_registry.get("tls") or {}).get("certificate"):
+            yield f"{path} serves without TLS: give http.tls a certificate"
+
+
+def anonymous_push(resource: Declared, settings: StackFile) -> Iterator[str]:
+    """Nobody writes without a password at the balancer, or past it without its certificate."""
+    for path, body in _files(resource):
+        if path.endswith("/load-balancer/nginx.conf"):
+            for block in _servers(body, f"listen {settings.registry.port} "):
+                if "auth_request" not in block:
+                    yield f"{path} asks nobody at port {settings.registry.port} for a password: add auth_request"
+        document = _registry_http(path, body)
+        if document is not None and not _is_read_only(body) and not (document.get("tls") or {}).get("clientcas"):
+            yield f"{path} takes writes from anybody: give http.tls the CA of its clients (clientcas)"
+
+
+def drives(resources: Iterable[Declared]) -> Iterator[str]:
+    """Erasure coding begins at four drives."""
+    servers = [
+        resource
+        for resource in resources
+        if resource.type == CONTAINER
+        and {"label": "berth.service", "value": "object-store"} in (resource.open.get("labels") or [])
+    ]
+    if 0 < len(servers) < FEWEST_DRIVES:
+        yield f"has {len(servers)} drives, none of which may be lost: give {FEWEST_DRIVES} nodes the role object-store"
+
+
+def quorum(settings: StackFile) -> Iterator[str]:
+    """An even number of voters bears no more losses than one fewer."""
+    count: Counter[str] = Counter(role for node in settings.nodes for role in node.roles)
+    for role, what in QUORUMS.items():
+        if count[role] and count[role] % 2 == 0:
+            yield f"{count[role]} {what}: make them {count[role] - 1} or {count[role] + 1}"
+
+
+def _urn(resource: Declared) -> str:
+    return f"::{resource.type}::{resource.name}"
+
+
+def _files(resource: Declared) -> Iterator[tuple[str, str]]:
+    text = resource.open.get("stdin")
+    if isinstance(text, str) and bundles.is_bundle(text):
+        for entry in bundles.parse(text).entries.values():
+            if entry.kind == "file":
+                yield entry.path, entry.body
+
+
+def _is_local(address: str) -> bool:
+    host = address.rsplit(":", 1)[0]
+    return host in ("127.0.0.1", "localhost") or address.startswith("unix:")
+
+
+def _local_upstreams(body: str) -> set[str]:
+    """nginx's names for what listens on sockets of the machine itself."""
+    blocks = re.findall(r"^\s*upstream (\S+) \{([^}]*)\}", body, re.MULTILINE)
+    return {name for name, block in blocks if set(re.findall(r"server (\w+):", block)) == {"unix"}}
+
+
+def _registry_http(path: str, body: str) -> dict[str, Any] | None:
+    """The `http` section of a registry's configuration, if the file is one."""
+    if not path.endswith("/config.yml"):
+        return None
+    document = yaml.safe_load(body)
+    return document.get("http") or {} if isinstance(document, dict) and "storage" in document else None
+
+
+def _is_read_only(body: str) -> bool:
+    storage = yaml.safe_load(body)["storage"]
+    return bool(((storage.get("maintenance") or {}).get("readonly") or {}).get("enabled"))
+
+
+def _servers(body: str, listens: str) -> Iterator[str]:
+    """The server blocks that listen so."""
+    for block in re.split(r"^    server \{$", body, flags=re.MULTILINE)[1:]:
+        text = block.split("\n    }\n", 1)[0]
+        if listens in text:
+            yield text

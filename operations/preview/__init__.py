@@ -1,0 +1,8 @@
+"""Says what `up` would do, on each node and in words; asks engines, touches nothing."""
+
+from operations.preview.markdown import markdown
+from operations.preview.report import Report
+from operations.preview.run import look, look_with
+from operations.preview.text import text
+
+__all__ = ["Report", "look", "look_with", "markdown", "text"]

@@ -1,0 +1,37 @@
+"""Which machine a resource is about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from config.naming import NODE_LABEL
+from operations.desired import COMMANDS, DEPLOY_HOST
+from operations.preview.plan import Change, Resource
+from operations.recovery import CONTAINER
+
+
+class Machines:
+    """Nodes by the door that commands take to them: as they were, and as the settings have them now."""
+
+    def __init__(self, before: Iterable[Mapping[str, Any]], now: Iterable[tuple[str, str, int]]) -> None:
+        self._doors = {(str(node["host"]), int(node.get("port", 22))): str(node["name"]) for node in before}
+        self._doors |= {(host, port): name for name, host, port in now}
+
+    def of(self, change: Change) -> str:
+        """The machine's name; empty for what is not on a machine."""
+        return next((found for r in (change.new, change.old) if r and (found := self._of(r))), "")
+
+    def _of(self, resource: Resource) -> str:
+        inputs = resource.open
+        if resource.type in COMMANDS:
+            connection = inputs.get("connection")
+            if not isinstance(connection, dict):
+                return "" if connection else DEPLOY_HOST
+            host, port = str(connection.get("host")), int(connection.get("port") or 22)
+            return self._doors.get((host, port), host)
+        if resource.type == CONTAINER:
+            for entry in inputs.get("labels") or []:
+                if isinstance(entry, dict) and entry.get("label") == NODE_LABEL:
+                    return str(entry["value"])
+        return ""

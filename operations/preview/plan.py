@@ -1,0 +1,207 @@
+"""What an engine plans, from three of its answers: the digest of its preview, its saved plan, and the stack's state.
+
+Only the saved plan holds new values with secrets, only the state old ones; both are read in memory and never kept.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from operations.engine_run import Session
+from operations.events import RunView
+from operations.preview import values
+
+REPLACE = frozenset({"replace", "create-replacement", "delete-replaced"})
+STACK = "pulumi:pulumi:Stack"
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One resource as the state has it or the program asks for it; secret values are marked."""
+
+    urn: str
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    parent: str = ""
+    protect: bool = False
+
+    @property
+    def type(self) -> str:
+        return self.urn.split("::")[2].rsplit("$", 1)[-1]
+
+    @property
+    def name(self) -> str:
+        return self.urn.rsplit("::", 1)[-1]
+
+    @property
+    def stage(self) -> str:
+        """The component's own word, as in `berth:registry:Registry`; empty outside of one."""
+        types = self.urn.split("::")[2].split("$")
+        return next((type_.split(":")[1] for type_ in types if type_.startswith("berth:")), "")
+
+    @property
+    def open(self) -> dict[str, Any]:
+        """The inputs without marks."""
+        return {key: values.opened(value) for key, value in self.inputs.items()}
+
+
+@dataclass(frozen=True)
+class Change:
+    """One resource that would not stay as it is."""
+
+    op: str
+    old: Resource | None
+    new: Resource | None
+
+    @property
+    def resource(self) -> Resource:
+        found = self.new or self.old
+        assert found is not None
+        return found
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A preview, complete: `resources` is empty when it failed."""
+
+    exit_code: int
+    document: dict[str, Any]
+    changes: tuple[Change, ...]
+    resources: tuple[Resource, ...]
+    outputs: Mapping[str, Any]
+    """The stack's, before."""
+    failures: tuple[tuple[str, str], ...]
+    secrets: frozenset[str]
+    warnings: tuple[str, ...] = ()
+
+
+def plan(session: Session) -> Planned:
+    """Ask the engine. Both calls change nothing, so they run side by side."""
+    with tempfile.TemporaryDirectory(prefix="berth-preview-") as directory, ThreadPoolExecutor(2) as pool:
+        path = Path(directory) / "plan.json"
+        state: Future[str] = pool.submit(session.ask, "stack", "export", "--show-secrets")
+        config: Future[list[str]] = pool.submit(_configured_secrets, session)
+        result = _preview(session, path)
+        document = _document(session, result)
+        before = json.loads(state.result() or "{}")
+        found = json.loads(path.read_text(encoding="utf-8"))["resourcePlans"] if path.exists() else {}
+        return _assemble(result.returncode, document, before, found, config.result())
+
+
+def _preview(session: Session, plan_file: Path) -> subprocess.CompletedProcess[str]:
+    words = ["preview", "--json", "--show-secrets", "--save-plan", str(plan_file), "--ignore-protect"]
+    result = _call(session, words)
+    if result.returncode and "unknown flag: --ignore-protect" in result.stderr:
+        # A CLI older than 3.256 ends such a preview with an error, which names what is protected.
+        result = _call(session, words[:-1])
+    return result
+
+
+def _call(session: Session, words: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        session.argv(words),
+        cwd=session.workspace.root,
+        env=dict(session.environment),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def _document(session: Session, result: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    try:
+        document = json.loads(result.stdout)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise session.refusal(f"{result.stderr}\n{result.stdout}")
+    return document
+
+
+def _assemble(
+    exit_code: int,
+    document: dict[str, Any],
+    export: Mapping[str, Any],
+    plans: Mapping[str, Any],
+    configured: Sequence[str],
+) -> Planned:
+    entries = [raw for raw in (export.get("deployment") or {}).get("resources") or [] if not raw.get("delete")]
+    before = {raw["urn"]: _resource(raw["urn"], raw, raw.get("inputs")) for raw in entries}
+    after = {urn: _planned(urn, entry["goal"], before.get(urn)) for urn, entry in plans.items() if "goal" in entry}
+    changes: dict[str, Change] = {}
+    for step in document.get("steps") or []:
+        urn, op = str(step["urn"]), "replace" if step["op"] in REPLACE else str(step["op"])
+        if op == "same" or f"{STACK}::" in urn or urn in changes:
+            continue
+        new = step.get("newState")
+        told = _resource(urn, new, new.get("inputs")) if new and op != "delete" else None
+        old = before.get(urn)
+        changes[urn] = Change(op, old, None if op == "delete" else after.get(urn) or told or Resource(urn))
+    view = RunView()
+    for entry in document.get("diagnostics") or []:
+        view.take({"diagnosticEvent": entry})
+    outputs: Mapping[str, Any] = next((raw.get("outputs") or {} for raw in entries if raw["type"] == STACK), {})
+    marked = [values.read(raw.get(key) or {}) for raw in entries for key in ("inputs", "outputs")]
+    marked += [resource.inputs for resource in after.values()]
+    secrets = {*configured, *(text for value in marked for text in values.secret_texts(dict(value)))}
+    return Planned(
+        exit_code=exit_code,
+        document=document,
+        changes=tuple(changes.values()),
+        resources=tuple(after.values()),
+        outputs=values.opened(values.read(dict(outputs))),
+        failures=tuple(view.failures()),
+        secrets=frozenset(secrets),
+        warnings=tuple(text.removeprefix("warning: ") for text in view.warnings),
+    )
+
+
+def _resource(urn: str, raw: Mapping[str, Any], inputs: Mapping[str, Any] | None) -> Resource:
+    return Resource(urn, values.read(dict(inputs or {})), str(raw.get("parent") or ""), bool(raw.get("protect")))
+
+
+def _planned(urn: str, goal: Mapping[str, Any], old: Resource | None) -> Resource:
+    """The resource as asked for: the old inputs with the plan's difference applied."""
+    difference = goal.get("inputDiff") or {}
+    inputs = dict(old.inputs) if old else {}
+    for key in difference.get("deletes") or ():
+        inputs.pop(key, None)
+    inputs |= values.read({**(difference.get("adds") or {}), **(difference.get("updates") or {})})
+    return Resource(urn, inputs, str(goal.get("parent") or ""), bool(goal.get("protect")))
+
+
+def _configured_secrets(session: Session) -> list[str]:
+    """Secret values of the settings; the engine is only asked where the stack file has any."""
+    sealed = [(key, path) for key, value in _config(session).items() for path in _sealed(value)]
+    if not sealed:
+        return []
+    told = json.loads(session.ask("config", "--json", "--show-secrets"))
+    found = []
+    for key, path in sealed:
+        value: Any = told[key]["value"]
+        if path:
+            value = json.loads(value)
+        for step in path:
+            value = value[step]
+        found.append(str(value))
+    return found
+
+
+def _config(session: Session) -> Mapping[str, Any]:
+    config = session.stack_file.document.get("config")
+    return config if isinstance(config, dict) else {}
+
+
+def _sealed(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    if isinstance(value, dict) and set(value) == {"secure"}:
+        yield path
+    elif isinstance(value, dict | list):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _sealed(item, (*path, key))

@@ -1,0 +1,180 @@
+"""A preview as people need it: counts, nodes, what is in danger, what breaks a rule, and every difference."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from config.settings import StackFile
+from operations import policies
+from operations.events import Step, display_name
+from operations.preview import daemons, differences
+from operations.preview.daemons import Effect
+from operations.preview.differences import Difference
+from operations.preview.machines import Machines
+from operations.preview.notices import notices
+from operations.preview.plan import Change, Planned
+from operations.preview.values import Redactor
+from operations.recovery import CONTAINER
+
+LABEL = "docker-restarts"
+_VOLUME = "docker:index/volume:Volume"
+_BUCKET = "minio:index/s3Bucket:S3Bucket"
+_CA = ("tls:index/privateKey:PrivateKey", "tls:index/selfSignedCert:SelfSignedCert")
+_OPS = ("create", "update", "replace", "delete")
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A thing that holds data or trust and would be replaced or deleted."""
+
+    resource: str
+    what: str
+    op: str
+    refused: bool
+    """`up` itself refuses it, for the program marks it as protected."""
+
+    def __str__(self) -> str:
+        refusal = "; up refuses that: it is marked as protected" if self.refused else ""
+        return f"{self.what} {self.resource} would be {self.op}d{refusal}"
+
+
+@dataclass(frozen=True)
+class Section:
+    """Differences that are the same for all of `names`."""
+
+    names: tuple[str, ...]
+    differences: tuple[Difference, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What every form of the preview is made from."""
+
+    stack: str
+    counts: dict[str, int]
+    unchanged: int
+    daemons: tuple[Effect, ...] = ()
+    """In the order in which the nodes are changed."""
+    notices: tuple[str, ...] = ()
+    losses: tuple[Loss, ...] = ()
+    violations: tuple[policies.Violation, ...] = ()
+    failures: tuple[tuple[str, str], ...] = ()
+    warnings: tuple[str, ...] = ()
+    files: tuple[Section, ...] = ()
+    properties: tuple[Section, ...] = ()
+    steps: tuple[tuple[str, str], ...] = ()
+    """(operation, resource) of everything that changes, in the engine's order."""
+    exit_code: int = 0
+    blind: str = ""
+    """What this preview could not see, and why; empty for a complete one."""
+    redact: Redactor = field(default_factory=lambda: Redactor(()), repr=False)
+
+    @property
+    def changes(self) -> bool:
+        return bool(self.steps)
+
+    @property
+    def restarting(self) -> list[str]:
+        """Nodes whose Docker would restart."""
+        return [effect.node for effect in self.daemons if effect.force == daemons.RESTART]
+
+    @property
+    def labels(self) -> list[str]:
+        """For the pull request."""
+        return [LABEL] if len(self.restarting) > 1 else []
+
+    @property
+    def failed(self) -> bool:
+        """Whether `up` would fail, be refused, or break a rule."""
+        return bool(self.exit_code or self.violations or any(loss.refused for loss in self.losses))
+
+    def as_json(self) -> dict[str, object]:
+        """What workflows read, beside the engine's own document."""
+        return {
+            "summary": {**self.counts, "same": self.unchanged},
+            "docker": [effect.as_json() for effect in self.daemons],
+            "notices": list(self.notices),
+            "protected": [{"resource": loss.resource, "what": loss.what, "op": loss.op} for loss in self.losses],
+            "policies": [violation.as_json() for violation in self.violations],
+            "labels": self.labels,
+            "blind": self.blind,
+        }
+
+
+def report(stack: str, planned: Planned, settings: StackFile, blind: str = "") -> Report:
+    """Everything that can be said of a plan."""
+    machines = Machines(
+        planned.outputs.get("node_access") or (),
+        ((node.name, node.ssh.host or node.address, node.ssh.port) for node in settings.nodes),
+    )
+    counts = Counter(change.op for change in planned.changes)
+    same = (planned.document.get("changeSummary") or {}).get("same", 0)
+    return Report(
+        stack=stack,
+        counts={op: counts[op] for op in _OPS if counts[op]},
+        unchanged=int(same),
+        daemons=tuple(_daemons(planned.changes, machines)),
+        notices=tuple(notices(Step(change.resource.urn, change.op) for change in planned.changes)),
+        losses=tuple(loss for change in planned.changes if (loss := _loss(change))),
+        violations=tuple(policies.violations(planned.resources, settings)) if planned.resources else (),
+        failures=planned.failures,
+        warnings=planned.warnings,
+        files=tuple(_files(planned.changes, machines)),
+        properties=tuple(_properties(planned.changes)),
+        steps=tuple((change.op, display_name(change.resource.urn)) for change in planned.changes),
+        exit_code=planned.exit_code,
+        blind=blind,
+        redact=Redactor(planned.secrets),
+    )
+
+
+def _daemons(changes: Iterable[Change], machines: Machines) -> Iterable[Effect]:
+    for change in changes:
+        if change.resource.stage == daemons.STAGE and differences.files(change) is not None:
+            yield daemons.effect(machines.of(change), change)
+
+
+def _loss(change: Change) -> Loss | None:
+    if change.op not in ("replace", "delete") or change.old is None:
+        return None
+    old = change.old
+    if old.type == CONTAINER and old.stage == "object-store":
+        what = "object store server"
+    elif old.type == _BUCKET:
+        what = "bucket"
+    elif old.type == _VOLUME:
+        what = "disk"
+    elif old.type in _CA and old.stage == "certificates":
+        what = "CA"
+    elif old.protect:
+        what = "protected"
+    else:
+        return None
+    return Loss(old.name, what, change.op, old.protect)
+
+
+def _files(changes: Sequence[Change], machines: Machines) -> list[Section]:
+    """Changed files by machine; machines with the same differences stand together."""
+    by_machine: dict[str, list[Difference]] = {}
+    for change in changes:
+        found = differences.files(change) or []
+        if change.op == "create":
+            # All of a new stage's files are new: their names say enough.
+            found = [Difference(item.title, item.what) for item in found]
+        if found:
+            by_machine.setdefault(machines.of(change) or change.resource.name, []).extend(found)
+    return _together({name: tuple(found) for name, found in by_machine.items()})
+
+
+def _properties(changes: Sequence[Change]) -> list[Section]:
+    found = {display_name(c.resource.urn): tuple(differences.properties(c)) for c in changes if c.old and c.new}
+    return _together({name: items for name, items in found.items() if items})
+
+
+def _together(found: dict[str, tuple[Difference, ...]]) -> list[Section]:
+    names: dict[tuple[Difference, ...], list[str]] = {}
+    for name, items in found.items():
+        names.setdefault(items, []).append(name)
+    return [Section(tuple(listed), items) for items, listed in names.items()]

@@ -1,0 +1,42 @@
+"""A report in sentences: the part that every form of the preview has in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from operations.preview import daemons
+from operations.preview.daemons import Effect
+from operations.preview.report import Report
+
+_MEANING = {
+    daemons.RESTART: "Docker restarts",
+    daemons.RELOAD: "Docker reloads its settings, nothing restarts",
+    daemons.NOTHING: "Docker stays as it is: it reads what changes on every pull",
+    daemons.UNKNOWN: "unknown until first contact whether Docker restarts",
+}
+
+
+def counts(report: Report) -> str:
+    """`2 to create, 1 to replace, 174 unchanged`."""
+    parts = [f"{count} to {op}" for op, count in report.counts.items()]
+    return ", ".join([*(parts or ["no change"]), f"{report.unchanged} unchanged"])
+
+
+def nodes(report: Report) -> Iterator[str]:
+    """What Docker does on each node, those together to which the same happens, and in which order."""
+    groups: dict[tuple[str, tuple[str, ...], str], list[str]] = {}
+    for effect in report.daemons:
+        groups.setdefault((effect.force, effect.keys, effect.why), []).append(effect.node)
+    for (force, keys, why), names in groups.items():
+        reason = ", ".join(keys) or why
+        yield f"{', '.join(names)}: {_MEANING[force]}" + (f" ({reason})" if reason else "")
+    moved = [effect.node for effect in report.daemons if _touches(effect)]
+    if len(moved) > 1:
+        yield (
+            f"Order: one node after the other ({', '.join(moved)}); when a daemon does not come back, "
+            "the nodes after it are not touched."
+        )
+
+
+def _touches(effect: Effect) -> bool:
+    return effect.force != daemons.NOTHING
