@@ -1,20 +1,22 @@
-"""Which image a service runs: the settings' own, or the one that bootstrap built and the seed registry serves."""
+"""Which image a service runs: the settings' own, a promoted one, or the one that was built here last."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pulumi
 
-from config import Problem, Settings, SettingsError, naming
+import images as recipes
+from config import ImageSettings, PinnedImages, PinSettings, Problem, Settings, SettingsError, naming
 
 Lock = Mapping[str, Mapping[str, str]]
 
 # Services that run a program out of another's image, unless the settings name one of their own.
 SAME_IMAGE = {"cache": "registry", "keepalived": "nginx"}
+SERVICES = tuple(PinnedImages.model_fields)
 
 
 def read_lock(path: Path) -> Lock:
@@ -31,19 +33,27 @@ class Images:
 
     lock: Lock
     pinned: Mapping[str, str]
-    """References from the settings, by image name."""
+    """Whole references, from the settings or from pins, by service."""
     seed: str
     """host:port of the seed registry, as nodes reach it."""
+    promoted: Mapping[str, str] = field(default_factory=dict)
+    """Digests from pins that the seed registry serves, by service."""
 
     @classmethod
     def of(cls, settings: Settings) -> Images:
-        """The stack's images: pinned ones from the settings, the others from this machine's image lock."""
-        pinned = {name: getattr(settings.images, name) for name in ("registry", "minio", "nginx", *SAME_IMAGE)}
-        seed = settings.images.seed
+        """The stack's images: named ones, then promoted ones, the others from this machine's image lock."""
+        pins = settings.pins.images if settings.pins else PinnedImages()
+        named = {**_present(pins), **_present(settings.images)}
+        lock, seed = read_lock(naming.image_lock()), settings.images.seed
+        promoted = {name: digest for name, digest in named.items() if "@" not in digest}
+        # A preview on a machine that has built nothing knows what will run all the same.
+        if settings.pins and (lock or not pulumi.runtime.is_dry_run()):
+            _refuse_missing(settings.stack, settings.pins, promoted)
         return cls(
-            lock=read_lock(naming.image_lock()),
-            pinned={name: reference for name, reference in pinned.items() if reference},
+            lock=lock,
+            pinned={name: reference for name, reference in named.items() if name not in promoted},
             seed=naming.endpoint(seed.address, seed.port),
+            promoted=promoted,
         )
 
     def on_nodes(self, name: str) -> str:
@@ -51,18 +61,20 @@ class Images:
         if name in self.pinned:
             return self.pinned[name]
         built = SAME_IMAGE.get(name, name)
-        entry = self._entry(built)
-        return f"{self.seed}/berth/{built}@{entry['digest']}" if entry else f"{self.seed}/berth/{built}:not-built-yet"
+        entry = None if name in self.promoted else self._entry(built)
+        digest = self.promoted.get(name) or (entry and entry["digest"])
+        return f"{self.seed}/berth/{built}@{digest}" if digest else f"{self.seed}/berth/{built}:not-built-yet"
 
     def on_deploy_host(self, name: str) -> str:
         """The name under which the deploy host's own Docker has the image."""
         entry = self._entry(name)
         return entry["reference"] if entry else f"berth/{name}:not-built-yet"
 
-    def digests(self) -> dict[str, str]:
-        """Digest of every service image, by name; what a later stage or stack can pin."""
-        found = {name: entry["digest"] for name, entry in self.lock.items() if "digest" in entry}
-        return {**found, **{name: reference.partition("@")[2] for name, reference in self.pinned.items()}}
+    def pins(self) -> dict[str, str]:
+        """What every service runs, as another stack can pin it: a digest of the seed registry, or a whole reference."""
+        built = {name: self.lock.get(SAME_IMAGE.get(name, name), {}).get("digest") for name in SERVICES}
+        known = {name: digest for name, digest in built.items() if digest}
+        return {**known, **self.promoted, **self.pinned}
 
     def _entry(self, name: str) -> Mapping[str, str] | None:
         entry = self.lock.get(name)
@@ -74,3 +86,26 @@ class Images:
             )
             raise SettingsError(pulumi.get_stack(), [problem])
         return entry
+
+
+def _present(images: PinnedImages | ImageSettings) -> dict[str, str]:
+    """The services' images that are named there."""
+    return {name: value for name in SERVICES if (value := getattr(images, name))}
+
+
+def _refuse_missing(stack: str, pins: PinSettings, promoted: Mapping[str, str]) -> None:
+    """Before anything is touched: the seed registry must have what it is to serve."""
+    commit = pins.source.commit.partition("-")[0][:12]
+    there = f"check out {commit} and run ./berth up there" if commit else f"deploy {pins.source.stack} from here"
+    problems = [
+        Problem(
+            f"berth:pins.images.{name}",
+            f"was promoted from {pins.source.stack} and is not in the seed registry's storage on this machine.",
+            f"Build it here ({there} once), or promote again what this machine has.",
+            digest,
+        )
+        for name, digest in promoted.items()
+        if not recipes.stored(naming.seed_storage(), SAME_IMAGE.get(name, name), digest)
+    ]
+    if problems:
+        raise SettingsError(stack, problems)

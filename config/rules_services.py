@@ -142,6 +142,18 @@ def seed_is_reachable(settings: StackFile) -> Iterator[Problem]:
         yield Problem(path("images", "seed", "address"), "is missing.", fix)
 
 
+def pins_agree(settings: StackFile) -> Iterator[Problem]:
+    """An image that the file names beside its pin must be the pinned one: two owners of one value contradict."""
+    images, pins = settings.images, settings.pins
+    if images is None or pins is None or pins.images is None:
+        return
+    for name in type(pins.images).model_fields:
+        own, pin = getattr(images, name), getattr(pins.images, name)
+        if own and pin and own.rpartition("@")[2] != pin.rpartition("@")[2]:
+            fix = f"Remove it, and {path('pins', 'images', name)} decides; or remove that one."
+            yield Problem(path("images", name), "is another image than the pinned one.", fix, shown(own))
+
+
 def free_ports(settings: StackFile) -> Iterator[Problem]:
     """Services use the node's own network: two of them cannot share a port. Each pair is reported once."""
     reported: set[tuple[str, str]] = set()
@@ -267,6 +279,7 @@ RULES: tuple[Rule, ...] = (
     no_kolla,
     registry_name_is_free,
     seed_is_reachable,
+    pins_agree,
     free_ports,
     docker_extra,
     swarm_needs,

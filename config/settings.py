@@ -310,6 +310,51 @@ class ImageSettings(Model):
     """Image of the caches, with digest. Default: Berth's image of the registry."""
 
 
+class PinSource(Model):
+    """Where pins come from: for people, and for the sentence that says where a missing image is to be had."""
+
+    stack: v.Text = Field(examples=["staging"])
+    """The stack that proved what is pinned."""
+
+    time: v.Text = Field(examples=["2026-11-22T10:41:07Z"])
+    """When it was promoted."""
+
+    commit: v.Text = Field(default="", examples=["9332128e0c1f"])
+    """Berth's commit with which that stack was last verified."""
+
+
+class PinnedImages(Model):
+    """What each service runs: the digest of an image that Berth built, or a whole name with digest."""
+
+    registry: v.Pin | None = Field(default=None, examples=["sha256:" + "0" * 64])
+    """Image of the registry."""
+
+    minio: v.Pin | None = None
+    """Image of MinIO."""
+
+    nginx: v.Pin | None = None
+    """Image of nginx."""
+
+    keepalived: v.Pin | None = None
+    """Image of keepalived."""
+
+    cache: v.Pin | None = None
+    """Image of the caches."""
+
+
+class PinSettings(Model):
+    """What another stack has proved. `berth promote` writes it."""
+
+    source: PinSource = Field(alias="from")
+    """Where the pins come from."""
+
+    images: PinnedImages = PinnedImages()
+    """Images of the services."""
+
+    repositories: dict[v.Tagged, v.Digest] = Field(default={}, examples=[{"team/app:1": "sha256:" + "0" * 64}])
+    """Digest of each promoted tag in the stack's own registry; `berth verify` asks for them."""
+
+
 class KollaSettings(Model):
     """OpenStack Kolla on the same nodes."""
 
@@ -350,6 +395,9 @@ class StackFile(Model):
 
     kolla: KollaSettings = KollaSettings()
     """OpenStack Kolla."""
+
+    pins: PinSettings | None = None
+    """What another stack has proved, as `berth promote` wrote it."""
 
     @property
     def store_endpoint(self) -> str:

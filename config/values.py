@@ -21,6 +21,8 @@ _HOST_NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*")
 _COMPONENT = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_COMPONENT}(/{_COMPONENT})*")
 _IMAGE = re.compile(r"[a-z0-9][a-zA-Z0-9._/:-]*@sha256:[0-9a-f]{64}")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
 _SYSTEM_DIRECTORIES = {"/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/opt", "/proc", "/root", "/run", "/sbin"}
 _SYSTEM_DIRECTORIES |= {"/srv", "/sys", "/tmp", "/usr", "/var", "/var/lib", "/var/lib/docker", "/mnt"}
 _KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa")
@@ -221,6 +223,33 @@ def _image(value: str) -> str:
     return value
 
 
+def is_digest(value: str) -> bool:
+    """Whether this is an image's content in the one notation that Berth writes."""
+    return bool(_DIGEST.fullmatch(value))
+
+
+def is_tagged(value: str) -> bool:
+    """Whether this is a tag of a repository in any registry: team/app:1."""
+    repository, colon, tag = value.rpartition(":")
+    return bool(colon) and len(repository) <= 255 and bool(_REPOSITORY.fullmatch(repository) and _TAG.fullmatch(tag))
+
+
+def _digest(value: str) -> str:
+    if not is_digest(value):
+        raise refused("is not a digest.", "Write `sha256:` and 64 hex digits; `berth promote` does.")
+    return value
+
+
+def _pin(value: str) -> str:
+    return value if is_digest(value) else _image(value)
+
+
+def _tagged(value: str) -> str:
+    if not is_tagged(value):
+        raise refused("is not a repository with a tag.", "Write both, without a registry: team/app:1.")
+    return value
+
+
 def _bucket(value: str) -> str:
     if not 3 <= len(value) <= 63 or not is_host_name(value):
         raise refused("is not a bucket name.", "Use 3 to 63 lower-case letters, digits and hyphens.")
@@ -338,6 +367,9 @@ Account = Annotated[_Str, AfterValidator(_account)]
 KeyFile = Annotated[_Str, AfterValidator(_key_file)]
 HostKey = Annotated[_Str, AfterValidator(_host_key)]
 Image = Annotated[_Str, AfterValidator(_image)]
+Digest = Annotated[_Str, AfterValidator(_digest)]
+Pin = Annotated[_Str, AfterValidator(_pin)]
+Tagged = Annotated[_Str, AfterValidator(_tagged)]
 Bucket = Annotated[_Str, AfterValidator(_bucket)]
 Directory = Annotated[_Str, AfterValidator(_directory)]
 LogDriver = Annotated[_Str, AfterValidator(_log_driver)]

@@ -51,6 +51,13 @@ def input_hash(name: str) -> str:
     return _digest(name, pins[name], ground, files)
 
 
+def stored(storage: Path, name: str, digest: str) -> bool:
+    """Whether the seed registry's storage holds an image's manifest."""
+    kind, _, value = digest.partition(":")
+    repository = storage / "docker" / "registry" / "v2" / "repositories" / "berth" / name
+    return bool(value) and (repository / "_manifests" / "revisions" / kind / value / "link").is_file()
+
+
 def base_hash() -> str:
     """The tag of the bare Debian that lab node and nginx start from."""
     return _digest("base", 2, pins_suite())

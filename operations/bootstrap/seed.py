@@ -35,13 +35,6 @@ http: {{addr: "127.0.0.1:{port}"}}
 """
 
 
-def stored(home: Path, name: str, digest: str) -> bool:
-    """Whether the storage holds this image's manifest."""
-    kind, _, value = digest.partition(":")
-    repository = home / "seed" / "docker" / "registry" / "v2" / "repositories" / "berth" / name
-    return bool(value) and (repository / "_manifests" / "revisions" / kind / value / "link").is_file()
-
-
 def read_lock(home: Path) -> dict[str, dict[str, str]]:
     """The image lock, empty where there is none that can be read."""
     try:
@@ -71,7 +64,7 @@ def is_current(home: Path, found: dict[str, dict[str, Any]] | None = None) -> bo
         name in found
         and lock.get(name, {}).get("reference") == images.reference(name)
         and lock[name].get("id") == found[name]["Id"]
-        and (name not in images.SERVICES or stored(home, name, lock[name].get("digest", "")))
+        and (name not in images.SERVICES or images.stored(home / "seed", name, lock[name].get("digest", "")))
         for name in images.NAMES
     )
 

@@ -237,6 +237,34 @@ MACHINES = [
     Refused("no seed outside of a lab", {"images": REMOVED}, "berth:images.seed.address", "is missing", "prod"),
 ]
 
+PINS: dict[str, Any] = {"from": {"stack": "staging", "time": "2026-11-22T10:41:07Z"}}
+
+PROMOTED = [
+    Refused("pins from nowhere", {"pins": {}}, "berth:pins.from", "is missing"),
+    Refused(
+        "a pin that is a tag", {"pins": PINS | {"images": {"minio": "v1"}}}, "berth:pins.images.minio", "by digest"
+    ),
+    Refused("a pinned stranger", {"pins": PINS | {"images": {"java": "x"}}}, "berth:pins.images.java", "not a setting"),
+    Refused(
+        "a promoted repository without tag",
+        {"pins": PINS | {"repositories": {"team/app": DIGEST[1:]}}},
+        'berth:pins.repositories["team/app"]',
+        "is not a repository with a tag",
+    ),
+    Refused(
+        "half a promoted digest",
+        {"pins": PINS | {"repositories": {"team/app:1": "sha256:12"}}},
+        'berth:pins.repositories["team/app:1"]',
+        "is not a digest",
+    ),
+    Refused(
+        "an image beside another pin",
+        {"pins": PINS | {"images": {"minio": "sha256:" + "1" * 64}}, "images.minio": f"r.x/minio{DIGEST}"},
+        "berth:images.minio",
+        "another image than the pinned one",
+    ),
+]
+
 SERVICES = [
     Refused("Kolla's router id", {"loadBalancer.routerId": 51}, "berth:loadBalancer.routerId", "Kolla's own"),
     Refused("a router id of 256", {"loadBalancer.routerId": 256}, "berth:loadBalancer.routerId", "between 1 and 255"),
@@ -643,7 +671,7 @@ KEYS = [
 ]
 
 
-ALL = NODES + MACHINES + SERVICES + UPSTREAMS + DOCKER + KEYS
+ALL = NODES + MACHINES + PROMOTED + SERVICES + UPSTREAMS + DOCKER + KEYS
 
 
 @pytest.mark.parametrize("case", ALL, ids=lambda case: case.sentence)
@@ -698,6 +726,18 @@ ACCEPTED = [
         {"images": dict.fromkeys(("registry", "minio", "nginx", "keepalived", "cache"), f"r.x/i{DIGEST}")},
     ),
     ("an image with port, tag and digest", "dev", {"images.minio": f"r.x:5000/a/b:v1{DIGEST}"}),
+    (
+        "pins of all kinds, beside the same image by name",
+        "dev",
+        {
+            "pins": PINS
+            | {
+                "images": {"minio": DIGEST[1:], "nginx": f"r.x/nginx{DIGEST}"},
+                "repositories": {"team/app:v1.2_x": DIGEST[1:]},
+            },
+            "images.minio": f"r.x/minio{DIGEST}",
+        },
+    ),
     ("a host key without comment", "prod", {"nodes[0].ssh.hostKey": KEY}),
     (
         "Swarm without live-restore",

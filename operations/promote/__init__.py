@@ -1,0 +1,1 @@
+"""Takes what one stack has proved to another: digests as pins, and the images themselves."""
