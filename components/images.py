@@ -14,8 +14,6 @@ from config import ImageSettings, PinnedImages, PinSettings, Problem, Settings, 
 
 Lock = Mapping[str, Mapping[str, str]]
 
-# Services that run a program out of another's image, unless the settings name one of their own.
-SAME_IMAGE = {"cache": "registry", "keepalived": "nginx"}
 SERVICES = tuple(PinnedImages.model_fields)
 
 
@@ -60,7 +58,7 @@ class Images:
         """The reference that nodes pull: by digest, as soon as the image was built."""
         if name in self.pinned:
             return self.pinned[name]
-        built = SAME_IMAGE.get(name, name)
+        built = recipes.SAME_IMAGE.get(name, name)
         entry = None if name in self.promoted else self._entry(built)
         digest = self.promoted.get(name) or (entry and entry["digest"])
         return f"{self.seed}/berth/{built}@{digest}" if digest else f"{self.seed}/berth/{built}:not-built-yet"
@@ -72,7 +70,7 @@ class Images:
 
     def pins(self) -> dict[str, str]:
         """What every service runs, as another stack can pin it: a digest of the seed registry, or a whole reference."""
-        built = {name: self.lock.get(SAME_IMAGE.get(name, name), {}).get("digest") for name in SERVICES}
+        built = {name: self.lock.get(recipes.SAME_IMAGE.get(name, name), {}).get("digest") for name in SERVICES}
         known = {name: digest for name, digest in built.items() if digest}
         return {**known, **self.promoted, **self.pinned}
 
@@ -105,7 +103,7 @@ def _refuse_missing(stack: str, pins: PinSettings, promoted: Mapping[str, str]) 
             digest,
         )
         for name, digest in promoted.items()
-        if not recipes.stored(naming.seed_storage(), SAME_IMAGE.get(name, name), digest)
+        if not recipes.stored(naming.seed_storage(), name, digest)
     ]
     if problems:
         raise SettingsError(stack, problems)

@@ -15,6 +15,9 @@ FOLDER = Path(__file__).resolve().parent
 SERVICES = ("registry", "minio", "nginx")
 """Images that nodes pull from the seed registry."""
 
+SAME_IMAGE = {"cache": "registry", "keepalived": "nginx"}
+"""Services that run a program out of another's image, unless the settings name one of their own."""
+
 NAMES = ("lab-node", "upstream", *SERVICES)
 
 RECIPE = 1
@@ -51,9 +54,10 @@ def input_hash(name: str) -> str:
     return _digest(name, pins[name], ground, files)
 
 
-def stored(storage: Path, name: str, digest: str) -> bool:
-    """Whether the seed registry's storage holds an image's manifest."""
+def stored(storage: Path, service: str, digest: str) -> bool:
+    """Whether the seed registry's storage holds the manifest of a service's image."""
     kind, _, value = digest.partition(":")
+    name = SAME_IMAGE.get(service, service)
     repository = storage / "docker" / "registry" / "v2" / "repositories" / "berth" / name
     return bool(value) and (repository / "_manifests" / "revisions" / kind / value / "link").is_file()
 

@@ -222,12 +222,16 @@ def status(stack: Stack = "dev", engine: EngineOption = None, as_json: Json = Fa
 @app.command()
 def verify(stack: Stack = "dev", engine: EngineOption = None, as_json: Json = False) -> None:
     """Ask every node, read-only, whether it is as the state says; exit with 3 if one is not."""
-    from operations import look
+    from operations import look, verified
     from operations.verify import answers
 
-    seen = look.look(_quiet_session(stack, engine))
+    session = _quiet_session(stack, engine)
+    state = verified.fingerprint(session.workspace, stack)
+    seen = look.look(session)
     found = answers(seen.desired, seen.reports, seen.front)
     wrong = sum(1 for answer in found if not answer.ok)
+    if not wrong:
+        verified.note(session.workspace, stack, state)
     if as_json:
         _print_json({"stack": stack, "ok": not wrong, "answers": [answer.as_json() for answer in found]})
     else:
@@ -291,6 +295,39 @@ def drill(
     else:
         _answer().print(shown.table())
     raise typer.Exit(DONE if shown.ok else FAILED)
+
+
+@app.command()
+def promote(
+    to: Annotated[str, typer.Option("--to", metavar="STACK", help="The stack that gets the pins and the images.")],
+    source: Annotated[
+        str | None, typer.Option("--from", metavar="STACK", help="The stack that has proved them: healthy, verified.")
+    ] = None,
+    record: Annotated[
+        Path | None, typer.Option("--record", metavar="FILE", help="Go back to an older promotion instead.")
+    ] = None,
+    image: Annotated[
+        list[str] | None,
+        typer.Option("--image", metavar="PATTERN", help="Only these images: 'team/*', team/app:1. Default: all tags."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show everything, write nothing.")] = False,
+    from_passphrase: Annotated[
+        Path | None,
+        typer.Option("--from-passphrase-file", metavar="FILE", help="Passphrase of --from, where it has another one."),
+    ] = None,
+    engine: EngineOption = None,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Pin in one stack what another one has proved, and copy its images; shows the preview and asks first."""
+    from operations.promote import run as promotions
+
+    if (source is None) == (record is None):
+        raise UsageError("Say what to promote: --from STACK, or --record FILE to go back to an older promotion.")
+    options = promotions.Options(source, record, image or (), dry_run, from_passphrase)
+    promotion = promotions.promote(_run(to, engine, yes, as_json), options, quiet=as_json)
+    if as_json:
+        _print_json(promotion.as_json())
 
 
 @app.command()

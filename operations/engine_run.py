@@ -52,7 +52,9 @@ class Session:
 
     def argv(self, words: Sequence[str]) -> list[str]:
         """The command line; the stack is named on each, as no engine is made to select one."""
-        return [*self.engine.command, *words, "--stack", self.stack]
+        aside = words[0] == "preview" and self.stack_file.path != self.workspace.stack_file(self.stack)
+        settings = ["--config-file", str(self.stack_file.path)] if aside else []
+        return [*self.engine.command, *words, *settings, "--stack", self.stack]
 
     def ask(self, *words: str) -> str:
         """Standard output of a call that changes nothing or little; its own words when it fails."""

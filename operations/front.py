@@ -6,16 +6,17 @@ import contextlib
 import http.client
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from cryptography import x509
 
-from operations.endpoint import User, endpoint
+from operations.endpoint import Endpoint, User, endpoint
+from operations.errors import BerthError
 from operations.workspace import Workspace
 
 SECONDS = 10.0
@@ -46,6 +47,8 @@ class Front:
     with_user: Reply
     object_store: Reply
     ca_days_left: int
+    promoted: Mapping[str, str | None] = field(default_factory=dict)
+    """The digest that each promoted tag has in the registry; None where it has none."""
 
 
 def ask(workspace: Workspace, stack: str, outputs: Mapping[str, Any]) -> Front:
@@ -58,7 +61,21 @@ def ask(workspace: Workspace, stack: str, outputs: Mapping[str, Any]) -> Front:
         with_user = pool.submit(get, registry, ca, end.users["pull"])
         store = pool.submit(get, f"{str(outputs['object_store']).rstrip('/')}/minio/health/cluster", ca)
     lives = [certificate.not_valid_after_utc for certificate in x509.load_pem_x509_certificates(ca.encode())]
-    return Front(anonymous.result(), with_user.result(), store.result(), (max(lives) - datetime.now(UTC)).days)
+    days = (max(lives) - datetime.now(UTC)).days
+    tags = outputs.get("promoted") or {}
+    there = _promoted(end, stack, ca, tags) if tags and with_user.result().status == 200 else {}
+    return Front(anonymous.result(), with_user.result(), store.result(), days, there)
+
+
+def _promoted(end: Endpoint, stack: str, ca: str, tags: Iterable[str]) -> dict[str, str | None]:
+    from operations.promote import content
+    from operations.promote.store import Store
+
+    store = Store(stack, end, ca, end.users["pull"])
+    try:
+        return dict(zip(tags, content.each(lambda name: store.tagged(*name.rsplit(":", 1)), tags), strict=True))
+    except BerthError:
+        return {}
 
 
 def get(url: str, ca: str, user: User | None = None, seconds: float = SECONDS) -> Reply:

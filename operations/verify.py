@@ -53,9 +53,22 @@ def _front(desired: Desired, front: Front) -> Iterator[Answer]:
     if days is not None:
         yield Answer("registry's certificate", registry, f"{days} days left", days >= WARN_DAYS)
     yield Answer("CA", registry, f"{front.ca_days_left} days left", front.ca_days_left >= WARN_DAYS)
+    promoted: dict[str, str] = desired.outputs.get("promoted") or {}
+    if promoted:
+        yield _promoted(registry, promoted, front)
     store = front.object_store
     text = "write quorum" if store.status == 200 else "no write quorum" if store.status == 503 else store.text
     yield Answer("object store takes writes", str(desired.outputs["object_store"]), text, store.status == 200)
+
+
+def _promoted(registry: str, promoted: dict[str, str], front: Front) -> Answer:
+    """Whether every tag is still the image that another stack has proved."""
+    wrong = [
+        f"{name} is {front.promoted.get(name) or 'missing'}, not {digest}"
+        for name, digest in promoted.items()
+        if front.promoted.get(name) != digest
+    ]
+    return Answer("promoted images as pinned", registry, "; ".join(wrong) or f"all {len(promoted)}", not wrong)
 
 
 def _holders(desired: Desired, reports: dict[str, Report]) -> Iterator[Answer]:

@@ -41,6 +41,10 @@ class Workspace:
         """Files that the program and this command keep about a stack on the deploy host."""
         return self.home / "stacks" / stack
 
+    def stack_file(self, stack: str) -> Path:
+        """The stack's settings."""
+        return self.root / f"Pulumi.{stack}.yaml"
+
     def checkpoint(self, stack: str) -> Path:
         return self.state / ".pulumi" / "stacks" / PROJECT / f"{stack}.json"
 
@@ -75,7 +79,7 @@ class StackFile:
     def read(cls, workspace: Workspace, stack: str) -> StackFile:
         if not STACK_NAME.fullmatch(stack):
             raise UsageError(f"'{stack}' can't be the name of a stack: letters, digits, '-', '_' and '.' only.")
-        path = workspace.root / f"Pulumi.{stack}.yaml"
+        path = workspace.stack_file(stack)
         if not path.is_file():
             known = ", ".join(workspace.stacks()) or "none"
             raise UsageError(f"There is no stack '{stack}': {path.name} is missing. Stacks with a file here: {known}.")

@@ -134,7 +134,7 @@ def _below(store: Store, repository: str, name: str, manifest: Manifest) -> Iter
     for part in manifest.document.get("manifests", ()) if manifest.type in INDEXES else ():
         child = store.manifest(repository, str(part["digest"]))
         if child is None:
-            raise BerthError(_lost(store.stack, str(part["digest"]), name))
+            raise BerthError(lost(store.stack, str(part["digest"]), name))
         yield from _below(store, repository, name, child)
     yield manifest
 
@@ -146,7 +146,8 @@ def _blobs(manifest: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
             yield str(part["digest"]), int(part["size"])
 
 
-def _lost(stack: str, digest: str, name: str) -> str:
+def lost(stack: str, digest: str, name: str) -> str:
+    """What to say of something that was there once."""
     return (
         f"{stack}'s registry has lost {digest} of {name}: push the image there again, "
         f"run ./berth verify --stack {stack}, and promote again."
@@ -201,7 +202,7 @@ def _bring(target: Store, origin: Origin, digest: str, image: Image, home: str |
                     target.upload(image.repository, digest, image.blobs[digest], pieces)
             return
         except KeyError:
-            raise BerthError(_lost(origin().stack, digest, image.name)) from None
+            raise BerthError(lost(origin().stack, digest, image.name)) from None
         except Broken:
             # A balancer that has lost a replica needs a moment to know.
             if attempt == ATTEMPTS - 1:
@@ -213,8 +214,8 @@ def check(target: Store, images: Sequence[Image]) -> None:
     """Refuse to go on unless the target's store has all of it."""
     missing = look(target, images)
     if missing.anything:
-        lost = [*missing.blobs, *(image.digest for image in missing.images), *missing.tags]
+        gone = [*missing.blobs, *(image.digest for image in missing.images), *missing.tags]
         raise BerthError(
-            f"After copying, {target.stack}'s registry still lacks {', '.join(sorted(lost)[:3])}"
-            f"{' and more' if len(lost) > 3 else ''}: nothing was pinned; promote again."
+            f"After copying, {target.stack}'s registry still lacks {', '.join(sorted(gone)[:3])}"
+            f"{' and more' if len(gone) > 3 else ''}: nothing was pinned; promote again."
         )

@@ -16,11 +16,16 @@ for word in arguments:
     words.append(word)
 command = " ".join(words)
 kept = ("PULUMI_", "BERTH_", "NO_COLOR", "PATH")
+stack = arguments[arguments.index("--stack") + 1] if "--stack" in arguments else ""
 with (answers / "calls.jsonl").open("a") as log:
     note = {"command": command, "arguments": arguments, "cwd": str(Path.cwd())}
+    if "--config-file" in arguments:
+        note["settings"] = Path(arguments[arguments.index("--config-file") + 1]).read_text()
     note["environment"] = {k: v for k, v in os.environ.items() if k.startswith(kept)}
     log.write(json.dumps(note) + "\n")
-prepared = answers / f"{command.replace(' ', '-')}.json"
+prepared = answers / f"{command.replace(' ', '-')}@{stack}.json"
+if not prepared.exists():
+    prepared = answers / f"{command.replace(' ', '-')}.json"
 answer = json.loads(prepared.read_text()) if prepared.exists() else {}
 
 
@@ -42,7 +47,6 @@ time.sleep(answer.get("sleep", 0))
 if answer.get("killed"):
     os.kill(os.getpid(), signal.SIGKILL)
 if command == "stack init":
-    stack = arguments[arguments.index("--stack") + 1]
     state = Path(os.environ["PULUMI_BACKEND_URL"].removeprefix("file://")) / ".pulumi" / "stacks" / "berth"
     state.mkdir(parents=True, exist_ok=True)
     (state / f"{stack}.json").write_text("{}")

@@ -1,0 +1,116 @@
+"""What a stack has proved, and the reasons for which nothing may be taken from it, or put into it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from operations import verified
+from operations.engine_run import Session
+from operations.errors import BerthError
+from operations.lock import StackLock
+from operations.look import Look, look
+from operations.verified import Verified
+from operations.verify import answers
+from operations.workspace import Workspace
+
+COMMAND = "promote"
+SHOWN = 5
+"""Reasons that are listed; one is enough to begin with."""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A stack that is as it was when it was last found right."""
+
+    verified: Verified
+    outputs: Mapping[str, Any]
+    versions: Mapping[str, str]
+    """What runs, by service."""
+
+
+@contextmanager
+def unchanging(workspace: Workspace, stack: str) -> Iterator[None]:
+    """Nobody deploys the stack meanwhile; refused where somebody does, or where the last deployment never ended."""
+    if not workspace.stack_exists(stack):
+        raise BerthError(f"Stack {stack} is not deployed: ./berth up --stack {stack} does that.")
+    unfinished = BerthError(
+        f"The last deployment of {stack} never ended: ./berth up --stack {stack} finishes it first."
+    )
+    with StackLock(workspace.stack_dir(stack), stack, COMMAND) as lock:
+        if lock.interrupted is not None and lock.interrupted.command != COMMAND:
+            # What a killed run left is for the next `up` to clear up: its record stays.
+            lock.write(lock.interrupted)
+            lock.unfinished = True
+            raise unfinished
+        if list(workspace.locks(stack).glob("*.json")):
+            raise BerthError(
+                f"{stack} is locked by an engine: wait for it to end, or, if it is dead, ./berth up --stack {stack}."
+            )
+        journal = workspace.checkpoint(stack).with_suffix(".journal")
+        if journal.exists() and journal.stat().st_size:
+            raise unfinished
+        yield
+
+
+def nothing_pending(stack: str, export: Mapping[str, Any]) -> None:
+    """Refuse a state with operations whose outcome nobody knows."""
+    pending = (export.get("deployment") or {}).get("pending_operations")
+    if pending:
+        urn = str((pending[0].get("resource") or {}).get("urn", "")).rpartition("::")[2]
+        raise BerthError(
+            f"{stack} has operations that never ended ({len(pending)}, the first on {urn or 'a resource'}): "
+            f"./berth up --stack {stack} clears them up."
+        )
+
+
+def prove(session: Session) -> Proof:
+    """Everything that has to be right of a source, the cheapest question first."""
+    stack, again = session.stack, f"./berth verify --stack {session.stack}"
+    last = verified.read(session.workspace, stack)
+    if last is None:
+        raise BerthError(f"{stack} was never found right: {again}, and promote what it has verified.")
+    if last.checkpoint != verified.fingerprint(session.workspace, stack):
+        raise BerthError(f"{stack} was deployed after its last green verify ({last.time}): {again} first.")
+    seen = look(session)
+    _healthy(stack, seen)
+    _as_deployed(session)
+    return Proof(last, seen.desired.outputs, dict(_versions(seen)))
+
+
+def _healthy(stack: str, seen: Look) -> None:
+    wrong = [
+        f"{answer.question} on {answer.node}: {answer.answer}"
+        for answer in answers(seen.desired, seen.reports, seen.front)
+        if not answer.ok
+    ]
+    if wrong:
+        raise BerthError(
+            _listed(f"{stack} is not healthy, so there is nothing to promote", wrong, "berth verify", stack)
+        )
+
+
+def _as_deployed(session: Session) -> None:
+    from operations.drift import look_for_drift
+
+    found = look_for_drift(session)
+    differs = [f"{one.node}: {one.kind} {one.name}: {one.found}, not {one.expected}" for one in found.findings]
+    differs += [f"{one.node} could not be asked: {one.reason}" for one in found.unknown]
+    if differs:
+        raise BerthError(_listed(f"{session.stack} has drifted from its state", differs, "berth drift", session.stack))
+
+
+def _listed(headline: str, lines: list[str], command: str, stack: str) -> str:
+    more = [f"  and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
+    mend = f"./{command} --stack {stack} shows all; ./berth up --stack {stack} mends, then verify again."
+    return "\n".join([f"{headline}:", *(f"  {line}" for line in lines[:SHOWN]), *more, mend])
+
+
+def _versions(seen: Look) -> Iterator[tuple[str, str]]:
+    for name, machine in seen.desired.machines.items():
+        for service in machine.services:
+            fact = seen.reports[name].containers.get(service.name)
+            if fact is not None and fact.version:
+                yield service.service, fact.version

@@ -1,0 +1,327 @@
+"""`berth promote`: judged, shown and asked first; then the images, and only then the pins and the record of it."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import config
+import images as recipes
+from config import PinSettings
+from operations import deploy, engines, verified
+from operations.deploy import Run
+from operations.endpoint import endpoint
+from operations.engine_run import Session
+from operations.errors import BerthError, UsageError
+from operations.promote import content, records
+from operations.promote.content import Image, Missing
+from operations.promote.edit import with_pins
+from operations.promote.proof import Proof, nothing_pending, prove, unchanging
+from operations.promote.records import Record
+from operations.promote.store import Store
+from operations.workspace import StackFile, write_private
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command was told."""
+
+    source: str | None = None
+    """Promote what this stack has proved..."""
+    record: Path | None = None
+    """...or, again, what this record says."""
+    patterns: Sequence[str] = ()
+    """Only images of the source that match one of these; all, where there are none."""
+    dry_run: bool = False
+    passphrase_file: Path | None = None
+    """The source's passphrase, where it is not the target's."""
+
+
+@dataclass
+class Promotion:
+    """What is promoted, and how far it came."""
+
+    record: Record
+    before: str
+    after: str
+    images: Sequence[Image]
+    missing: Missing
+    origin: content.Origin
+    file: Path
+    preview: Mapping[str, int] = field(default_factory=dict)
+    written: Path | None = None
+    diff: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        before, after, name = self.before.splitlines(), self.after.splitlines(), self.file.name
+        self.diff = "\n".join(difflib.unified_diff(before, after, f"a/{name}", f"b/{name}", lineterm=""))
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the target lacks anything of it: only when it was promoted is no difference."""
+        old = (config_of(self.before).get("berth:pins") or {}) if self.before else {}
+        new = records.plain(self.record.pins)
+        return self.missing.anything or any(old.get(key) != new.get(key) for key in ("images", "repositories"))
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "from": self.record.pins.source.stack,
+            "to": self.record.to,
+            "pins": records.plain(self.record.pins),
+            "images": len(self.images),
+            "blobs_to_move": len(self.missing.blobs),
+            "bytes_to_move": self.missing.bytes,
+            "tags_to_set": self.missing.tags,
+            "diff": self.diff,
+            "preview": dict(self.preview),
+            "record": str(self.written) if self.written else None,
+        }
+
+
+def config_of(text: str) -> dict[str, Any]:
+    """The settings in a stack file's text."""
+    from ruamel.yaml import YAML
+
+    return dict((YAML(typ="safe", pure=True).load(text) or {}).get("config") or {})
+
+
+def promote(run: Run, options: Options, quiet: bool = False) -> Promotion:
+    """Promote to `run`'s stack; `quiet` keeps standard output free of the preview's own text."""
+    deploy.check_settings(run.stack_file)
+    source = None if options.source is None else _source(run, options)
+    with ExitStack() as held:
+        for stack in sorted({run.stack, *([source.stack] if source else [])}):
+            held.enter_context(unchanging(run.workspace, stack))
+        session = Session.open(run.workspace, run.stack_file, engines.choose(run.wanted))
+        outputs = _settled(session)
+        target = _store(session, outputs, "push")
+        planned = _from_stack(run, target, source, options) if source else _from_record(run, target, options)
+        return _carry_out(run, target, planned, options, quiet)
+
+
+def _carry_out(run: Run, target: Store, planned: Promotion, options: Options, quiet: bool) -> Promotion:
+    if not planned.is_new:
+        run.say(f"{run.stack} has all of it already: nothing to promote.")
+        return planned
+    run.say(f"{_summary(planned)}\n{planned.diff}")
+    with _as_it_would_be(run, planned.after) as changed:
+        planned.preview = _preview(changed, quiet)
+    if options.dry_run:
+        return planned
+    if run.confirm and not run.yes and not run.confirm(f"Promote this to {run.stack}?"):
+        raise BerthError("Nothing was promoted.")
+    if planned.missing.anything:
+        content.move(target, planned.origin, planned.images, planned.missing)
+        content.check(target, planned.images)
+    _write(run, planned)
+    run.say(_closing_words(run, planned))
+    return planned
+
+
+def _preview(changed: Run, quiet: bool) -> dict[str, int]:
+    """What `up` would do of the target; how often each operation, where the engine's text is not to be seen."""
+    if quiet:
+        session = Session.open(changed.workspace, changed.stack_file, engines.choose(changed.wanted))
+        return dict(json.loads(session.ask("preview", "--json")).get("changeSummary") or {})
+    if deploy.preview(changed, diff=False, as_json=False).exit_code:
+        raise BerthError(f"The preview of {changed.stack} with these pins failed; nothing was changed.")
+    return {}
+
+
+def _source(run: Run, options: Options) -> Session:
+    """The source stack, its settings judged."""
+    assert options.source is not None
+    if options.source == run.stack:
+        raise UsageError(f"{run.stack} can't be promoted to itself: name two stacks (--from staging --to prod).")
+    stack_file = StackFile.read(run.workspace, options.source)
+    deploy.check_settings(stack_file)
+    base = dict(os.environ)
+    if options.passphrase_file is not None:
+        base.pop("PULUMI_CONFIG_PASSPHRASE", None)
+        base["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(options.passphrase_file)
+    engine = engines.choose(run.wanted)
+    return Session(run.workspace, stack_file, engine, engines.environment(run.workspace, stack_file, engine, base))
+
+
+def _settled(session: Session) -> Mapping[str, Any]:
+    """The stack's outputs, secrets in plain; refused where operations are pending."""
+    outputs = session.outputs(show_secrets=True)
+    nothing_pending(session.stack, json.loads(session.ask("stack", "export")))
+    return outputs
+
+
+def _store(session: Session, outputs: Mapping[str, Any], right: str) -> Store:
+    store = _store_if_any(session, outputs, right)
+    if store is None:
+        raise BerthError(f"{session.stack} has no user who may {right}: add one to berth:registry.users.")
+    return store
+
+
+def _store_if_any(session: Session, outputs: Mapping[str, Any], right: str) -> Store | None:
+    end = endpoint(session.workspace, session.stack, outputs, show_secrets=True)
+    user = end.users.get(right)
+    return Store(session.stack, end, str(outputs["registry_ca"]), user) if user else None
+
+
+def _from_stack(run: Run, target: Store, source: Session, options: Options) -> Promotion:
+    _settled(source)
+    proof = prove(source)
+    store = _store(source, proof.outputs, "pull")
+    wanted = content.names(store, _store_if_any(source, proof.outputs, "admin"), options.patterns)
+    found = content.each(lambda name: _present(store, name), wanted)
+    kept = _others(run.stack_file, wanted) if options.patterns else {}
+    record = Record(
+        time=verified.now(),
+        who=verified.who(run.workspace.root),
+        to=run.stack,
+        versions=dict(proof.versions),
+        pins=_pins(source.stack, proof, {**kept, **{image.name: image.digest for image in found}}),
+    )
+    return _planned(run, target, record, found, lambda: store)
+
+
+def _others(stack_file: StackFile, wanted: Sequence[str]) -> dict[str, str]:
+    """What was promoted before and is not among the chosen images: it stays pinned."""
+    pins = config.parse(stack_file.stack, stack_file.document).pins
+    return {name: digest for name, digest in (pins.repositories if pins else {}).items() if name not in wanted}
+
+
+def _pins(stack: str, proof: Proof, repositories: Mapping[str, str]) -> PinSettings:
+    source = {"stack": stack, "time": verified.now(), "commit": proof.verified.commit}
+    return PinSettings.model_validate(
+        {
+            "from": {key: value for key, value in source.items() if value},
+            "images": dict(proof.outputs.get("images") or {}),
+            "repositories": dict(repositories),
+        }
+    )
+
+
+def _present(store: Store, name: str, digest: str | None = None) -> Image:
+    found = content.read(store, name, digest)
+    if found is None:
+        raise BerthError(content.lost(store.stack, digest or "the tag", name))
+    return found
+
+
+def _from_record(run: Run, target: Store, options: Options) -> Promotion:
+    assert options.record is not None
+    older = records.read(run.workspace.root, options.record)
+    if older.to != run.stack:
+        raise UsageError(f"{options.record} is of a promotion to {older.to}: {run.stack} never had what it says.")
+
+    @cache
+    def origin() -> Store:
+        return _origin(run, older, options)
+
+    def image(item: tuple[str, str]) -> Image:
+        return content.read(target, *item) or _present(origin(), *item)
+
+    found = content.each(image, older.pins.repositories.items())
+    who, again = verified.who(run.workspace.root), older.name
+    record = older.model_copy(update={"time": verified.now(), "who": who, "record": again})
+    return _planned(run, target, record, found, origin)
+
+
+def _origin(run: Run, older: Record, options: Options) -> Store:
+    """The stack that a record came from, needed only where the target has lost something of it."""
+    stack = older.pins.source.stack
+    try:
+        session = _source(run, replace(options, source=stack))
+        return _store(session, session.outputs(show_secrets=True), "pull")
+    except BerthError as error:
+        raise BerthError(
+            f"{run.stack}'s registry has lost images of {older.name}, and {stack} can't give them: {error}"
+        ) from None
+
+
+def _planned(run: Run, target: Store, record: Record, found: Sequence[Image], origin: content.Origin) -> Promotion:
+    _seed_has(run, record.pins)
+    path = run.stack_file.path
+    before = path.read_bytes().decode("utf-8")
+    after = with_pins(path.name, before, records.plain(record.pins))
+    deploy.check_settings(replace(run.stack_file, document={**run.stack_file.document, "config": config_of(after)}))
+    return Promotion(record, before, after, found, content.look(target, found), origin, path)
+
+
+def _seed_has(run: Run, pins: PinSettings) -> None:
+    """The target's nodes take these from this machine, be they built last or long ago."""
+    wanted = {name: digest for name in type(pins.images).model_fields if (digest := getattr(pins.images, name))}
+    lost = [
+        f"{name} {digest}"
+        for name, digest in wanted.items()
+        if "@" not in digest and not recipes.stored(run.workspace.home / "seed", name, digest)
+    ]
+    if lost:
+        commit = pins.source.commit.partition("-")[0][:12]
+        build = f"check out {commit} and run ./berth up there once" if commit else "build them here again"
+        raise BerthError(
+            f"The seed registry's storage on this machine has lost {', '.join(lost)}: {build}, then promote again."
+        )
+
+
+@contextmanager
+def _as_it_would_be(run: Run, text: str) -> Iterator[Run]:
+    """The target with the settings that it would get, in a file aside."""
+    aside = run.workspace.stack_dir(run.stack) / "promote.yaml"
+    write_private(aside, text)
+    try:
+        yield replace(
+            run, stack_file=StackFile(run.stack, aside, {**run.stack_file.document, "config": config_of(text)})
+        )
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _write(run: Run, planned: Promotion) -> None:
+    """The record and the stack file, which is replaced whole or not at all, unless somebody wrote it meanwhile."""
+    if planned.file.read_bytes() != planned.before.encode():
+        raise BerthError(
+            f"{planned.file.name} was changed while images were copied: nothing was pinned; promote again."
+        )
+    written = records.write(run.workspace.root, planned.record)
+    target = planned.file.resolve()
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(planned.after.encode())
+        temporary.chmod(target.stat().st_mode & 0o777)
+        temporary.replace(target)
+    except OSError as error:
+        for path in (temporary, written):
+            path.unlink(missing_ok=True)
+        raise BerthError(f"{planned.file.name} can't be written ({error.strerror}): nothing was pinned.") from None
+    planned.written = written
+
+
+def _summary(planned: Promotion) -> str:
+    record, missing = planned.record, planned.missing
+    of = f"record {record.record}" if record.record else record.pins.source.stack
+    lines = [f"Promoting {len(planned.images)} images of {of} to {record.to}: {_size(missing)} to copy."]
+    for name, digest in sorted(missing.tags.items()):
+        new = record.pins.repositories[name]
+        lines.append(f"  {name}: {_short(digest)} -> {_short(new)}" if digest else f"  {name}: new, {_short(new)}")
+    return "\n".join(lines)
+
+
+def _size(missing: Missing) -> str:
+    return f"{len(missing.blobs)} blobs ({missing.bytes / 1e6:.1f} MB)" if missing.blobs else "nothing"
+
+
+def _short(digest: str) -> str:
+    return digest[:19]
+
+
+def _closing_words(run: Run, planned: Promotion) -> str:
+    assert planned.written is not None
+    kept = planned.written.relative_to(run.workspace.root)
+    return (
+        f"Promoted. Commit {planned.file.name} and {kept}, "
+        f"then put it in force: ./berth up --stack {run.stack}, ./berth verify --stack {run.stack}."
+    )
