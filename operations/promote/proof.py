@@ -96,7 +96,7 @@ def _as_deployed(session: Session) -> None:
     from operations.drift import look_for_drift
 
     found = look_for_drift(session)
-    differs = [f"{one.node}: {one.kind} {one.name}: {one.found}, not {one.expected}" for one in found.findings]
+    differs = [f"{one.node}: {one.kind} {one.sentence}" for one in found.findings]
     differs += [f"{one.node} could not be asked: {one.reason}" for one in found.unknown]
     if differs:
         raise BerthError(_listed(f"{session.stack} has drifted from its state", differs, "berth drift", session.stack))

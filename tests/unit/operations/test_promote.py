@@ -5,11 +5,10 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +18,7 @@ from ruamel.yaml import YAML
 from operations import verified
 from operations.deploy import Run
 from operations.desired import Desired, Machine, Service
+from operations.drift import DriftReport, Finding, Unknown
 from operations.errors import BerthError
 from operations.front import Front, Reply
 from operations.lock import Holder, Process
@@ -45,7 +45,7 @@ class Stacks:
     prod: Registry
     ca: str
     front: Front = HEALTHY
-    drift: Any = field(default_factory=lambda: SimpleNamespace(findings=[], unknown=[]))
+    drift: DriftReport = field(default_factory=lambda: DriftReport("staging"))
 
     def file(self, stack: str) -> Path:
         return self.checkout.workspace.root / f"Pulumi.{stack}.yaml"
@@ -109,9 +109,7 @@ def stacks(checkout: Checkout, berth: Any, tmp_path: Path, monkeypatch: pytest.M
         made = Stacks(checkout, berth, world.registry(), world.registry(), world.ca)
         monkeypatch.setattr(proof, "look", made.look)
         monkeypatch.setattr(proof, "answers", lambda desired, reports, front: _front_answers(desired, front))
-        drift = ModuleType("operations.drift")
-        drift.look_for_drift = lambda session: made.drift  # type: ignore[attr-defined]
-        monkeypatch.setitem(sys.modules, "operations.drift", drift)
+        monkeypatch.setattr("operations.drift.look_for_drift", lambda session: made.drift)
         for stack, registry in (("staging", made.staging), ("prod", made.prod)):
             made.settings(stack, LAB)
             made.deploy(stack, registry)
@@ -307,10 +305,7 @@ def killed(command: str) -> Callable[[Stacks], None]:
     def do(stacks: Stacks) -> None:
         lock = stacks.checkout.workspace.stack_dir("prod") / "lock"
         lock.parent.mkdir(parents=True, exist_ok=True)
-        holder = Holder(command, Process(1, 1, "another boot"))
-        from dataclasses import asdict
-
-        lock.write_text(json.dumps(asdict(holder)))
+        lock.write_text(json.dumps(asdict(Holder(command, Process(1, 1, "another boot")))))
 
     return do
 
@@ -335,10 +330,8 @@ def set_(name: str, value: Any) -> Callable[[Stacks], None]:
     return lambda stacks: setattr(stacks, name, value)
 
 
-DRIFTED = SimpleNamespace(
-    findings=[SimpleNamespace(node="node2", kind="file", name="/etc/hosts", expected="a", found="b")], unknown=[]
-)
-UNKNOWN = SimpleNamespace(findings=[], unknown=[SimpleNamespace(node="node3", reason="no route")])
+DRIFTED = DriftReport("staging", [Finding("node2", "file", "/etc/hosts", "as written", "changed")])
+UNKNOWN = DriftReport("staging", unknown=[Unknown("node3", "no route")])
 
 
 REFUSED = [
@@ -367,7 +360,7 @@ REFUSED = [
         lambda s: s.checkout.workspace.checkpoint("staging").write_text("{}"),
     ),
     refused("not healthy", "staging is not healthy", set_("front", Front(Reply(401), Reply(503), Reply(200), 3000))),
-    refused("drifted", "node2: file /etc/hosts: b, not a", set_("drift", DRIFTED)),
+    refused("drifted", "node2: file /etc/hosts is changed, not as written", set_("drift", DRIFTED)),
     refused("a node that is out of reach", "node3 could not be asked: no route", set_("drift", UNKNOWN)),
     refused(
         "pending in the source",

@@ -1,0 +1,117 @@
+"""What `berth verify` keeps of a green run, and what it finds of promoted images."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from operations import front, look, verified, verify
+from operations.desired import Desired
+from operations.endpoint import Endpoint, User
+from operations.front import Front, Reply
+from operations.look import Look
+from operations.verify import Answer
+from tests.unit.operations.conftest import OUTPUTS, Checkout
+from tests.unit.operations.registries import PASSWORD, World
+
+NEW, OLD = "sha256:" + "2" * 64, "sha256:" + "1" * 64
+
+
+def git(folder: Path, *words: str) -> None:
+    who = ["-c", "user.name=Al", "-c", "user.email=al@x.test"]
+    subprocess.run(["git", "-C", str(folder), *who, *words], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("green", [True, False])
+def test_only_a_green_run_is_kept(green: bool, checkout: Checkout, berth: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkout.install_pulumi()
+    checkout.deploy()
+    seen = Look(Desired(OUTPUTS, {}), {}, Front(Reply(401), Reply(200), Reply(200), 3000))
+    monkeypatch.setattr(look, "look", lambda session: seen)
+    monkeypatch.setattr(verify, "answers", lambda *_: [Answer("q", "n", "a", green)])
+    assert berth("verify").code == (0 if green else 3)
+    kept = verified.read(checkout.workspace, "dev")
+    assert (kept is not None) is green
+    if kept:
+        assert kept.checkpoint == verified.fingerprint(checkout.workspace, "dev")
+
+
+def test_a_run_is_kept_for_the_state_that_it_asked_about_and_not_for_a_later_one(
+    checkout: Checkout, berth: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkout.install_pulumi()
+    checkout.deploy()
+
+    def deployed_meanwhile(session: Any) -> Look:
+        checkout.workspace.checkpoint("dev").write_text("another")
+        return Look(Desired(OUTPUTS, {}), {}, Front(Reply(401), Reply(200), Reply(200), 3000))
+
+    monkeypatch.setattr(look, "look", deployed_meanwhile)
+    monkeypatch.setattr(verify, "answers", lambda *_: [])
+    berth("verify")
+    kept = verified.read(checkout.workspace, "dev")
+    assert kept and kept.checkpoint != verified.fingerprint(checkout.workspace, "dev")
+
+
+def test_the_commit_is_that_of_the_program_and_says_whether_it_was_changed(tmp_path: Path) -> None:
+    assert verified.commit(tmp_path) == ""
+    git(tmp_path, "init", "--quiet")
+    (tmp_path / "program.py").touch()
+    (tmp_path / "Pulumi.prod.yaml").touch()
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "--quiet", "-m", "x")
+    clean = verified.commit(tmp_path)
+    assert len(clean) == 40
+    (tmp_path / "Pulumi.prod.yaml").write_text("settings")
+    assert verified.commit(tmp_path) == clean
+    (tmp_path / "program.py").write_text("x")
+    assert verified.commit(tmp_path) == f"{clean}-dirty"
+
+
+def test_who_promotes_has_a_name_with_and_without_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    monkeypatch.setenv("GIT_CONFIG_SYSTEM", "/dev/null")
+    assert "@" in verified.who(tmp_path)
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "config", "user.name", "Al")
+    git(tmp_path, "config", "user.email", "al@x.test")
+    assert verified.who(tmp_path) == "Al <al@x.test>"
+
+
+@pytest.mark.parametrize(
+    ("there", "ok", "words"),
+    [
+        ({"team/app:1": NEW}, True, "all 1"),
+        ({"team/app:1": OLD}, False, f"team/app:1 is {OLD}, not {NEW}"),
+        ({"team/app:1": None}, False, f"team/app:1 is missing, not {NEW}"),
+        ({}, False, "missing"),
+    ],
+)
+def test_a_promoted_tag_has_to_be_the_promoted_image(there: dict[str, str | None], ok: bool, words: str) -> None:
+    desired = Desired({**OUTPUTS, "promoted": {"team/app:1": NEW}}, {})
+    seen = Front(Reply(401), Reply(200), Reply(200), 3000, there)
+    (answer,) = [one for one in verify.answers(desired, {}, seen) if "promoted" in one.question]
+    assert answer.ok is ok and words in answer.answer
+
+
+def test_tags_are_asked_of_the_registry_as_its_user(tmp_path: Path) -> None:
+    with World.of(tmp_path) as world:
+        registry = world.registry()
+        digest = registry.push("team/app:1", b"x")
+        end = Endpoint(registry.end().registry, "ca.pem", {"pull": User("reader", PASSWORD)})
+        asked = front._promoted(end, "prod", world.ca, ["team/app:1", "team/none:1"])
+        assert asked == {"team/app:1": digest, "team/none:1": None}
+        stranger = Endpoint(end.registry, "ca.pem", {"pull": User("reader", "wrong")})
+        assert front._promoted(stranger, "prod", world.ca, ["team/app:1"]) == {}
+
+
+def test_a_damaged_note_is_none(checkout: Checkout) -> None:
+    path = checkout.workspace.stack_dir("dev") / "verified.json"
+    path.parent.mkdir(parents=True)
+    for text in ("{", "[]", json.dumps({"time": "t"})):
+        path.write_text(text)
+        assert verified.read(checkout.workspace, "dev") is None
