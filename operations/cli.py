@@ -325,7 +325,7 @@ def promote(
     if (source is None) == (record is None):
         raise UsageError("Say what to promote: --from STACK, or --record FILE to go back to an older promotion.")
     options = promotions.Options(source, record, image or (), dry_run, from_passphrase)
-    promotion = promotions.promote(_run(to, engine, yes, as_json), options, quiet=as_json)
+    promotion = promotions.promote(_run(to, engine, yes, as_json), options)
     if as_json:
         _print_json(promotion.as_json())
 

@@ -16,6 +16,7 @@ import config
 import images as recipes
 from config import PinSettings
 from operations import deploy, engines, verified
+from operations import preview as previews
 from operations.deploy import Run
 from operations.endpoint import endpoint
 from operations.engine_run import Session
@@ -55,7 +56,7 @@ class Promotion:
     missing: Missing
     origin: content.Origin
     file: Path
-    preview: Mapping[str, int] = field(default_factory=dict)
+    preview: Mapping[str, object] = field(default_factory=dict)
     written: Path | None = None
     diff: str = field(init=False)
 
@@ -92,8 +93,8 @@ def config_of(text: str) -> dict[str, Any]:
     return dict((YAML(typ="safe", pure=True).load(text) or {}).get("config") or {})
 
 
-def promote(run: Run, options: Options, quiet: bool = False) -> Promotion:
-    """Promote to `run`'s stack; `quiet` keeps standard output free of the preview's own text."""
+def promote(run: Run, options: Options) -> Promotion:
+    """Promote to `run`'s stack."""
     deploy.check_settings(run.stack_file)
     source = None if options.source is None else _source(run, options)
     with ExitStack() as held:
@@ -103,16 +104,16 @@ def promote(run: Run, options: Options, quiet: bool = False) -> Promotion:
         outputs = _settled(session)
         target = _store(session, outputs, "push")
         planned = _from_stack(run, target, source, options) if source else _from_record(run, target, options)
-        return _carry_out(run, target, planned, options, quiet)
+        return _carry_out(run, target, planned, options)
 
 
-def _carry_out(run: Run, target: Store, planned: Promotion, options: Options, quiet: bool) -> Promotion:
+def _carry_out(run: Run, target: Store, planned: Promotion, options: Options) -> Promotion:
     if not planned.is_new:
         run.say(f"{run.stack} has all of it already: nothing to promote.")
         return planned
     run.say(f"{_summary(planned)}\n{planned.diff}")
     with _as_it_would_be(run, planned.after) as changed:
-        planned.preview = _preview(changed, quiet)
+        planned.preview = _preview(changed)
     if options.dry_run:
         return planned
     if run.confirm and not run.yes and not run.confirm(f"Promote this to {run.stack}?"):
@@ -125,14 +126,14 @@ def _carry_out(run: Run, target: Store, planned: Promotion, options: Options, qu
     return planned
 
 
-def _preview(changed: Run, quiet: bool) -> dict[str, int]:
-    """What `up` would do of the target; how often each operation, where the engine's text is not to be seen."""
-    if quiet:
-        session = Session.open(changed.workspace, changed.stack_file, engines.choose(changed.wanted))
-        return dict(json.loads(session.ask("preview", "--json")).get("changeSummary") or {})
-    if deploy.preview(changed, diff=False, as_json=False).exit_code:
-        raise BerthError(f"The preview of {changed.stack} with these pins failed; nothing was changed.")
-    return {}
+def _preview(changed: Run) -> dict[str, object]:
+    """What `up` would do of the target; said in words, and as a program wants it."""
+    session = Session.open(changed.workspace, changed.stack_file, engines.choose(changed.wanted))
+    seen, _ = previews.look_with(changed, session)
+    changed.say(previews.text(seen, False))
+    if seen.failed:
+        raise BerthError(f"{changed.stack} could not be deployed with these pins; nothing was changed.")
+    return seen.as_json()
 
 
 def _source(run: Run, options: Options) -> Session:

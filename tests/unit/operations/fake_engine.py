@@ -19,8 +19,6 @@ kept = ("PULUMI_", "BERTH_", "NO_COLOR", "PATH")
 stack = arguments[arguments.index("--stack") + 1] if "--stack" in arguments else ""
 with (answers / "calls.jsonl").open("a") as log:
     note = {"command": command, "arguments": arguments, "cwd": str(Path.cwd())}
-    if "--config-file" in arguments:
-        note["settings"] = Path(arguments[arguments.index("--config-file") + 1]).read_text()
     note["environment"] = {k: v for k, v in os.environ.items() if k.startswith(kept)}
     log.write(json.dumps(note) + "\n")
 prepared = answers / f"{command.replace(' ', '-')}@{stack}.json"

@@ -15,10 +15,12 @@ import pytest
 from rich.console import Console
 from ruamel.yaml import YAML
 
+from operations import preview as previews
 from operations import verified
 from operations.deploy import Run
 from operations.desired import Desired, Machine, Service
 from operations.drift import DriftReport, Finding, Unknown
+from operations.engine_run import Session
 from operations.errors import BerthError
 from operations.front import Front, Reply
 from operations.lock import Holder, Process
@@ -45,6 +47,9 @@ class Stacks:
     prod: Registry
     ca: str
     front: Front = HEALTHY
+    previewed: list[tuple[list[str], str]] = field(default_factory=list)
+    """The engine's words and the settings of each preview."""
+    failures: tuple[tuple[str, str], ...] = ()
     drift: DriftReport = field(default_factory=lambda: DriftReport("staging"))
 
     def file(self, stack: str) -> Path:
@@ -90,6 +95,10 @@ class Stacks:
     def records(self) -> list[Path]:
         return sorted((self.checkout.workspace.root / "promotions").glob("*"))
 
+    def preview(self, changed: Run, session: Session) -> tuple[previews.Report, dict[str, Any]]:
+        self.previewed.append((session.argv(["preview"]), changed.stack_file.path.read_text()))
+        return previews.Report("prod", {"update": 2}, 90, failures=self.failures, exit_code=len(self.failures)), {}
+
     def look(self, session: Any) -> Look:
         service = Service("berth-object-store", "object-store", "i")
         fact = ContainerFact(**{**dict.fromkeys(ContainerFact.__dataclass_fields__, ""), **HEALTH})
@@ -115,7 +124,7 @@ def stacks(checkout: Checkout, berth: Any, tmp_path: Path, monkeypatch: pytest.M
             made.deploy(stack, registry)
         made.seed(BUILT)
         made.verify()
-        checkout.answer("preview", out="Previewing update (prod)\n")
+        monkeypatch.setattr("operations.preview.look_with", made.preview)
         yield made
 
 
@@ -155,10 +164,10 @@ def test_what_staging_proved_is_pinned_copied_recorded_and_nothing_else_is_writt
 def test_the_preview_is_of_the_target_with_its_new_pins_which_are_not_yet_in_the_stack_file(stacks: Stacks) -> None:
     stacks.staging.push("team/app:1", b"layer")
     stacks.promote("--from", "staging")
-    (preview,) = [call for call in stacks.checkout.calls if call["command"] == "preview"]
-    assert preview["arguments"][preview["arguments"].index("--stack") + 1] == "prod"
-    assert preview["settings"] == stacks.file("prod").read_text()
-    aside = Path(preview["arguments"][preview["arguments"].index("--config-file") + 1])
+    ((words, settings),) = stacks.previewed
+    assert words[words.index("--stack") + 1] == "prod"
+    assert settings == stacks.file("prod").read_text()
+    aside = Path(words[words.index("--config-file") + 1])
     assert aside != stacks.file("prod") and not aside.exists()
 
 
@@ -168,7 +177,7 @@ def test_a_dry_run_shows_and_writes_nothing(stacks: Stacks) -> None:
     before = everything(root)
     done = stacks.promote("--from", "staging", "--dry-run")
     assert done.code == 0
-    assert "+    repositories:" in done.out and "Previewing update" in done.out
+    assert "+    repositories:" in done.out and len(stacks.previewed) == 1
     assert everything(root) == before
     assert {method for method, _ in stacks.prod.asked} == {"HEAD"}
 
@@ -193,10 +202,9 @@ def test_a_no_at_the_question_leaves_all_as_it_is(stacks: Stacks) -> None:
 
 def test_as_json_it_says_what_it_did_and_nothing_beside(stacks: Stacks) -> None:
     digest = stacks.staging.push("team/app:1", b"layer")
-    stacks.checkout.answer("preview", out=json.dumps({"changeSummary": {"same": 90, "update": 2}}))
     done = stacks.promote("--from", "staging", "--json")
     answer = json.loads(done.out)
-    assert answer["preview"] == {"same": 90, "update": 2}
+    assert answer["preview"]["summary"] == {"update": 2, "same": 90}
     assert answer["pins"]["repositories"] == {"team/app:1": digest}
     assert answer["tags_to_set"] == {"team/app:1": None}
     assert answer["bytes_to_move"] == 5 + len('{"os":"linux"}')
@@ -399,8 +407,8 @@ REFUSED = [
     ),
     refused(
         "a preview that fails",
-        "preview of prod with these pins failed",
-        lambda s: s.checkout.answer("preview", code=255),
+        "prod could not be deployed with these pins",
+        set_("failures", (("registry-node1", "no"),)),
     ),
     refused(
         "a password that is not in force",
