@@ -221,6 +221,22 @@ def docker_extra(settings: StackFile) -> Iterator[Problem]:
             yield Problem(at, f"cannot be set: {_REFUSED[key]}", "Remove it.")
 
 
+def docker_options(settings: StackFile) -> Iterator[Problem]:
+    """dockerd does not start with one setting in its flags and in daemon.json."""
+    docker = settings.docker
+    for index, option in enumerate((docker and docker.options) or ()):
+        flag = option[2:].partition("=")[0]
+        at = path("docker", "options", index)
+        # Flags that may be repeated are named in the singular.
+        for key in {flag, f"{flag}s", f"{flag[:-1]}ies"}:
+            if key in _OWN_SETTING:
+                yield Problem(at, "has a setting of its own.", f"Use {path('docker')}.{_OWN_SETTING[key]}.", option)
+            elif key in _REFUSED:
+                yield Problem(at, f"cannot be set: {_REFUSED[key]}", "Remove it.", option)
+            elif key in (docker.extra or {}):
+                yield Problem(at, f"is also {path('docker', 'extra', key)}.", "Keep one of the two.", option)
+
+
 def swarm_needs(settings: StackFile) -> Iterator[Problem]:
     """Swarm cannot work with live-restore, and its networks need the daemon's packet filter rules."""
     docker = settings.docker
@@ -282,6 +298,7 @@ RULES: tuple[Rule, ...] = (
     pins_agree,
     free_ports,
     docker_extra,
+    docker_options,
     swarm_needs,
     mirrors_are_safe,
     router_id,

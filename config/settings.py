@@ -253,6 +253,10 @@ class DockerSettings(Model):
     extra: dict[str, JsonValue] = Field(default={}, examples=[{"userland-proxy": False}])
     """Further keys of daemon.json, as Docker names them, that have no setting of their own here."""
 
+    options: tuple[v.DaemonFlag, ...] = Field(default=(), examples=[["--host-gateway-ip=10.0.0.1"]])
+    """Flags of dockerd that daemon.json has no key for, as --name=value; they go to /etc/default/docker, on Red Hat's
+    family to /etc/sysconfig/docker. A change restarts the daemon."""
+
     insecure_registries: tuple[v.RegistryHost, ...] = Field(default=(), examples=[["old-registry.example.com:5000"]])
     """Other registries that have no valid certificate: host:port or network."""
 

@@ -336,6 +336,12 @@ def _option_name(value: str) -> str:
     return value
 
 
+def _daemon_flag(value: str) -> str:
+    if not re.fullmatch(r"--[a-z][a-z0-9-]*(=[A-Za-z0-9_./:,@%+=-]*)?", value):
+        raise refused("is not a flag of dockerd.", "Write --name or --name=value, without blanks, quotes or $.")
+    return value
+
+
 def _is_host(value: str) -> bool:
     try:
         ipaddress.ip_address(value)
@@ -373,6 +379,7 @@ Tagged = Annotated[_Str, AfterValidator(_tagged)]
 Bucket = Annotated[_Str, AfterValidator(_bucket)]
 Directory = Annotated[_Str, AfterValidator(_directory)]
 LogDriver = Annotated[_Str, AfterValidator(_log_driver)]
+DaemonFlag = Annotated[_Str, AfterValidator(_daemon_flag)]
 OptionName = Annotated[_Str, AfterValidator(_option_name)]
 RegistryHost = Annotated[_Str, AfterValidator(_registry_host)]
 Mirror = Annotated[_Str, AfterValidator(_mirror)]

@@ -61,6 +61,10 @@ class WantedFile:
     checksum: str
     resource: str
     """URN of what writes it."""
+    instead: frozenset[str] = frozenset()
+    """Checksums that are as good: the machine decides which of several texts it gets."""
+    optional: bool = False
+    """The machine decides whether it has it."""
 
 
 @dataclass(frozen=True)
@@ -170,17 +174,22 @@ def _stage(urn: str) -> str:
 
 
 def _take_bundle(machine: Machine, text: str, urn: str) -> None:
-    container, ports, has_certificate = "", [], False
+    container, ports, has_certificate, conditional = "", [], False, False
     lines = iter(text.splitlines()[1:])
     for line in lines:
         word, _, rest = line.partition(" ")
         if word == "file":
             mode, owner, path = rest.split(" ", 2)
             body = _body(lines)
-            machine.files[path] = WantedFile(mode.lstrip("0") or "0", owner, _sum(body), urn)
+            before = machine.files.get(path) if conditional else None
+            instead = before.instead | {before.checksum} if before else frozenset[str]()
+            machine.files[path] = WantedFile(mode.lstrip("0") or "0", owner, _sum(body), urn, instead, conditional)
+            conditional = False
             found = {fingerprint(pem) for pem in CERTIFICATE.findall(body)}
             machine.certificates |= found
             has_certificate |= bool(found)
+        elif word == "when":
+            conditional = True
         elif word == "block":
             machine.blocks[rest] = WantedBlock(_sum(_body(lines)), urn)
         elif line.startswith("expect\t"):

@@ -101,9 +101,10 @@ def _files(name: str, machine: Machine, report: Report) -> Iterator[Difference]:
 
 def _of_file(wanted: WantedFile, found: FileFact | None) -> Iterator[tuple[str, str]]:
     if found is None:
-        yield "there", MISSING
+        if not wanted.optional:
+            yield "there", MISSING
         return
-    if found.checksum != wanted.checksum:
+    if found.checksum != wanted.checksum and found.checksum not in wanted.instead:
         yield "as written", "changed"
     if found.mode != wanted.mode:
         yield f"mode {wanted.mode}", f"mode {found.mode}"

@@ -17,7 +17,7 @@ from components.remote import Block, Entry, File, host_state, ssh_options
 from config import Settings, naming
 
 STAGE = "docker-daemon"
-SCRIPT = Path(__file__).parent / "scripts" / "daemon.sh"
+SCRIPTS = [Path(__file__).parent / "scripts" / name for name in ("machine.sh", "daemon.sh")]
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class DockerDaemons(pulumi.ComponentResource):
                 stage=STAGE,
                 node=node,
                 entries=args.authority.certificate.apply(partial(_entries, args.settings, node)),
-                scripts=[SCRIPT],
+                scripts=SCRIPTS,
                 # One daemon at a time: when one does not come back, the nodes after it are not touched.
                 opts=node.options(self, *before),
             )

@@ -7,11 +7,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from components.docker_daemon import flags
 from components.remote import Entry, Fact, File
 from config import DockerSettings
 
 DAEMON_JSON = "/etc/docker/daemon.json"
-DROP_IN = "/etc/systemd/system/docker.service.d/berth.conf"
 
 # What dockerd takes over on SIGHUP (moby, daemon/reload.go); every other key needs a restart.
 RELOADABLE = frozenset(
@@ -49,17 +49,12 @@ def daemon_json(settings: DockerSettings, insecure: Sequence[str] = (), mirror: 
     return {**document, **settings.extra}
 
 
-def drop_in(settings: DockerSettings, direct: Sequence[str] = ()) -> str | None:
-    """The unit's drop-in with the proxies, which every engine since 1.12 reads from its environment.
-
-    `direct` are the stack's own hosts, which are never asked for through a proxy.
-    """
+def environment(settings: DockerSettings, direct: Sequence[str] = ()) -> dict[str, str]:
+    """The proxies by which the daemon pulls; `direct` are the stack's own hosts, which need none."""
     proxies = settings.proxies
     if proxies is None:
-        return None
-    exceptions = [*dict.fromkeys([*proxies.no_proxy, "localhost", "127.0.0.1", *direct])]
-    lines = [_environment(name, value) for name, value in proxies.variables(exceptions).items()]
-    return "\n".join(["[Service]", *lines]) + "\n"
+        return {}
+    return proxies.variables([*dict.fromkeys([*proxies.no_proxy, "localhost", "127.0.0.1", *direct])])
 
 
 def entries(
@@ -67,14 +62,15 @@ def entries(
 ) -> list[Entry]:
     """Files, and for each key what putting it into force takes and how to see that it is in force."""
     document = daemon_json(settings, insecure, mirror)
-    unit = drop_in(settings, direct)
     result: list[Entry] = [File(DAEMON_JSON, json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n")]
-    if unit is not None:
-        result.append(File(DROP_IN, unit))
+    proxies = environment(settings, direct)
+    result += flags.files(settings.options, proxies, settings.adopt)
     for key, value in sorted(document.items()):
         result.append(Fact("key", [key, "reload" if key in RELOADABLE else "restart", _digest(value)]))
-    if unit is not None:
-        result.append(Fact("key", ["unit-drop-in", "restart", _digest(unit)]))
+    if proxies:
+        result.append(Fact("key", ["unit-drop-in", "restart", _digest(flags.drop_in(proxies))]))
+    if settings.options:
+        result.append(Fact("key", ["options", "restart", _digest(settings.options)]))
     result.extend(Fact("expect", [format_, wanted]) for format_, wanted in expectations(document).items())
     result.append(Fact("adopt", ["yes" if settings.adopt else "no"]))
     result.append(Fact("timeout", [str(settings.restart_timeout)]))
@@ -91,11 +87,6 @@ def expectations(document: Mapping[str, Any]) -> dict[str, str]:
         ),
         _INSECURE: "".join(f"{host} " for host in sorted(document["insecure-registries"]) if "/" not in host),
     }
-
-
-def _environment(name: str, value: str) -> str:
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
-    return f'Environment="{name}={escaped}"'
 
 
 def _digest(value: Any) -> str:

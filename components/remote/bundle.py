@@ -23,10 +23,13 @@ class File:
     content: str
     mode: str = "0644"
     owner: str = "root:root"
+    when: Sequence[str] = ()
+    """Words that the stage's script must all find true of the machine; elsewhere there is no such file."""
 
     def lines(self) -> list[str]:
         """The entry's lines, as `bundle.sh` reads them."""
-        return [f"file {_mode(self)} {_owner(self)} {_path(self.path)}", *_body(self.content)]
+        condition = [f"when {' '.join(self.when)}"] if self.when else []
+        return [*condition, f"file {_mode(self)} {_owner(self)} {_path(self.path)}", *_body(self.content)]
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@ daemon_json=/etc/docker/daemon.json
 tab=$(printf '\t')
 adopt=no
 timeout=60
+drop_ins=/etc/systemd/system/docker.service.d
 
 stage_line() {
     case $1 in
@@ -12,6 +13,46 @@ stage_line() {
     "timeout$tab"*) timeout=${1#*"$tab"} ;;
     *) fail "the bundle has a line that this version does not know: $1" ;;
     esac
+}
+
+# Conditions of files. A unit refers to the flags' variable by itself, or a drop-in of ours makes it do so.
+stage_holds() {
+    case $1 in
+    systemd) [ "$(init_system)" = systemd ] ;;
+    service) [ "$(init_system)" != systemd ] ;;
+    default | sysconfig) [ "$(flags_file)" = "/etc/$1/docker" ] ;;
+    conflict) has_entry "$state/manifest" "file $(flags_file)" || [ -n "$(flags_in_conflict)" ] ;;
+    no-options) ! unit_has_options ;;
+    before-18.09) is_engine_before 18 9 ;;
+    *) fail "the bundle has a condition that this version does not know: $1" ;;
+    esac
+}
+
+unit_has_options() {
+    has_entry "$state/manifest" "file $drop_ins/berth-options.conf" && return 1
+    systemctl cat docker.service 2>/dev/null | grep -qE '^ExecStart=.*\$\{?(DOCKER_OPTS|OPTIONS)\}?'
+}
+
+is_engine_before() {
+    dockerd --version 2>/dev/null | sed -n 's/^Docker version \([0-9]*\)\.\([0-9]*\).*/\1 \2/p' | {
+        read -r major minor && { [ "$major" -lt "$1" ] || { [ "$major" -eq "$1" ] && [ "$minor" -lt "$2" ]; }; }
+    }
+}
+
+# Flags of the running dockerd that daemon.json is to set: an engine that finds a setting in both places does not start.
+flags_in_conflict() {
+    pid=$(cat /var/run/docker.pid 2>/dev/null) && [ -r "/proc/$pid/cmdline" ] || return 0
+    top_level_keys "$daemon_json.berth-new" | while IFS= read -r key; do
+        case $key in *ies) flag=${key%ies}y ;; *) flag=${key%s} ;; esac
+        tr '\0' '\n' <"/proc/$pid/cmdline" | grep -xE -- "--($key|$flag)(=.*)?" | sed 's/=.*//' | head -n 1
+    done | paste -sd ' ' -
+}
+
+refuse_conflicts() {
+    [ "$adopt" = no ] || return 0
+    flags=$(flags_in_conflict)
+    [ -z "$flags" ] ||
+        fail "dockerd was started with $flags, which daemon.json is to set, and refuses both. Remove the flags (see $(flags_file) and the unit), or set berth:docker.adopt to true: $(flags_file) is then Berth's, and comes back on destroy; flags that are to stay go to berth:docker.options"
 }
 
 # The names of a JSON object's own keys, one a line.
@@ -64,13 +105,14 @@ stage_before_change() {
     command -v docker >/dev/null 2>&1 || fail 'Docker is not installed on this node; install it, then run again'
     if grep -qxF -- "$daemon_json" "$work/changed"; then
         refuse_foreign_keys
+        refuse_conflicts
         if dockerd --help 2>&1 | grep -q -- --validate; then
             dockerd --validate --config-file "$daemon_json.berth-new" >"$work/validate" 2>&1 ||
                 fail "dockerd refuses the new settings, the old ones stay in force: $(tail -n 1 "$work/validate")"
         fi
     fi
     mend_unit
-    wait_for_docker || fail "dockerd does not answer on this node, before anything was changed; see journalctl -u docker"
+    wait_for_docker || fail "dockerd does not answer on this node, before anything was changed; see $(docker_log)"
     docker ps -q --no-trunc >"$work/running"
 }
 
@@ -114,11 +156,28 @@ disagreements_that_stay() {
     printf '%s' "$differs"
 }
 
+docker_log() { if [ "$(init_system)" = systemd ]; then printf 'journalctl -u docker'; else printf '/var/log/docker.log'; fi; }
+
 restart_docker() {
-    systemctl daemon-reload
-    # A unit that failed too often in a row refuses to start until that is forgotten.
-    systemctl reset-failed docker.service docker.socket 2>/dev/null || :
-    timeout "$timeout" systemctl restart docker.service >/dev/null 2>&1 && wait_for_docker
+    if [ "$(init_system)" = systemd ]; then
+        systemctl daemon-reload
+        # A unit that failed too often in a row refuses to start until that is forgotten.
+        systemctl reset-failed docker.service docker.socket 2>/dev/null || :
+        timeout "$timeout" systemctl restart docker.service >/dev/null 2>&1 && wait_for_docker
+    else
+        # An init script that finds nothing to stop need not go on to start.
+        { timeout "$timeout" service docker restart || timeout "$timeout" service docker start; } >/dev/null 2>&1 &&
+            wait_for_docker
+    fi
+}
+
+reload_docker() {
+    if [ "$(init_system)" = systemd ]; then
+        systemctl reload docker.service
+    else
+        # Debian's init script knows no reload, upstart's job neither.
+        kill -HUP "$(cat /var/run/docker.pid)"
+    fi
 }
 
 containers_are_back() {
@@ -141,7 +200,7 @@ containers_are_back() {
 put_old_settings_back() {
     rm -f -- "$state/pending"
     undo_change
-    restart_docker || fail "$1; the old settings were put back, but dockerd still does not answer: see journalctl -u docker"
+    restart_docker || fail "$1; the old settings were put back, but dockerd still does not answer: see $(docker_log)"
     fail "$1; the old settings were put back and dockerd answers again"
 }
 
@@ -149,17 +208,21 @@ stage_after_change() {
     force=$(force_of_change)
     # A file mended after somebody's edit has no changed key, yet the daemon may run with the edit.
     if [ "$force" = nothing ] && [ -n "$(disagreements)" ]; then
-        systemctl reload docker.service
+        reload_docker
         force=reloaded
         [ -z "$(disagreements_that_stay)" ] || force=restart
     fi
+    # What is read only at the start, and has no key of its own where conditions decide about it.
+    for file in "$(flags_file)" "$drop_ins/berth-options.conf" "$drop_ins/berth-mounts.conf"; do
+        ! is_changed "$file" || force=restart
+    done
     # What is owed survives a kill between the files and the daemon.
     cp -- "$work/keys.changed" "$state/pending"
     case $force in
     restart)
         restart_docker || put_old_settings_back "dockerd did not come back within $timeout s with the new settings"
         ;;
-    reload) systemctl reload docker.service || put_old_settings_back 'dockerd refused to reload its settings' ;;
+    reload) reload_docker || put_old_settings_back 'dockerd refused to reload its settings' ;;
     esac
     if [ "$force" != nothing ]; then
         differs=$(disagreements_that_stay)
@@ -173,10 +236,10 @@ stage_after_change() {
 }
 
 stage_after_remove() {
-    systemctl daemon-reload
+    [ "$(init_system)" != systemd ] || systemctl daemon-reload
     if [ -f "$state/keys" ] && grep -q "${tab}restart$tab" "$state/keys"; then
-        restart_docker || fail 'dockerd did not come back after its original settings were restored: see journalctl -u docker'
+        restart_docker || fail 'dockerd did not come back after its original settings were restored: see journalctl -u docker or /var/log/docker.log'
     else
-        systemctl reload docker.service || :
+        reload_docker || :
     fi
 }

@@ -2,7 +2,7 @@
 # Applies a bundle (files and marked blocks, read from standard input) to this machine, or takes it back.
 #   bundle.sh apply|remove STACK STAGE
 # The bundle is data: its text is never evaluated. What was there before the first apply is kept and comes back on remove.
-# A stage script that follows may define: stage_line, stage_before_change, stage_after_change, stage_after_remove.
+# A stage script that follows may define: stage_line, stage_holds, stage_before_change, stage_after_change, stage_after_remove.
 # What is asked for every path is asked of the shell itself: most of a short run's time is what its processes cost.
 set -eu
 umask 022
@@ -25,6 +25,8 @@ fail() {
     exit 1
 }
 stage_line() { fail "the bundle has a line that this version does not know: $1"; }
+# Whether a word of a `when` line is true of this machine.
+stage_holds() { fail "the bundle has a condition that this version does not know: $1"; }
 stage_before_change() { :; }
 stage_after_change() { :; }
 stage_after_remove() { :; }
@@ -175,11 +177,21 @@ read_bundle() {
             case $entry in made\ *) printf '%s\n' "$entry" >>"$work/manifest" ;; esac
         done <"$state/manifest"
     fi
+    wanted=yes
     IFS= read -r header || fail 'the bundle is empty'
     [ "$header" = 'berth-bundle 1' ] || fail "the bundle has an unknown header: $header"
     while IFS= read -r entry; do
         case $entry in
+        'when '*)
+            for word in ${entry#when }; do stage_holds "$word" || wanted=no; done
+            continue
+            ;;
         'file '*)
+            if [ "$wanted" = no ]; then
+                read_body "$work/unwanted"
+                wanted=yes
+                continue
+            fi
             rest=${entry#file }
             mode=${rest%% *} rest=${rest#* }
             owner=${rest%% *}

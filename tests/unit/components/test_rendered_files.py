@@ -15,10 +15,12 @@ import yaml
 from components.cache import render as cache
 from components.certificates import Pem
 from components.deploy_host.seed import config as seed_config
+from components.docker_daemon import flags
 from components.docker_daemon import render as daemon
 from components.object_store import Storage
 from components.object_store import render as minio
 from components.registry import render as registry
+from components.remote import File
 from components.remote import render as bundle
 from config import DockerSettings, ObjectStoreSettings, UpstreamSettings
 from tests.golden import assert_golden
@@ -127,9 +129,55 @@ def test_the_insecure_flag_adds_the_registry_to_the_daemons_list() -> None:
 
 
 def test_a_percent_sign_in_a_proxy_password_is_not_a_systemd_specifier() -> None:
-    unit = daemon.drop_in(docker(proxies={"http": "http://proxy.example.com:3128/%41"}))
-    assert unit is not None
+    unit = flags.drop_in(daemon.environment(docker(proxies={"http": "http://proxy.example.com:3128/%41"})))
     assert "%%41" in unit
+
+
+def files_of(*words: str, **settings: Any) -> dict[str, str]:
+    """What is written on a machine of which these words are true."""
+    found = daemon.entries(docker(**settings), (), ["192.0.2.10"])
+    return {each.path: each.content for each in found if isinstance(each, File) and set(each.when) <= set(words)}
+
+
+DROP_INS = "/etc/systemd/system/docker.service.d"
+
+
+def test_flags_of_dockerd_go_to_the_file_of_the_machines_family() -> None:
+    debian = files_of("systemd", "default", options=["--a=1", "--b"])
+    assert debian["/etc/default/docker"] == 'DOCKER_OPTS="--a=1 --b"\n'
+    redhat = files_of("systemd", "sysconfig", options=["--a=1", "--b"])
+    assert redhat["/etc/sysconfig/docker"] == 'OPTIONS="--a=1 --b"\n'
+    assert "/etc/default/docker" not in redhat
+    assert "/etc/sysconfig/docker" not in debian
+
+
+def test_a_unit_that_names_no_flags_is_given_a_drop_in_that_does() -> None:
+    assert f"{DROP_INS}/berth-options.conf" not in files_of("systemd", "default", options=["--a=1"])
+    drop_in = files_of("systemd", "default", "no-options", options=["--a=1"])[f"{DROP_INS}/berth-options.conf"]
+    assert drop_in == (
+        "[Service]\nEnvironmentFile=-/etc/default/docker\nExecStart=\n"
+        "ExecStart=/usr/bin/dockerd -H fd:// --containerd=/run/containerd/containerd.sock $DOCKER_OPTS\n"
+    )
+
+
+def test_upstart_and_sysvinit_read_the_proxies_from_the_file_with_the_flags() -> None:
+    proxies = {"http": "http://proxy.example.com:3128/it's"}
+    written = files_of("service", "default", proxies=proxies)
+    assert f"{DROP_INS}/berth.conf" not in written
+    text = written["/etc/default/docker"] + 'printf \'%s|%s|%s\' "$HTTP_PROXY" "$NO_PROXY" "$DOCKER_OPTS"'
+    read = subprocess.run(["sh"], input=text, capture_output=True, text=True, check=True, env={})
+    assert read.stdout == "http://proxy.example.com:3128/it's|localhost,127.0.0.1,192.0.2.10|"
+
+
+def test_mount_flags_are_set_for_engines_before_18_09_only() -> None:
+    assert f"{DROP_INS}/berth-mounts.conf" not in files_of("systemd", "default")
+    assert "MountFlags=shared" in files_of("systemd", "default", "before-18.09")[f"{DROP_INS}/berth-mounts.conf"]
+
+
+def test_a_file_with_flags_is_taken_over_only_where_asked_for_and_in_the_way() -> None:
+    assert "/etc/default/docker" not in files_of("systemd", "default", "conflict")
+    assert "/etc/default/docker" not in files_of("systemd", "default", adopt=True)
+    assert files_of("systemd", "default", "conflict", adopt=True)["/etc/default/docker"] == 'DOCKER_OPTS=""\n'
 
 
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
@@ -137,7 +185,7 @@ def test_a_percent_sign_in_a_proxy_password_is_not_a_systemd_specifier() -> None
     "extra",
     [
         [],
-        ["docker_daemon/scripts/daemon.sh"],
+        ["docker_daemon/scripts/machine.sh", "docker_daemon/scripts/daemon.sh"],
         ["service/scripts/service.sh"],
         ["service/scripts/service.sh", "load_balancer/scripts/reload.sh", "load_balancer/scripts/nginx.sh"],
         ["service/scripts/service.sh", "load_balancer/scripts/stranger.sh"],

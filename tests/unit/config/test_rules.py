@@ -439,6 +439,22 @@ DOCKER = [
     Refused(
         "hosts under extra", {"docker": {"extra": {"hosts": []}}}, "berth:docker.extra.hosts", "unit names its sockets"
     ),
+    Refused("a flag with blanks", {"docker": {"options": ["--a b"]}}, "berth:docker.options[0]", "not a flag"),
+    *(
+        Refused(f"{flag} under options", {"docker": {"options": [flag]}}, "berth:docker.options[0]", words)
+        for flag, words in (
+            ("--insecure-registry=old:5000", "setting of its own"),
+            ("--registry-mirror=https://m", "setting of its own"),
+            ("--log-opt=max-size=1m", "setting of its own"),
+            ("--host=fd://", "unit names its sockets"),
+        )
+    ),
+    Refused(
+        "a flag that is a key under extra, too",
+        {"docker": {"extra": {"labels": ["a=b"]}, "options": ["--label=c=d"]}},
+        "berth:docker.options[0]",
+        "is also berth:docker.extra.labels",
+    ),
     Refused(
         "a log option in numbers",
         {"docker": {"logOptions": {"max-file": 3}}},
