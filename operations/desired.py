@@ -157,7 +157,7 @@ def _machine_of(inputs: Mapping[str, Any], by_door: Mapping[tuple[str, int], str
 def _take_command(machine: Machine, inputs: Mapping[str, Any], urn: str) -> None:
     text = str(inputs.get("stdin") or "")
     if text.startswith(HEADER):
-        _take_bundle(machine, text, urn)
+        take_bundle(machine, text, urn)
         return
     for line in text.splitlines():
         parts = line.split("\t")
@@ -173,7 +173,8 @@ def _stage(urn: str) -> str:
     return "stack"
 
 
-def _take_bundle(machine: Machine, text: str, urn: str) -> None:
+def take_bundle(machine: Machine, text: str, urn: str) -> None:
+    """Add what a bundle wants of the machine; `urn` is the resource that it belongs to."""
     container, ports, has_certificate, conditional = "", [], False, False
     lines = iter(text.splitlines()[1:])
     for line in lines:

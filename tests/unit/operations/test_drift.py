@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import shutil
 from typing import Any
 
 import pytest
 
+from components.remote import File, render
 from engine.provider import Created, ProviderError
 from operations import desired
 from operations.desired import DEPLOY_HOST
@@ -109,6 +111,26 @@ def test_an_owner_that_the_node_has_no_name_for_is_compared_by_its_number() -> N
     report = seen()
     report.files[CONFIG] = FileFact("600", ("UNKNOWN:UNKNOWN", "65532:65532"), CONFIG_SUM)
     assert list(of_machine("node1", machine, report)) == []
+
+
+def test_a_file_that_only_some_machines_get_may_be_missing_but_not_changed() -> None:
+    machine = desired.Machine()
+    variants = [File("/etc/default/docker", text, when=["service"]) for text in ("one\n", "two\n")]
+    desired.take_bundle(machine, render(variants), "urn")
+    report = seen()
+    report.files = {}
+    sums = [hashlib.sha256(text).hexdigest() for text in (b"one\n", b"two\n", b"three\n")]
+    told = []
+    for fact in (None, *(FileFact("644", ("root:root", "0:0"), each) for each in sums)):
+        report.files = {"/etc/default/docker": fact} if fact else {}
+        told.append(
+            [
+                each.found
+                for each in of_machine("node1", machine, report)
+                if isinstance(each, Finding) and each.kind == "file"
+            ]
+        )
+    assert told == [[], [], [], ["changed"]]
 
 
 def test_what_cannot_be_read_is_unknown_and_not_fine() -> None:
