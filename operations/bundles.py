@@ -19,6 +19,13 @@ class Entry:
     mode: str = ""
     owner: str = ""
     body: str = ""
+    when: str = ""
+    """Words that have to be true of the machine; elsewhere there is no such file."""
+
+    @property
+    def place(self) -> str:
+        """The path, and where it is there."""
+        return f"{self.path} (where {self.when.replace(' ', ', ')})" if self.when else self.path
 
     @property
     def is_secret(self) -> bool:
@@ -28,7 +35,7 @@ class Entry:
 
 @dataclass
 class Bundle:
-    """Entries by kind and path, and the lines for the stage's own script."""
+    """Entries by kind and place, and the lines for the stage's own script."""
 
     entries: dict[tuple[str, str], Entry] = field(default_factory=dict)
     facts: list[tuple[str, ...]] = field(default_factory=list)
@@ -43,17 +50,22 @@ def parse(text: str) -> Bundle:
     """The bundle; raises BerthError for a text that ends within an entry."""
     bundle = Bundle()
     lines = iter(text.splitlines()[1:])
+    when = ""
     for line in lines:
         word, _, rest = line.partition(" ")
+        if word == "when":
+            when = rest
+            continue
         if word in ("file", "directory"):
             mode, owner, path = rest.split(" ", 2)
-            entry = Entry(word, path, mode, owner, _body(lines) if word == "file" else "")
+            entry = Entry(word, path, mode, owner, _body(lines) if word == "file" else "", when)
+            when = ""
         elif word == "block":
             entry = Entry(word, rest, body=_body(lines))
         else:
             bundle.facts.append(tuple(line.split("\t")))
             continue
-        bundle.entries[entry.kind, entry.path] = entry
+        bundle.entries[entry.kind, entry.place] = entry
     return bundle
 
 

@@ -6,17 +6,17 @@ import hashlib
 import json
 import re
 import ssl
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 from config.naming import NODE_LABEL
+from operations import bundles
 from operations.errors import BerthError
 from operations.recovery import CONTAINER
 
 SIGNATURE = "4dabf18193072939515e22adb298388d"
-HEADER = "berth-bundle 1"
 COMMANDS = ("command:remote:Command", "command:local:Command")
 DEPLOY_HOST = "deploy host"
 CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
@@ -156,7 +156,7 @@ def _machine_of(inputs: Mapping[str, Any], by_door: Mapping[tuple[str, int], str
 
 def _take_command(machine: Machine, inputs: Mapping[str, Any], urn: str) -> None:
     text = str(inputs.get("stdin") or "")
-    if text.startswith(HEADER):
+    if bundles.is_bundle(text):
         take_bundle(machine, text, urn)
         return
     for line in text.splitlines():
@@ -175,33 +175,34 @@ def _stage(urn: str) -> str:
 
 def take_bundle(machine: Machine, text: str, urn: str) -> None:
     """Add what a bundle wants of the machine; `urn` is the resource that it belongs to."""
-    container, ports, has_certificate, conditional = "", [], False, False
-    lines = iter(text.splitlines()[1:])
-    for line in lines:
-        word, _, rest = line.partition(" ")
-        if word == "file":
-            mode, owner, path = rest.split(" ", 2)
-            body = _body(lines)
-            before = machine.files.get(path) if conditional else None
-            instead = before.instead | {before.checksum} if before else frozenset[str]()
-            machine.files[path] = WantedFile(mode.lstrip("0") or "0", owner, _sum(body), urn, instead, conditional)
-            conditional = False
-            found = {fingerprint(pem) for pem in CERTIFICATE.findall(body)}
+    bundle = bundles.parse(text)
+    has_certificate = False
+    for entry in bundle.entries.values():
+        if entry.kind == "file":
+            before = machine.files.get(entry.path) if entry.when else None
+            machine.files[entry.path] = WantedFile(
+                mode=entry.mode.lstrip("0") or "0",
+                owner=entry.owner,
+                checksum=_sum(entry.body),
+                resource=urn,
+                instead=before.instead | {before.checksum} if before else frozenset(),
+                optional=bool(entry.when),
+            )
+            found = {fingerprint(pem) for pem in CERTIFICATE.findall(entry.body)}
             machine.certificates |= found
             has_certificate |= bool(found)
-        elif word == "when":
-            conditional = True
-        elif word == "block":
-            machine.blocks[rest] = WantedBlock(_sum(_body(lines)), urn)
-        elif line.startswith("expect\t"):
-            _, format_, wanted = line.split("\t", 2)
-            machine.info[format_] = wanted
-            machine.daemon = urn
-        elif line.startswith("container\t"):
-            container = line.split("\t")[1]
-        elif line.startswith("port\t"):
-            _, address, port, *_ = line.split("\t")
-            ports.append((address, int(port)))
+        elif entry.kind == "block":
+            machine.blocks[entry.path] = WantedBlock(_sum(entry.body), urn)
+    container, ports = "", []
+    for fact in bundle.facts:
+        match fact:
+            case "expect", format_, wanted:
+                machine.info[format_] = wanted
+                machine.daemon = urn
+            case "container", name, *_:
+                container = name
+            case "port", address, port, *_:
+                ports.append((address, int(port)))
     # What listens on loopback alone speaks plain HTTP.
     machine.listeners += [
         Listener(container, address, port) for address, port in ports if has_certificate and address != "127.0.0.1"
@@ -212,16 +213,6 @@ def fingerprint(certificate: str | bytes) -> str:
     """sha256 of a certificate, PEM or DER."""
     der = ssl.PEM_cert_to_DER_cert(certificate) if isinstance(certificate, str) else certificate
     return hashlib.sha256(der).hexdigest()
-
-
-def _body(lines: Iterator[str]) -> str:
-    body = []
-    for line in lines:
-        if line.startswith("|"):
-            body.append(line[1:])
-        else:
-            return "\n".join(body) + ("\n" if line == "end" else "")
-    raise BerthError("A bundle in the stack's state is damaged; ./berth up writes it anew.")
 
 
 def _sum(text: str) -> str:

@@ -42,7 +42,7 @@ def files(change: Change) -> list[Difference] | None:
 def _file(old: bundles.Entry | None, new: bundles.Entry | None) -> Difference:
     entry = new or old
     assert entry is not None
-    title = {"block": f"{entry.path} (block)", "directory": f"{entry.path}/"}.get(entry.kind, entry.path)
+    title = {"block": f"{entry.path} (block)", "directory": f"{entry.path}/"}.get(entry.kind, entry.place)
     if new is None:
         return Difference(title, "no longer Berth's: what was there before comes back")
     words = []

@@ -115,7 +115,9 @@ def test_an_owner_that_the_node_has_no_name_for_is_compared_by_its_number() -> N
 
 def test_a_file_that_only_some_machines_get_may_be_missing_but_not_changed() -> None:
     machine = desired.Machine()
-    variants = [File("/etc/default/docker", text, when=["service"]) for text in ("one\n", "two\n")]
+    variants = [
+        File("/etc/default/docker", text, when=[word]) for word, text in (("systemd", "one\n"), ("service", "two\n"))
+    ]
     desired.take_bundle(machine, render(variants), "urn")
     report = seen()
     report.files = {}
@@ -326,7 +328,8 @@ def test_no_secret_is_in_any_form_of_the_answer(
 def test_a_wrong_passphrase_is_one_sentence(deployed: Checkout, berth: Any) -> None:
     deployed.answer("stack export", err="error: incorrect passphrase\n", code=255)
     ended = berth("drift")
-    assert (ended.code, ended.err) == (1, "incorrect passphrase\n")
+    assert ended.code == 1
+    assert ended.err.startswith("The passphrase is not the one of stack dev")
 
 
 def test_a_stack_that_was_never_deployed_says_what_to_do(checkout: Checkout, berth: Any) -> None:
