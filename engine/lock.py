@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pwd
 import socket
 import uuid
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from engine import files
 from engine.checkpoint import now
 from engine.errors import EngineError
+
+CLOCK_SECONDS = 600
+"""How far a clock may have been set while the machine ran."""
+ALL_PROCESSES = "pid:[4026531836]"
+"""The kernel's first pid namespace, from which every process is seen."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +35,13 @@ class Holder:
     namespace: str = ""
 
     def surely_dead(self) -> bool:
-        """Whether the process ran here, in this boot and pid namespace, and is gone."""
-        here = (socket.gethostname(), _boot(), _namespace())
-        return bool(self.boot) and (self.hostname, self.boot, self.namespace) == here and not _alive(self.pid)
+        """Whether the process ran here, in this boot and pid namespace (as far as the lock tells), and is gone."""
+        if self.hostname != socket.gethostname():
+            return False
+        if self.boot:
+            return (self.boot, self.namespace) == (_boot(), _namespace()) and not _alive(self.pid)
+        # The CLI tells neither; its number may be one of another pid namespace, so all of them must be in sight.
+        return _is_before_boot(self.timestamp) or (_namespace() == ALL_PROCESSES and self.pid not in _all_numbers())
 
     def __str__(self) -> str:
         return f"{self.username}@{self.hostname} (pid {self.pid}) since {self.timestamp}"
@@ -113,6 +124,25 @@ def _namespace() -> str:
         return str(Path("/proc/self/ns/pid").readlink())
     except OSError:
         return ""
+
+
+def _is_before_boot(timestamp: str) -> bool:
+    try:
+        seconds = float(_first_line(Path("/proc/uptime")).split()[0])
+        written = datetime.fromisoformat(timestamp)
+        return written < datetime.now(UTC) - timedelta(seconds=seconds + CLOCK_SECONDS)
+    except (ValueError, IndexError, TypeError):
+        return False
+
+
+def _all_numbers() -> set[int]:
+    """Every number that a living process has in any pid namespace."""
+    found: set[int] = set()
+    for path in Path("/proc").glob("[0-9]*/status"):
+        with contextlib.suppress(OSError):
+            lines = [line for line in path.read_text(errors="replace").splitlines() if line.startswith("NSpid:")]
+            found |= {int(number) for line in lines for number in line.split()[1:]}
+    return found
 
 
 def _first_line(path: Path) -> str:

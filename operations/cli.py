@@ -40,13 +40,15 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")]
 EngineOption = Annotated[
     engines.Kind | None, typer.Option("--engine", help="Insist on an engine; only 'pulumi' may download.")
 ]
+WIDE = 200
+"""Columns where nobody reads at a terminal."""
 ShowSecrets = Annotated[bool, typer.Option("--show-secrets", help="Show passwords.")]
 
 
 def _run(stack: str, engine: engines.Kind | None = None, yes: bool = False, as_json: bool = False) -> Run:
     workspace = Workspace.current()
     # What is said beside the answer goes to stderr where the answer is for a program.
-    console = Console(stderr=as_json, highlight=False)
+    console = Console(stderr=as_json, highlight=False, width=None if sys.stdout.isatty() else WIDE)
     confirm = typer.confirm if sys.stdin.isatty() and sys.stdout.isatty() else None
     return Run(workspace, StackFile.read(workspace, stack), console, engine, yes, confirm)
 
@@ -58,7 +60,7 @@ def _quiet_session(stack: str, engine: engines.Kind | None = None) -> Session:
 
 def _answer() -> Console:
     """Where tables go: as wide as they need where nobody reads at a terminal."""
-    return Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=200)
+    return Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=WIDE)
 
 
 def _print_json(value: object) -> None:

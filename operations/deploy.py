@@ -68,8 +68,7 @@ def up(run: Run) -> Outcome:
     with StackLock(run.workspace.stack_dir(run.stack), run.stack, "up", run.say) as lock:
         bootstrap.run(run.yes or run.confirm is None, run.console)
         session = run.session()
-        if lock.interrupted:
-            recovery.clear(session, lock.interrupted, run.say)
+        recovery.go_on(session, lock.interrupted, run.say)
         if not run.workspace.stack_exists(run.stack):
             _refuse_taken(run)
         session.ensure_stack()

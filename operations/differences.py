@@ -15,6 +15,7 @@ GONE: Mapping[str, Any] = {"pendingReplacement": True}
 """To be made again, and not to be deleted first."""
 UNWRITTEN: Mapping[str, Any] = {"inputs": {"stdin": ""}, "outputs": {"stdin": ""}}
 """Never applied, so that the same command is run again."""
+STRANGERS_SECONDS = 10
 IN_HOST = {
     "volumes": "Binds",
     "network mode": "NetworkMode",
@@ -85,8 +86,10 @@ def of_machine(name: str, machine: Machine, report: Report) -> Iterator[Differen
             yield Unknown(name, f"Docker does not answer: {report.docker_error}")
         return
     yield from _settings(name, machine, report)
-    yield from _containers(name, machine, report)
-    yield from _certificates(name, machine, report)
+    containers = list(_containers(name, machine, report))
+    yield from containers
+    # What a container shows that is another one anyway says nothing more.
+    yield from _certificates(name, machine, report, {found.name for found in containers})
 
 
 def _files(name: str, machine: Machine, report: Report) -> Iterator[Difference]:
@@ -147,18 +150,25 @@ def _settings(name: str, machine: Machine, report: Report) -> Iterator[Differenc
             yield Finding(name, SETTING, format_, repr(wanted.strip()), repr(got.strip()), machine.daemon, UNWRITTEN)
 
 
-def _containers(name: str, machine: Machine, report: Report) -> Iterator[Difference]:
+def _containers(name: str, machine: Machine, report: Report) -> Iterator[Finding]:
     for service in machine.services:
         found = report.containers.get(service.name)
         for expected, got in _of_container(service, found):
-            yield Finding(name, CONTAINER, service.name, expected, got, service.resource, _as_found(found))
+            yield Finding(name, CONTAINER, service.name, expected, got, service.resource, _as_found(found, service))
     for extra in sorted(set(report.containers) - {service.name for service in machine.services}):
         yield Finding(name, CONTAINER, extra, "absent", "there with this stack's label")
 
 
-def _as_found(found: ContainerFact | None) -> Mapping[str, Any]:
+def _as_found(found: ContainerFact | None, service: Service) -> Mapping[str, Any]:
     """The container that is there takes the place of the state's, so that it is the one that goes."""
-    return GONE if found is None else {"id": found.id, "outputs": {"image": "another"}}
+    if found is None:
+        return GONE
+    mark: dict[str, Any] = {"id": found.id, "outputs": {"image": "another"}}
+    if found.image != service.image:
+        # What another program would do with the time that this one needs for its clients is nobody's concern.
+        patience = {"destroyGraceSeconds": STRANGERS_SECONDS}
+        mark |= {"inputs": patience, "outputs": {**mark["outputs"], **patience}}
+    return mark
 
 
 def _of_container(service: Service, found: ContainerFact | None) -> Iterator[tuple[str, str]]:
@@ -199,17 +209,17 @@ def _plain(value: Any) -> Any:
     return value or None
 
 
-def _certificates(name: str, machine: Machine, report: Report) -> Iterator[Difference]:
-    resources = {service.name: service.resource for service in machine.services}
+def _certificates(name: str, machine: Machine, report: Report, others: set[str]) -> Iterator[Difference]:
+    services = {service.name: service for service in machine.services}
     for listener in machine.listeners:
-        found = report.containers.get(listener.container)
+        service, found = services.get(listener.container), report.containers.get(listener.container)
         shown = report.served.get((listener.address, listener.port), "(not asked)")
-        if found is None or found.state != "running" or shown in machine.certificates:
+        if service is None or found is None or service.name in others or shown in machine.certificates:
             continue
         place = f"{listener.container}, port {listener.port}"
         if shown.startswith("("):
             yield Unknown(name, f"{place} shows no certificate {shown}")
         else:
             got = f"showing another one, sha256 {shown[:16]}"
-            resource = resources.get(listener.container, "")
-            yield Finding(name, CERTIFICATE, place, "showing the state's certificate", got, resource, _as_found(found))
+            mark = _as_found(found, service)
+            yield Finding(name, CERTIFICATE, place, "showing the state's certificate", got, service.resource, mark)

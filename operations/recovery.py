@@ -7,6 +7,7 @@ import json
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from config.naming import STACK_LABEL
+from engine.lock import holders
 from operations import engines
 from operations.engine_run import Session
 from operations.errors import BerthError
@@ -29,6 +31,32 @@ LISTINGS = {
 """Volumes are left out: making one that is there already is no error, and it may hold data."""
 
 
+def go_on(session: Session, interrupted: Holder | None, say: Callable[[str], None]) -> None:
+    """Before a change: continue after a killed run of `berth`, or after an engine that was killed without one."""
+    if interrupted:
+        clear(session, interrupted, say)
+    else:
+        release_dead(session, say)
+
+
+def release_dead(session: Session, say: Callable[[str], None], engine: Process | None = None) -> None:
+    """Release locks on the state whose processes, or `engine`, are surely dead; any other is named and refuses."""
+    found = holders(session.workspace.locks(session.stack))
+    for holder in found:
+        is_engine = engine is not None and (holder.pid, holder.hostname) == (engine.pid, socket.gethostname())
+        if not is_engine and not holder.surely_dead():
+            raise BerthError(
+                f"The state of {session.stack} is locked by {holder}: wait for it to end. If it is surely gone, "
+                f'release its lock: eval "$(./berth env --stack {session.stack})"; pulumi cancel --yes (or '
+                f"python -m engine cancel --yes --stack {session.stack})."
+            )
+    if found:
+        # Only the embedded engine's lock tells its boot, and only it keeps a journal, which has to be folded in.
+        embedded = any(holder.boot for holder in found)
+        _by(session, engines.Kind.EMBEDDED if embedded else engines.Kind.PULUMI).ask("cancel", "--yes")
+        say(f"  {', '.join(map(str, found))} is dead: its lock on the state was released")
+
+
 def clear(session: Session, interrupted: Holder, say: Callable[[str], None]) -> None:
     """Announce the killed run and put the stack into a state from which a plain run goes on."""
     say(f"The last 'berth {interrupted.command}' of {session.stack} was killed: going on from where it stopped.")
@@ -36,10 +64,7 @@ def clear(session: Session, interrupted: Holder, say: Callable[[str], None]) -> 
         say("  what its engine had left running was ended")
     if not session.workspace.stack_exists(session.stack):
         return
-    if list(session.workspace.locks(session.stack).glob("*.json")):
-        # The killed engine knows best how to fold in what it had not yet saved.
-        _as_before(session, interrupted).ask("cancel", "--yes")
-        say("  its lock on the state was released")
+    release_dead(session, say, interrupted.engine)
     for stray in strays(json.loads(session.ask("stack", "export")), session.stack):
         stray.remove()
         say(f"  {stray.kind} {stray.name} was half made and is removed, to be made again")
@@ -60,11 +85,11 @@ def end_session(engine: Process, patience: float = 3.0) -> bool:
     return bool(left)
 
 
-def _as_before(session: Session, interrupted: Holder) -> Session:
-    if interrupted.engine_kind in (None, session.engine.kind.value):
+def _by(session: Session, kind: engines.Kind) -> Session:
+    """The session with the engine of a kind, as far as there is one here."""
+    if kind is session.engine.kind or (kind is engines.Kind.PULUMI and engines.find_cli() is None):
         return session
-    engine = engines.choose(engines.Kind(interrupted.engine_kind))
-    return Session.open(session.workspace, session.stack_file, engine)
+    return Session.open(session.workspace, session.stack_file, engines.choose(kind))
 
 
 @dataclass(frozen=True)

@@ -46,8 +46,7 @@ def _destroy_lab(run: Run, lock: StackLock) -> str | None:
     """Destroy in order; what kept it from that, if anything did."""
     session = run.session()
     try:
-        if lock.interrupted:
-            recovery.clear(session, lock.interrupted, run.say)
+        recovery.go_on(session, lock.interrupted, run.say)
         missing = leftovers.missing_nodes(json.loads(session.ask("stack", "export")), run.stack)
     except BerthError as error:
         return str(error)

@@ -49,8 +49,7 @@ def repair(run: Run) -> Repair:
     check_settings(run.stack_file)
     with StackLock(run.workspace.stack_dir(run.stack), run.stack, "up --repair", run.say) as lock:
         session = run.session()
-        if lock.interrupted:
-            recovery.clear(session, lock.interrupted, run.say)
+        recovery.go_on(session, lock.interrupted, run.say)
         before = look_for_drift(session)
         before.show(run.console)
         mendable = [one for one in before.findings if one.mark or _is_too_many(one)]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from operations.differences import Finding, Unknown
@@ -63,13 +63,12 @@ class DriftReport:
     def show(self, console: Console) -> None:
         """For a person: differences, then what is not known."""
         if self.findings or self.unknown:
-            # As wide as it needs where nobody reads at a terminal.
-            console.print(self._table(), width=None if console.is_terminal else 200)
+            console.print(self._table())
         for line in (*self.warnings, self.sentence):
             console.print(line, markup=False)
 
     def _table(self) -> Table:
-        table = Table("node", "kind", "name", "expected", "found")
+        table = Table(*(Column(title, overflow="fold") for title in ("node", "kind", "name", "expected", "found")))
         for one in self.findings:
             table.add_row(*map(Text, (one.node, one.kind, one.name, one.expected)), Text(one.found, "red"))
         for gap in self.unknown:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
+from engine.lock import holders
 from operations import access, differences, look
 from operations.differences import Difference, Finding, Unknown
 from operations.drift import store
 from operations.drift.report import DriftReport
 from operations.engine_run import Session
+from operations.lock import Holder
 from operations.probe import Probe
 
 
@@ -27,4 +29,18 @@ def look_for_drift(session: Session) -> DriftReport:
         session.stack,
         [one for one in found if isinstance(one, Finding)],
         [one for one in found if isinstance(one, Unknown)],
+        in_motion(session),
     )
+
+
+def in_motion(session: Session) -> list[str]:
+    """Who changes the stack while it is looked at, or left its lock: what was found may be on its way."""
+    file = session.workspace.stack_dir(session.stack) / "lock"
+    berth = Holder.parse(file.read_text(encoding="utf-8")) if file.exists() else None
+    found = [holder for holder in holders(session.workspace.locks(session.stack)) if not holder.surely_dead()]
+    told = [f"the state is locked by {holder}" for holder in found]
+    if berth and not berth.berth.is_dead:
+        told.insert(0, f"'berth {berth.command}' (process {berth.berth.pid}) changes {session.stack} at this moment")
+    elif berth:
+        told = [f"the last 'berth {berth.command}' was killed, and the next one goes on from there"]
+    return [f"{text}: what was found may be on its way." for text in told]

@@ -6,11 +6,14 @@ import dataclasses
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +52,17 @@ def start(checkout: Checkout, *arguments: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         argv, cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
+
+
+def leave_lock(checkout: Checkout, **changes: Any) -> Path:
+    """A lock as the CLI leaves it on the state when it is killed."""
+    locks = checkout.workspace.locks("dev")
+    locks.mkdir(parents=True, exist_ok=True)
+    now = datetime.now(UTC).isoformat()
+    known = {"pid": 1, "username": "ops", "hostname": socket.gethostname(), "timestamp": now}
+    path = locks / f"{uuid.uuid4()}.json"
+    path.write_text(json.dumps({**known, **changes}))
+    return path
 
 
 def dead_process() -> Process:
@@ -141,9 +155,8 @@ def test_a_killed_berth_stops_its_engine_and_the_next_up_goes_on(
     first.send_signal(signal.SIGKILL)
     first.wait()
     wait_for((checkout.answers / "interrupted").exists)
-    locks = checkout.workspace.locks("dev")
-    locks.mkdir(parents=True)
-    (locks / "1.json").write_text("{}")
+    held = json.loads((checkout.workspace.stack_dir("dev") / "lock").read_text())
+    leave_lock(checkout, pid=held["engine"]["pid"])
     docker.answers({"ps --all": "berth-dev-node1\n"})
     checkout.answer("up", events=[{"summaryEvent": {"resourceChanges": {"create": 1}}}])
     ended = berth("up")
@@ -178,3 +191,75 @@ def test_an_engine_that_is_killed_alone_is_cleared_up_after_by_the_next_up(
     assert ended.code == 1 and "it was killed (SIGKILL); run the command again" in ended.err
     checkout.answer("up")
     assert "The last 'berth up' of dev was killed" in berth("up").out
+
+
+def test_a_lock_that_a_dead_process_of_this_host_left_is_named_and_released(
+    checkout: Checkout, berth: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkout.install_pulumi()
+    checkout.deploy()
+    leave_lock(checkout, pid=dead_process().pid)
+    monkeypatch.setattr("engine.lock.ALL_PROCESSES", str(Path("/proc/self/ns/pid").readlink()))
+    ended = berth("up")
+    assert ended.code == 0, ended.err
+    assert (
+        f"ops@{socket.gethostname()} (pid " in ended.out and "is dead: its lock on the state was released" in ended.out
+    )
+    assert checkout.words() == ["cancel", "up"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"pid": os.getpid()},
+        {"hostname": "elsewhere", "pid": 4194305},
+        {"pid": 4194305, "namespaces": "not all in sight"},
+        {"pid": 4194305, "boot": "another", "pidNamespace": "pid:[1]"},
+    ],
+    ids=[
+        "alive",
+        "of another host",
+        "perhaps alive in a container that is not in sight",
+        "of another boot or container",
+    ],
+)
+def test_a_lock_whose_process_may_be_alive_is_named_and_kept(
+    checkout: Checkout, berth: Any, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
+) -> None:
+    checkout.install_pulumi()
+    checkout.deploy()
+    own = str(Path("/proc/self/ns/pid").readlink())
+    monkeypatch.setattr("engine.lock.ALL_PROCESSES", "pid:[0]" if changes.pop("namespaces", "") else own)
+    path = leave_lock(checkout, **changes)
+    for words in (["up"], ["up", "--repair"]):
+        ended = berth(*words)
+        assert ended.code == 1
+        assert "The state of dev is locked by ops@" in ended.err and "pulumi cancel" in ended.err
+    assert path.exists() and checkout.words() == []
+
+
+def test_a_lock_from_before_this_boot_is_a_dead_process_whatever_its_number(
+    checkout: Checkout, berth: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkout.install_pulumi()
+    checkout.deploy()
+    monkeypatch.setattr("engine.lock.ALL_PROCESSES", "pid:[0]")
+    leave_lock(checkout, pid=os.getpid(), timestamp="2020-01-01T00:00:00+00:00")
+    assert berth("up").code == 0
+    assert checkout.words() == ["cancel", "up"]
+
+
+def test_drift_is_looked_for_beside_a_change_and_says_so(
+    checkout: Checkout, berth: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from operations.drift import DriftReport, search
+
+    checkout.install_pulumi()
+    checkout.deploy()
+    leave_lock(checkout, hostname="elsewhere")
+    with StackLock(checkout.workspace.stack_dir("dev"), "dev", "up"):
+        session = type("S", (), {"workspace": checkout.workspace, "stack": "dev"})()
+        warnings = search.in_motion(session)
+    assert f"'berth up' (process {os.getpid()}) changes dev at this moment" in warnings[0]
+    assert "ops@elsewhere (pid 1)" in warnings[1]
+    assert DriftReport("dev", warnings=warnings).exit_code == 0
