@@ -104,6 +104,12 @@ def preview(
     diff: Annotated[bool, typer.Option("--diff", help="Show every file and property that would change.")] = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Answer in Markdown, as for a pull request.")] = False,
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the answer to a file.")] = None,
+    without_secrets: Annotated[
+        bool, typer.Option("--without-secrets", help="Show what can be seen without passphrase and state.")
+    ] = False,
+    against: Annotated[
+        str | None, typer.Option(metavar="COMMIT", help="Without secrets: what changes against this commit.")
+    ] = None,
     fail_on_protected: Annotated[
         bool, typer.Option("--fail-on-protected", help="Exit with 1 if what holds data or trust would go.")
     ] = False,
@@ -119,7 +125,10 @@ def preview(
     if as_json and as_markdown:
         raise UsageError("--json and --markdown are two answers: ask for one.")
     run = _run(stack, engine, as_json=as_json or as_markdown)
-    seen, document = previews.look(run)
+    if without_secrets or against:
+        seen, document = previews.look_without_secrets(run, against)
+    else:
+        seen, document = previews.look(run)
     if as_json:
         answer = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
     else:

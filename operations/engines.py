@@ -198,7 +198,7 @@ def passphrase(workspace: Workspace, stack_file: StackFile, base: Mapping[str, s
         return {"PULUMI_CONFIG_PASSPHRASE": _ask(stack_file.stack)}
     raise UsageError(
         f"Stack {stack_file.stack} needs its passphrase: set PULUMI_CONFIG_PASSPHRASE_FILE to a file that holds it "
-        "(or PULUMI_CONFIG_PASSPHRASE to the passphrase)."
+        "(or PULUMI_CONFIG_PASSPHRASE to the passphrase). Without it, preview --without-secrets shows what can be seen."
     )
 
 

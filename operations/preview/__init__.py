@@ -1,8 +1,9 @@
 """Says what `up` would do, on each node and in words; asks engines, touches nothing."""
 
+from operations.preview.blind import look_without_secrets
 from operations.preview.markdown import markdown
 from operations.preview.report import Report
 from operations.preview.run import look, look_with
 from operations.preview.text import text
 
-__all__ = ["Report", "look", "look_with", "markdown", "text"]
+__all__ = ["Report", "look", "look_with", "look_without_secrets", "markdown", "text"]

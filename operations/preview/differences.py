@@ -78,6 +78,8 @@ def properties(change: Change) -> list[Difference]:
 def _property(key: str, before: Any, after: Any) -> Difference:
     if key == "connection":
         before, after = _door(before), _door(after)
+    elif key == "triggers":
+        return Difference(key, "changed: it runs again")
     old, new = values.shown(before), values.shown(after)
     if old == new:
         return Difference(key, "changed (it is secret)")
@@ -92,7 +94,7 @@ def _door(connection: Any) -> Any:
 def _text(value: Any) -> str:
     if value is None:
         return ""
-    return value if isinstance(value, str) else json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False)
+    return value if isinstance(value, str) else json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def _unified(old: str, new: str) -> tuple[str, ...]:

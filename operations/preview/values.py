@@ -62,7 +62,7 @@ def shown(value: Any) -> Any:
     if isinstance(value, Secret):
         return LATER if is_unknown(value.value) else HIDDEN
     if isinstance(value, dict):
-        return {key: shown(item) for key, item in value.items()}
+        return {key: shown(item) for key, item in value.items() if key != "__defaults"}
     if isinstance(value, list):
         return [shown(item) for item in value]
     return LATER if value == UNKNOWN else value

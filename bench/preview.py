@@ -1,0 +1,182 @@
+"""What a preview without a change costs: a production stack of many nodes, none of which exists.
+
+The embedded engine pretends to deploy the stack once (state as after `up`, nothing touched); then `berth preview` and
+the engine alone are measured, each in processes of their own. Where a complete Pulumi CLI is on PATH, also by it.
+Usage: python bench/preview.py [--nodes 100] [--repeat 3]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).parents[1]
+sys.path.insert(0, str(REPOSITORY))
+
+from operations import engines  # noqa: E402
+
+STACK = "bench"
+PARTS = ("__main__.py", "Pulumi.yaml", "components", "config", "engine", "images", "operations")
+HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBkaoheYG/vv93tZ242H7dHWU2RWJCfB8xDJrNXcNm0s bench"
+ROLES = [
+    ["load-balancer"],
+    ["load-balancer", "registry"],
+    ["registry", "object-store"],
+    *[["object-store"]] * 3,
+]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One kind of run."""
+
+    what: str
+    nodes: int
+    resources: int
+    seconds: float
+    processor_seconds: float
+    repeated: int
+
+
+class Stack:
+    """The program's own files and one stack in a temporary directory."""
+
+    def __init__(self, directory: Path, nodes: int) -> None:
+        self.root, self.home = directory / "checkout", directory / "home"
+        self.root.mkdir()
+        self.home.mkdir()
+        for part in PARTS:
+            source = REPOSITORY / part
+            copy = shutil.copytree if source.is_dir() else shutil.copy
+            copy(source, self.root / part)
+        key = self.home / "key"
+        key.write_text("a private key\n")
+        (self.root / f"Pulumi.{STACK}.yaml").write_text(json.dumps({"config": settings(nodes, key)}))
+
+    def run(self, *words: str) -> tuple[str, float, float]:
+        """Standard output, seconds on the clock and of the processor."""
+        environment = {
+            **os.environ,
+            "BERTH_HOME": str(self.home),
+            "PYTHONPATH": str(self.root),
+            "PULUMI_BACKEND_URL": (self.home / "state").as_uri(),
+            "PULUMI_CONFIG_PASSPHRASE": "bench",
+        }
+        before, started = _processor_seconds(), time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-m", *words, "--stack", STACK],
+            cwd=self.root,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        seconds = time.perf_counter() - started
+        if done.returncode:
+            sys.exit(done.stdout + done.stderr)
+        return done.stdout, seconds, _processor_seconds() - before
+
+
+def settings(nodes: int, key: Path) -> dict[str, Any]:
+    """Pulumi.prod.yaml's shape with more nodes; the rest of them have no role, only their Docker is looked after."""
+    every = [
+        {
+            "name": f"node{index + 1}",
+            "address": f"10.90.0.{index + 11}",
+            "roles": ROLES[index] if index < len(ROLES) else [],
+            "ssh": {"user": "berth", "keyFile": str(key), "hostKey": HOST_KEY},
+        }
+        for index in range(nodes)
+    ]
+    return {
+        "berth:registry": {
+            "name": "registry.bench.example.com",
+            "names": "external",
+            "users": [{"name": role, "role": role} for role in ("push", "pull", "admin")],
+            "nodeUser": "pull",
+            "upstreams": [
+                {"name": "docker-hub", "url": "https://registry-1.docker.io", "prefix": "docker.io"},
+                {"name": "quay", "url": "https://quay.io", "prefix": "quay.io"},
+            ],
+        },
+        "berth:nodes": every,
+        "berth:loadBalancer": {"address": "10.90.0.250"},
+        "berth:images": {"seed": {"address": "10.90.0.10"}},
+    }
+
+
+def _processor_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def measure(nodes: int, repeat: int) -> list[Figure]:
+    """Each kind of run, the median of its repetitions."""
+    with tempfile.TemporaryDirectory() as directory:
+        stack = Stack(Path(directory), nodes)
+        stack.run("engine", "stack", "init")
+        stack.run("engine", "up", "--yes", "--skip-preview", "--pretend")
+        authority, _, _ = stack.run("engine", "stack", "output", "registry_ca")
+        # The CLI's MinIO provider reads the file that a real `up` would have written.
+        target = stack.home / "stacks" / STACK / "ca.pem"
+        target.parent.mkdir(parents=True)
+        target.write_text(authority)
+        runs = {
+            "engine preview --json": ["engine", "preview", "--json"],
+            "berth preview --markdown": [
+                "operations",
+                "preview",
+                "--markdown",
+                "--expect-no-changes",
+                "--engine",
+                "embedded",
+            ],
+        }
+        if engines.choose(None).kind is engines.Kind.PULUMI:
+            runs["berth preview --markdown, Pulumi CLI"] = [
+                "operations",
+                "preview",
+                "--markdown",
+                "--expect-no-changes",
+                "--engine",
+                "pulumi",
+            ]
+        figures = []
+        for what, words in runs.items():
+            results = [stack.run(*words)[1:] for _ in range(repeat)]
+            resources = len(json.loads(stack.run("engine", "stack", "export")[0])["deployment"]["resources"])
+            seconds, processor = (round(statistics.median(one[kind] for one in results), 2) for kind in (0, 1))
+            figures.append(Figure(what, nodes, resources, seconds, processor, repeat))
+        return figures
+
+
+def main() -> int:
+    """Print a table and the same as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--nodes", type=int, default=100)
+    parser.add_argument("--repeat", type=int, default=3)
+    options = parser.parse_args()
+    figures = measure(options.nodes, options.repeat)
+    for item in figures:
+        print(
+            f"{item.what:<40} {item.nodes} nodes, {item.resources} resources: {item.seconds:.2f} s, "
+            f"{item.processor_seconds:.2f} s of the processor"
+        )
+    print(json.dumps([asdict(item) for item in figures]))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
