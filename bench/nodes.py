@@ -204,7 +204,7 @@ def _environment_of_tools() -> Path:
     return directory
 
 
-def _image() -> str:
+def lab_node_image() -> str:
     lock = HOME / "images.json"
     if not lock.is_file():
         sys.exit(f"There is no {lock}: run ./berth up once, or name an image of a lab node with --image.")
@@ -232,7 +232,7 @@ def _conditions(image: str) -> dict[str, object]:
 
 
 @contextlib.contextmanager
-def _alone() -> Iterator[None]:
+def alone() -> Iterator[None]:
     """A second bench would take the first one's hosts for what a killed bench left behind."""
     with (Path(tempfile.gettempdir()) / "berth-bench.lock").open("w") as lock:
         try:
@@ -256,9 +256,9 @@ def main() -> int:
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
     _environment_of_tools()
-    image = options.image or _image()
+    image = options.image or lab_node_image()
     conditions = _conditions(image)
-    with _alone(), Fleet(image, max(options.hosts)) as fleet:
+    with alone(), Fleet(image, max(options.hosts)) as fleet:
         bench = Bench(fleet, options.tools, options.output, conditions)
         for count in options.hosts:
             bench.measure(count, options.runs, options.budget)

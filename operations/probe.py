@@ -15,6 +15,7 @@ from typing import Any
 
 import asyncssh
 
+from engine.ssh_target import CIPHERS, KEY_EXCHANGE, MACS
 from operations.access import Door
 from operations.desired import DEPLOY_HOST, Machine, fingerprint
 
@@ -118,6 +119,7 @@ class Probe:
         self._address = address
         self._machines = machines
         self._seconds = seconds
+        self._keys: dict[Path, asyncssh.SSHKey] = {}
 
     def ask(self, doors: Sequence[Door]) -> dict[str, Report]:
         """All machines at once, the deploy host too; by name, in the settings' order."""
@@ -157,10 +159,15 @@ class Probe:
             door.host,
             port=door.port,
             username=door.user,
-            client_keys=[str(door.key_file)],
+            client_keys=[self._key(door.key_file)],
             known_hosts=([pinned], [], []),
+            kex_algs=KEY_EXCHANGE,
+            encryption_algs=CIPHERS,
+            mac_algs=MACS,
+            compression_algs=["none"],
             config=[],
             agent_path=None,
+            gss_host=None,
         )
         async with connection:
             machine = self._machines.get(door.name, Machine())
@@ -179,6 +186,12 @@ class Probe:
         if report.clock is not None:
             report.skew = max(0, int(asked) - report.clock, report.clock - int(time.time()))
         return report
+
+    def _key(self, file: Path) -> asyncssh.SSHKey:
+        """Read once, however many nodes it opens."""
+        if file not in self._keys:
+            self._keys[file] = asyncssh.read_private_key(file)
+        return self._keys[file]
 
     async def _here(self) -> Report:
         process = await asyncio.create_subprocess_exec(

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from config.naming import STACK_LABEL
-from engine.lock import holders
 from operations import engines
 from operations.engine_run import Session
 from operations.errors import BerthError
@@ -41,6 +40,9 @@ def go_on(session: Session, interrupted: Holder | None, say: Callable[[str], Non
 
 def release_dead(session: Session, say: Callable[[str], None], engine: Process | None = None) -> None:
     """Release locks on the state whose processes, or `engine`, are surely dead; any other is named and refuses."""
+    # What the engine is made of takes as long to import as all the rest.
+    from engine.lock import holders
+
     found = holders(session.workspace.locks(session.stack))
     for holder in found:
         is_engine = engine is not None and (holder.pid, holder.hostname) == (engine.pid, socket.gethostname())
