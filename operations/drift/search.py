@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 from engine.lock import holders
 from operations import access, differences, look
+from operations.desired import Desired
 from operations.differences import Difference, Finding, Unknown
 from operations.drift import store
 from operations.drift.report import DriftReport
 from operations.engine_run import Session
 from operations.lock import Holder
 from operations.probe import Probe
+from operations.verify import WARN_DAYS
 
 
 def look_for_drift(session: Session) -> DriftReport:
@@ -29,8 +33,20 @@ def look_for_drift(session: Session) -> DriftReport:
         session.stack,
         [one for one in found if isinstance(one, Finding)],
         [one for one in found if isinstance(one, Unknown)],
-        in_motion(session),
+        [*in_motion(session), *ending(wanted)],
     )
+
+
+def ending(wanted: Desired) -> list[str]:
+    """Certificates of the state that end soon: what is served is compared with them."""
+    found = []
+    for resource in wanted.resources:
+        end = (resource.get("outputs") or {}).get("validityEndTime")
+        days = (datetime.fromisoformat(str(end)) - datetime.now(UTC)).days if end else WARN_DAYS
+        if days < WARN_DAYS:
+            name = str(resource["urn"]).rpartition("::")[2]
+            found.append(f"The certificate {name} ends in {days} days; ./berth up renews it.")
+    return found
 
 
 def in_motion(session: Session) -> list[str]:
@@ -39,6 +55,8 @@ def in_motion(session: Session) -> list[str]:
     berth = Holder.parse(file.read_text(encoding="utf-8")) if file.exists() else None
     found = [holder for holder in holders(session.workspace.locks(session.stack)) if not holder.surely_dead()]
     told = [f"the state is locked by {holder}" for holder in found]
+    if berth and berth.berth.pid == os.getpid():
+        return []  # a repair looks while it holds the lock itself
     if berth and not berth.berth.is_dead:
         told.insert(0, f"'berth {berth.command}' (process {berth.berth.pid}) changes {session.stack} at this moment")
     elif berth:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import hashlib
 import json
-import shutil
 from typing import Any
 
 import pytest
@@ -332,6 +332,22 @@ def test_a_wrong_passphrase_is_one_sentence(deployed: Checkout, berth: Any) -> N
     assert ended.err.startswith("The passphrase is not the one of stack dev")
 
 
+def test_a_certificate_that_ends_soon_is_a_warning_and_no_drift(
+    deployed: Checkout, berth: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document, now = exported(), dt.datetime.now(dt.UTC)
+    for name, days in (("soon", 5.5), ("late", 300)):
+        end = (now + dt.timedelta(days)).isoformat(timespec="seconds").replace("+00:00", "Z")
+        urn = f"urn:pulumi:dev::berth::tls:index/locallySignedCert:LocallySignedCert::{name}"
+        certificate = {"urn": urn, "type": "tls", "outputs": {"validityEndTime": end}}
+        document["deployment"]["resources"].append(certificate)
+    deployed.answer("stack export", out=json.dumps(document))
+    told(monkeypatch)
+    ended = berth("drift", "--json")
+    assert ended.code == 0
+    assert json.loads(ended.out)["warnings"] == ["The certificate soon ends in 5 days; ./berth up renews it."]
+
+
 def test_a_stack_that_was_never_deployed_says_what_to_do(checkout: Checkout, berth: Any) -> None:
     checkout.install_pulumi()
     assert "./berth up --stack dev" in berth("drift").err
@@ -342,4 +358,3 @@ def test_the_deploy_host_is_a_machine_like_the_others() -> None:
     report.containers = {}
     report.files = {}
     assert [line[:2] for line in found(report, DEPLOY_HOST)] == [("file", CONFIG)]
-    assert shutil.which("sh")

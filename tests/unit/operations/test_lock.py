@@ -257,9 +257,14 @@ def test_drift_is_looked_for_beside_a_change_and_says_so(
     checkout.install_pulumi()
     checkout.deploy()
     leave_lock(checkout, hostname="elsewhere")
-    with StackLock(checkout.workspace.stack_dir("dev"), "dev", "up"):
-        session = type("S", (), {"workspace": checkout.workspace, "stack": "dev"})()
+    session: Any = type("S", (), {"workspace": checkout.workspace, "stack": "dev"})()
+    with StackLock(checkout.workspace.stack_dir("dev"), "dev", "up") as lock:
+        assert search.in_motion(session) == [], "a repair looks while it holds the lock itself"
+        other = subprocess.Popen(["sleep", "30"])
+        lock.write(Holder("up", Process.of(other.pid)))
         warnings = search.in_motion(session)
-    assert f"'berth up' (process {os.getpid()}) changes dev at this moment" in warnings[0]
+        other.kill()
+        other.wait()
+    assert f"'berth up' (process {other.pid}) changes dev at this moment" in warnings[0]
     assert "ops@elsewhere (pid 1)" in warnings[1]
     assert DriftReport("dev", warnings=warnings).exit_code == 0
