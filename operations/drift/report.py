@@ -81,11 +81,11 @@ def _count(number: int, noun: str) -> str:
 
 
 def _markdown(titles: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
-    lines = [titles, ("---",) * len(titles), *rows]
-    return [f"| {' | '.join(_cell(cell) for cell in line)} |" for line in lines]
+    lines = [titles, ("---",) * len(titles), *(tuple(map(_cell, row)) for row in rows)]
+    return [f"| {' | '.join(line)} |" for line in lines]
 
 
 def _cell(text: str) -> str:
     """Text that stays in its cell and is no markup."""
     flat = " ".join(text.split())
-    return flat if set(flat) <= set("-") or flat.isalnum() else "`" + flat.replace("|", "\\|").replace("`", "'") + "`"
+    return flat if flat.isalnum() else "`" + flat.replace("|", "\\|").replace("`", "'") + "`"

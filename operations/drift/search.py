@@ -17,11 +17,14 @@ from operations.lock import Holder
 from operations.probe import Probe
 from operations.verify import WARN_DAYS
 
+SECONDS = 60.0
+"""For a node's whole answer: a hundred of them together may keep this machine busy for longer than a glance takes."""
+
 
 def look_for_drift(session: Session) -> DriftReport:
     """What differs from the stack's state, and what could not be asked. Raises BerthError for a stack without state."""
     wanted = look.wanted(session)
-    probe = Probe(session.stack, str(wanted.outputs["registry"]), wanted.address, wanted.machines)
+    probe = Probe(session.stack, str(wanted.outputs["registry"]), wanted.address, wanted.machines, SECONDS)
     with ThreadPoolExecutor(1) as beside:
         stored = beside.submit(lambda: list(store.differences(wanted)))
         reports = probe.ask(access.doors(session.workspace, wanted.outputs))
