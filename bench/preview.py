@@ -24,6 +24,8 @@ from typing import Any
 REPOSITORY = Path(__file__).parents[1]
 sys.path.insert(0, str(REPOSITORY))
 
+import yaml  # noqa: E402
+
 from operations import engines  # noqa: E402
 
 STACK = "bench"
@@ -62,14 +64,17 @@ class Stack:
             copy(source, self.root / part)
         key = self.home / "key"
         key.write_text("a private key\n")
-        (self.root / f"Pulumi.{STACK}.yaml").write_text(json.dumps({"config": settings(nodes, key)}))
+        (self.root / f"Pulumi.{STACK}.yaml").write_text(yaml.safe_dump({"config": settings(nodes, key)}))
 
     def run(self, *words: str) -> tuple[str, float, float]:
         """Standard output, seconds on the clock and of the processor."""
+        # As the launcher has it: Python's compiled files are kept.
+        inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         environment = {
-            **os.environ,
+            **inherited,
             "BERTH_HOME": str(self.home),
             "PYTHONPATH": str(self.root),
+            "PYTHONPYCACHEPREFIX": str(self.home / "pycache"),
             "PULUMI_BACKEND_URL": (self.home / "state").as_uri(),
             "PULUMI_CONFIG_PASSPHRASE": "bench",
         }

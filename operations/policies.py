@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Protocol
 
 import yaml
@@ -20,6 +21,7 @@ CONTAINER = "docker:index/container:Container"
 REMOTE_COMMAND = "command:remote:Command"
 MINIO_PROVIDER = "pulumi:providers:minio"
 FEWEST_DRIVES = 4
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 QUORUMS = {"swarm-manager": "Swarm managers", "etcd": "etcd members"}
 
 
@@ -183,13 +185,19 @@ def _registry_http(path: str, body: str) -> dict[str, Any] | None:
     """The `http` section of a registry's configuration, if the file is one."""
     if not path.endswith("/config.yml"):
         return None
-    document = yaml.safe_load(body)
-    return document.get("http") or {} if isinstance(document, dict) and "storage" in document else None
+    document = _document(body)
+    return document.get("http") or {} if "storage" in document else None
 
 
 def _is_read_only(body: str) -> bool:
-    storage = yaml.safe_load(body)["storage"]
+    storage = _document(body)["storage"]
     return bool(((storage.get("maintenance") or {}).get("readonly") or {}).get("enabled"))
+
+
+@cache
+def _document(body: str) -> dict[str, Any]:
+    found = yaml.load(body, Loader=_Loader)
+    return found if isinstance(found, dict) else {}
 
 
 def _servers(body: str, listens: str) -> Iterator[str]:

@@ -112,17 +112,26 @@ class Redactor:
             if len(text) >= _SHORTEST and text not in (UNKNOWN, HIDDEN)
             for spelling in (text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1], quote(text, ""))
         }
-        ordered = sorted(spellings, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, ordered))) if ordered else None
+        self._spellings = sorted(spellings, key=len, reverse=True)
 
     def __call__(self, text: str) -> str:
         text = _CREDENTIALS.sub(rf"\1{HIDDEN}@", text)
-        return self._pattern.sub(HIDDEN, text) if self._pattern else text
+        for spelling in self._spellings:
+            if spelling in text:
+                text = text.replace(spelling, HIDDEN)
+        return text
 
     def all(self, value: Any) -> Any:
         """The JSON-like value with every text in it redacted."""
+        whole = json.dumps(value, ensure_ascii=False)
+        # Of hundreds of secrets few are in it, if any: only these are looked for in each of its texts.
+        few = Redactor(())
+        few._spellings = [spelling for spelling in self._spellings if spelling in whole]
+        return few._each(value)
+
+    def _each(self, value: Any) -> Any:
         if isinstance(value, str):
             return self(value)
         if isinstance(value, dict):
-            return {key: self.all(item) for key, item in value.items()}
-        return [self.all(item) for item in value] if isinstance(value, list) else value
+            return {self(key): self._each(item) for key, item in value.items()}
+        return [self._each(item) for item in value] if isinstance(value, list) else value
