@@ -104,7 +104,7 @@ def _as_deployed(session: Session) -> None:
 
 def _listed(headline: str, lines: list[str], command: str, stack: str) -> str:
     more = [f"  and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
-    mend = f"./{command} --stack {stack} shows all; ./berth up --stack {stack} mends, then verify again."
+    mend = f"./{command} --stack {stack} shows all; ./berth up --repair --stack {stack} mends it, then verify again."
     return "\n".join([f"{headline}:", *(f"  {line}" for line in lines[:SHOWN]), *more, mend])
 
 
