@@ -2,6 +2,6 @@
 
 from operations.differences import Finding, Unknown
 from operations.drift.report import DriftReport
-from operations.drift.search import look_for_drift
+from operations.drift.search import drift_in, look_for_drift
 
-__all__ = ["DriftReport", "Finding", "Unknown", "look_for_drift"]
+__all__ = ["DriftReport", "Finding", "Unknown", "drift_in", "look_for_drift"]

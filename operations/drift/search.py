@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
@@ -14,7 +15,8 @@ from operations.drift import store
 from operations.drift.report import DriftReport
 from operations.engine_run import Session
 from operations.lock import Holder
-from operations.probe import Probe
+from operations.look import Look
+from operations.probe import Probe, Report
 from operations.verify import WARN_DAYS
 
 SECONDS = 60.0
@@ -28,10 +30,21 @@ def look_for_drift(session: Session) -> DriftReport:
     with ThreadPoolExecutor(1) as beside:
         stored = beside.submit(lambda: list(store.differences(wanted)))
         reports = probe.ask(access.doors(session.workspace, wanted.outputs))
+    return _report(session, wanted, reports, stored.result())
+
+
+def drift_in(session: Session, seen: Look) -> DriftReport:
+    """The same, of machines that were asked already."""
+    return _report(session, seen.desired, seen.reports, store.differences(seen.desired))
+
+
+def _report(
+    session: Session, wanted: Desired, reports: Mapping[str, Report], stored: Iterable[Difference]
+) -> DriftReport:
     found: list[Difference] = [
         one for name, machine in wanted.machines.items() for one in differences.of_machine(name, machine, reports[name])
     ]
-    found += stored.result()
+    found += stored
     return DriftReport(
         session.stack,
         [one for one in found if isinstance(one, Finding)],

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from operations import verified
+from operations.drift import drift_in
 from operations.engine_run import Session
 from operations.errors import BerthError
 from operations.lock import StackLock
@@ -52,12 +55,15 @@ def unchanging(workspace: Workspace, stack: str) -> Iterator[None]:
         journal = workspace.checkpoint(stack).with_suffix(".journal")
         if journal.exists() and journal.stat().st_size:
             raise unfinished
+        _refuse_pending(workspace, stack)
         yield
 
 
-def nothing_pending(stack: str, export: Mapping[str, Any]) -> None:
-    """Refuse a state with operations whose outcome nobody knows."""
-    pending = (export.get("deployment") or {}).get("pending_operations")
+def _refuse_pending(workspace: Workspace, stack: str) -> None:
+    """Operations whose outcome nobody knows stand in the state; it is read as it lies there, without its secrets."""
+    path = workspace.checkpoint(stack)
+    text = path.read_bytes() if path.exists() else gzip.decompress(path.with_name(f"{path.name}.gz").read_bytes())
+    pending = ((json.loads(text).get("checkpoint") or {}).get("latest") or {}).get("pending_operations")
     if pending:
         urn = str((pending[0].get("resource") or {}).get("urn", "")).rpartition("::")[2]
         raise BerthError(
@@ -76,7 +82,7 @@ def prove(session: Session) -> Proof:
         raise BerthError(f"{stack} was deployed after its last green verify ({last.time}): {again} first.")
     seen = look(session)
     _healthy(stack, seen)
-    _as_deployed(session)
+    _as_deployed(session, seen)
     return Proof(last, seen.desired.outputs, dict(_versions(seen)))
 
 
@@ -92,10 +98,8 @@ def _healthy(stack: str, seen: Look) -> None:
         )
 
 
-def _as_deployed(session: Session) -> None:
-    from operations.drift import look_for_drift
-
-    found = look_for_drift(session)
+def _as_deployed(session: Session, seen: Look) -> None:
+    found = drift_in(session, seen)
     differs = [f"{one.node}: {one.kind} {one.sentence}" for one in found.findings]
     differs += [f"{one.node} could not be asked: {one.reason}" for one in found.unknown]
     if differs:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -24,7 +23,7 @@ from operations.errors import BerthError, UsageError
 from operations.promote import content, records
 from operations.promote.content import Image, Missing
 from operations.promote.edit import with_pins
-from operations.promote.proof import Proof, nothing_pending, prove, unchanging
+from operations.promote.proof import Proof, prove, unchanging
 from operations.promote.records import Record
 from operations.promote.store import Store
 from operations.workspace import StackFile, write_private
@@ -101,8 +100,7 @@ def promote(run: Run, options: Options) -> Promotion:
         for stack in sorted({run.stack, *([source.stack] if source else [])}):
             held.enter_context(unchanging(run.workspace, stack))
         session = Session.open(run.workspace, run.stack_file, engines.choose(run.wanted))
-        outputs = _settled(session)
-        target = _store(session, outputs, "push")
+        target = _store(session, session.outputs(show_secrets=True), "push")
         planned = _from_stack(run, target, source, options) if source else _from_record(run, target, options)
         return _carry_out(run, target, planned, options)
 
@@ -151,13 +149,6 @@ def _source(run: Run, options: Options) -> Session:
     return Session(run.workspace, stack_file, engine, engines.environment(run.workspace, stack_file, engine, base))
 
 
-def _settled(session: Session) -> Mapping[str, Any]:
-    """The stack's outputs, secrets in plain; refused where operations are pending."""
-    outputs = session.outputs(show_secrets=True)
-    nothing_pending(session.stack, json.loads(session.ask("stack", "export")))
-    return outputs
-
-
 def _store(session: Session, outputs: Mapping[str, Any], right: str) -> Store:
     store = _store_if_any(session, outputs, right)
     if store is None:
@@ -172,7 +163,6 @@ def _store_if_any(session: Session, outputs: Mapping[str, Any], right: str) -> S
 
 
 def _from_stack(run: Run, target: Store, source: Session, options: Options) -> Promotion:
-    _settled(source)
     proof = prove(source)
     store = _store(source, proof.outputs, "pull")
     wanted = content.names(store, _store_if_any(source, proof.outputs, "admin"), options.patterns)

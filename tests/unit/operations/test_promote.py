@@ -74,8 +74,8 @@ class Stacks:
 
     def pending(self, stack: str) -> None:
         resource = {"urn": f"urn:pulumi:{stack}::berth::docker:index/container:Container::registry-node1"}
-        deployment = {"resources": [], "pending_operations": [{"type": "updating", "resource": resource}]}
-        self.checkout.answer(f"stack export@{stack}", out=json.dumps({"deployment": deployment}))
+        latest = {"resources": [], "pending_operations": [{"type": "updating", "resource": resource}]}
+        self.checkout.workspace.checkpoint(stack).write_text(json.dumps({"checkpoint": {"latest": latest}}))
 
     def verify(self, stack: str = "staging") -> None:
         workspace = self.checkout.workspace
@@ -118,7 +118,7 @@ def stacks(checkout: Checkout, berth: Any, tmp_path: Path, monkeypatch: pytest.M
         made = Stacks(checkout, berth, world.registry(), world.registry(), world.ca)
         monkeypatch.setattr(proof, "look", made.look)
         monkeypatch.setattr(proof, "answers", lambda desired, reports, front: _front_answers(desired, front))
-        monkeypatch.setattr("operations.drift.look_for_drift", lambda session: made.drift)
+        monkeypatch.setattr(proof, "drift_in", lambda session, seen: made.drift)
         for stack, registry in (("staging", made.staging), ("prod", made.prod)):
             made.settings(stack, LAB)
             made.deploy(stack, registry)
