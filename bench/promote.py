@@ -22,6 +22,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 from bench.common import Lab, conditions, save, table
 from operations.endpoint import Endpoint, endpoint
 from operations.promote import content

@@ -26,6 +26,8 @@ class Lab:
 
     root: Path
     home: Path
+    stack: str = STACK
+    subnet: str = SUBNET
 
     @classmethod
     def make(cls, folder: Path) -> Lab:
@@ -55,12 +57,14 @@ class Lab:
     @property
     def stack_file(self) -> Path:
         """The stack's settings."""
-        return self.root / f"Pulumi.{STACK}.yaml"
+        return self.root / f"Pulumi.{self.stack}.yaml"
 
     def document(self) -> dict[str, Any]:
         """The dev stack's settings under the tests' own names and addresses."""
         text = (self.root / "Pulumi.dev.yaml").read_text(encoding="utf-8")
-        return dict(yaml.safe_load(text.replace("10.77.0", SUBNET).replace("registry.dev.", f"registry.{STACK}.")))
+        return dict(
+            yaml.safe_load(text.replace("10.77.0", self.subnet).replace("registry.dev.", f"registry.{self.stack}."))
+        )
 
     def write_settings(self, **changes: Any) -> None:
         """The same with changes on top."""
@@ -79,9 +83,10 @@ class Lab:
         }
 
     def start(self, *words: str) -> subprocess.Popen[str]:
-        """Starts `./berth WORDS --stack citest` in a process group of its own."""
+        """Starts `./berth WORDS`, of this stack unless they say otherwise, in a process group of its own."""
+        of = () if "--to" in words else ("--stack", self.stack)
         return subprocess.Popen(
-            [str(self.root / "berth"), *words, "--stack", STACK],
+            [str(self.root / "berth"), *words, *of],
             cwd=self.root,
             env=self.environment,
             stdin=subprocess.DEVNULL,
@@ -120,11 +125,11 @@ class Lab:
     def pinned(self, image: str) -> dict[str, str]:
         """The same image under another reference: for the program another one, and nothing new to build."""
         digest = json.loads((self.home / "images.json").read_text())[image]["digest"]
-        return {image: f"{SUBNET}.2:4999/berth/{image}:same@{digest}"}
+        return {image: f"{self.subnet}.2:4999/berth/{image}:same@{digest}"}
 
     def on(self, node: str, *words: str, check: bool = True) -> str:
         """Output of a command on a node, run past SSH so that it leaves no trace in the node's login records."""
-        done = run(["docker", "exec", f"berth-{STACK}-{node}", *words])
+        done = run(["docker", "exec", f"berth-{self.stack}-{node}", *words])
         assert done.returncode == 0 or not check, f"{node}: {' '.join(words)}: {done.stdout}{done.stderr}"
         return done.stdout
 

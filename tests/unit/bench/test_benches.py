@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench import cold_pulls, conformance, passwords, throughput, tls
+from bench import cold_pulls, conformance, passwords, promote, throughput, tls
 
 NGINX = """\
 pid /run/nginx.pid;
@@ -117,3 +117,13 @@ def test_a_ratio_of_throughput_is_berths_rate_by_the_bare_registrys() -> None:
         ["400 Mbit/s", 10, "push", "45", "50", "0.90"],
         ["400 Mbit/s", 10, "pull", "45", "50", "0.90"],
     ]
+
+
+def test_a_promotions_seconds_are_shown_whole_and_by_step() -> None:
+    whole = {"everything is missing": 60.1, "all layers are there": 9.5, "all is there": 8.0}
+    measured = {**whole, "steps": {"list": 0.5, "look": 1.25}, "skopeo": None}
+    text = promote.rows(measured)
+    assert "| `berth promote`, all layers are there | 9.5 |" in text
+    assert "list 0.5, look 1.25 | 1.8 |" in text
+    assert "skopeo" not in text
+    assert "| 33.0 |" in promote.rows({**measured, "skopeo": 33.0})
