@@ -56,7 +56,7 @@ class Store:
             int(port),
             maxsize=CONNECTIONS,
             block=True,
-            timeout=urllib3.Timeout(connect=10, read=60),
+            timeout=urllib3.Timeout(connect=10, read=300),
             ssl_context=ssl.create_default_context(cadata=ca),
             headers={"Authorization": f"Basic {user.basic}"} if user else {},
         )
