@@ -13,5 +13,7 @@ registry        the replicas
 cache           pull-through caches of registries elsewhere
 lab_upstream    the lab's stand-in for those
 
+node_config     what a node's system is installed with, as text; no stage
+
 Shared by them: `remote` (the one door to a node), `service` (a container on a node), `readiness`.
 """

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from config.model import ProxySettings
+from config.node_config import NodeConfig
 from config.problems import Problem, SettingsError
 from config.settings import (
     DockerSettings,
@@ -16,7 +18,6 @@ from config.settings import (
     PinnedImages,
     PinSettings,
     PinSource,
-    ProxySettings,
     RegistrySettings,
     Role,
     SeedSettings,
@@ -36,6 +37,7 @@ __all__ = [
     "KollaSettings",
     "LabSettings",
     "LoadBalancerSettings",
+    "NodeConfig",
     "NodeSettings",
     "ObjectStoreSettings",
     "PinSettings",

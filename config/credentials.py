@@ -3,35 +3,96 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from config.node_values import is_hash
 from config.problems import Problem, closest, kind, path
-from config.settings import StackFile, UpstreamSettings, UserSettings
+from config.rules_node_config import node_configs
+from config.settings import StackFile
 
 # bcrypt, in which the registry's password file is written, reads no more than this.
 _LONGEST_PASSWORD = 72
 # Tokens of public registries are long, some are whole documents.
 _LONGEST_TOKEN = 65536
-_SECTIONS = ("users", "upstreams")
+_SECTIONS = ("users", "upstreams", "nodeUsers", "nodeFiles")
+
+
+@dataclass(frozen=True)
+class _Words:
+    """What is said about the secrets of one section."""
+
+    missing: str
+    instead: str
+    unused: str
+    nobody: str
+
+
+_WORDS = {
+    "users": _Words(
+        "is missing, though the user's password is configured.",
+        "let Berth make one with `password: generated`",
+        "Set `password: configured` for this user",
+        "belongs to no user of the registry.",
+    ),
+    "upstreams": _Words(
+        "is missing, though the upstream has a user.",
+        "leave `user` out to ask as anybody",
+        "Give the upstream the `user` that it belongs to",
+        "belongs to no upstream.",
+    ),
+    "nodeUsers": _Words(
+        "is missing, though the password of this account of the nodes is configured.",
+        "leave `password` out for an account that logs in by key only",
+        "Set `password: configured` for this account",
+        "belongs to no account of the nodes.",
+    ),
+    "nodeFiles": _Words(
+        "is missing, though a file of a node has it as `secret`.",
+        "give the file `content` instead",
+        "Name it as `secret` of a file",
+        "is no file's `secret`.",
+    ),
+}
 
 
 @dataclass(frozen=True)
 class Owners:
-    """Who passwords are for; None for those that cannot be read."""
+    """Who secrets are for: by section, each name with whether it needs one; None for a section that cannot be read."""
 
-    users: Sequence[UserSettings] | None
-    upstreams: Sequence[UpstreamSettings] | None
+    known: Mapping[str, Mapping[str, bool] | None]
 
     @classmethod
     def of(cls, settings: StackFile) -> Owners:
         """The owners in settings that may be read in part only."""
         registry = settings.registry
         users, upstreams = (registry.users, registry.upstreams) if registry is not None else (None, None)
-        known = users is not None and not any(u is None or u.name is None or u.password is None for u in users)
-        # An account that cannot be read is there all the same.
-        named = upstreams is not None and not any(u is None or u.name is None for u in upstreams)
-        return cls(users if known else None, upstreams if named else None)
+        # An upstream's account that cannot be read is there all the same.
+        return cls(
+            {
+                "users": _needs(users, lambda user: user.password is None or user.password == "configured", "password"),
+                "upstreams": _needs(upstreams, lambda upstream: "user" in upstream.model_fields_set),
+                **_node_owners(settings),
+            }
+        )
+
+
+def _needs(owners: Sequence[Any] | None, needs: Callable[[Any], bool], *read: str) -> dict[str, bool] | None:
+    if owners is None or any(o is None or any(getattr(o, key) is None for key in ("name", *read)) for o in owners):
+        return None
+    return {owner.name: needs(owner) for owner in owners}
+
+
+def _node_owners(settings: StackFile) -> dict[str, dict[str, bool] | None]:
+    """Accounts and files of any node; one name has one secret, on however many nodes it is."""
+    configs = node_configs(settings)
+    if configs is None:
+        return {"nodeUsers": None, "nodeFiles": None}
+    users = [user for config in configs for user in config.users]
+    asked = {user.name for user in users if user.password == "configured"}
+    files = {file.secret: True for config in configs for file in config.files if file.secret}
+    return {"nodeUsers": {user.name: user.name in asked for user in users}, "nodeFiles": files}
 
 
 def set_command(stack: str, name: str, section: str = "users") -> str:
@@ -70,7 +131,7 @@ def check_open(stack: str, raw: object, sealed: bool, owners: Owners) -> Iterato
         found = _found(raw, section)
         yield from _names(stack, section, set(found), owners)
         for name, value in found.items():
-            wrong = _unusable_user(value) if section == "users" else _unusable(value, _LONGEST_TOKEN)
+            wrong = _JUDGES[section](value)
             if wrong:
                 yield Problem(path("secrets", section, name), wrong, f"Run `{set_command(stack, name, section)}`.")
 
@@ -88,6 +149,11 @@ def _unusable_user(value: object) -> str | None:
     if value[0] == value[-1] and len(value) == 2:
         return "is the same password twice."
     return next((wrong for wrong in map(_unusable_password, value) if wrong), None)
+
+
+def _unusable_hash(value: object) -> str | None:
+    # Whatever else it is, perhaps a password in clear: it is not repeated.
+    return None if is_hash(value) else "is not a hash as `openssl passwd -6` prints it; a password itself is no use."
 
 
 def _unusable_password(value: object) -> str | None:
@@ -127,26 +193,27 @@ def _found(raw: object, section: str) -> Mapping[str, object]:
 
 def _names(stack: str, section: str, found: set[str], owners: Owners) -> Iterator[Problem]:
     """Every owner that needs a password has one, and nobody else."""
-    if section == "users":
-        holders = None if owners.users is None else {u.name: u.password == "configured" for u in owners.users}
-        missing = "is missing, though the user's password is configured."
-        instead, unused = "let Berth make one with `password: generated`", "Set `password: configured` for this user"
-        nobody = "belongs to no user of the registry."
-    else:
-        holders = None if owners.upstreams is None else {u.name: "user" in u.model_fields_set for u in owners.upstreams}
-        missing = "is missing, though the upstream has a user."
-        instead, unused = "leave `user` out to ask as anybody", "Give the upstream the `user` that it belongs to"
-        nobody = "belongs to no upstream."
+    holders, words = owners.known[section], _WORDS[section]
     if holders is None:
         return
     needing = [name for name, needs in holders.items() if needs]
     for name in needing:
         if name not in found:
-            fix = f"Run `{set_command(stack, name, section)}`, or {instead}."
-            yield Problem(path("secrets", section, name), missing, fix)
+            fix = f"Run `{set_command(stack, name, section)}`, or {words.instead}."
+            yield Problem(path("secrets", section, name), words.missing, fix)
     for name in sorted(found - set(needing)):
         at = path("secrets", section, name)
         if name in holders:
-            yield Problem(at, "would not be used.", f"{unused}, or remove the secret.")
+            yield Problem(at, "would not be used.", f"{words.unused}, or remove the secret.")
         else:
-            yield Problem(at, nobody, "Correct the name, or remove the secret.", suggestion=closest(name, needing))
+            yield Problem(
+                at, words.nobody, "Correct the name, or remove the secret.", suggestion=closest(name, needing)
+            )
+
+
+_JUDGES: dict[str, Callable[[object], str | None]] = {
+    "users": _unusable_user,
+    "upstreams": lambda value: _unusable(value, _LONGEST_TOKEN),
+    "nodeUsers": _unusable_hash,
+    "nodeFiles": lambda value: _unusable(value, _LONGEST_TOKEN),
+}

@@ -34,6 +34,8 @@ def with_defaults(raw: dict[str, Any]) -> dict[str, Any]:
             for key in ("keyFile", "hostKey"):
                 if key in ssh and ssh[key] is None:
                     del ssh[key]
+        if node.get("config", "") is None:
+            del node["config"]
         if isinstance(ssh, dict) and _is_address(node.get("address")):
             ssh.setdefault("host", node["address"])
     if isinstance(raw.get("registry"), dict):

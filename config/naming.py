@@ -36,6 +36,10 @@ DOCKER_HUB, DOCKER_HUB_NAME = "https://registry-1.docker.io", "docker.io"
 # The lab's stand-in for a public registry.
 LAB_UPSTREAM_PORT = 5000
 
+# Where a node's system keeps what etcd and Docker's TCP port need for TLS, and under which names.
+ETCD_TLS, DOCKER_TLS = "/etc/ssl/etcd", "/etc/docker/tls"
+TLS_FILES = ("ca.pem", "cert.pem", "key.pem")
+
 # Users and ids inside Berth's own images (registry, MinIO): the id that distroless images use for "nonroot".
 SERVICE_UID = 65532
 

@@ -22,11 +22,14 @@ _SECURE = {
 _PAIR = {"type": "array", "description": "The old password and the new one.", "items": _SECURE, "maxItems": 2}
 _SECRETS = {
     "type": "object",
-    "description": "Passwords of users whose `password` is `configured`, and of upstreams with a `user`. Set each with "
+    "description": "Passwords of users whose `password` is `configured`, and of upstreams with a `user`; hashes of the "
+    "nodes' accounts (nodeUsers) and texts of their secret files (nodeFiles). Set each with "
     "`pulumi config set --secret --path 'berth:secrets.users.NAME'`.",
     "properties": {
         "users": {"type": "object", "additionalProperties": {"anyOf": [_SECURE, _PAIR]}},
         "upstreams": {"type": "object", "additionalProperties": _SECURE},
+        "nodeUsers": {"type": "object", "additionalProperties": _SECURE},
+        "nodeFiles": {"type": "object", "additionalProperties": _SECURE},
         "secure": {"type": "string"},
     },
     "additionalProperties": False,

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
-from pydantic.alias_generators import to_camel
+from pydantic import BeforeValidator, Field, JsonValue
 
 from config import naming
 from config import values as v
+from config.model import Model, ProxySettings
+from config.node_config import NodeConfig
 
 if TYPE_CHECKING:
     from pulumi import Output
@@ -34,18 +34,6 @@ Role = Literal[
     "storage",
     "deployment",
 ]
-
-
-class Model(BaseModel):
-    """Frozen, camelCase in YAML, unknown keys refused, documentation from the text under each field."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        alias_generator=to_camel,
-        use_attribute_docstrings=True,
-        hide_input_in_errors=True,
-    )
 
 
 class LabSettings(Model):
@@ -195,6 +183,9 @@ class NodeSettings(Model):
     ssh: SshSettings = SshSettings()
     """How the deploy host gets in."""
 
+    config: NodeConfig | None = None
+    """What the node's system is set up with, over `berth:nodeDefaults`; `berth node-config` prints it."""
+
 
 class LoadBalancerSettings(Model):
     """The address at which the registry answers."""
@@ -226,24 +217,6 @@ class ObjectStoreSettings(Model):
     """Directory on the nodes that holds the data; the best place for a disk of its own."""
 
 
-class ProxySettings(Model):
-    """Proxies of the Docker daemons."""
-
-    http: v.ProxyUrl | None = Field(default=None, examples=["http://proxy.example.com:3128"])
-    """Proxy for http URLs."""
-
-    https: v.ProxyUrl | None = Field(default=None, examples=["http://proxy.example.com:3128"])
-    """Proxy for https URLs."""
-
-    no_proxy: tuple[v.NoProxy, ...] = Field(default=(), examples=[[".example.com", "10.0.0.0/8"]])
-    """Hosts, domains and networks to reach directly. The registry and the nodes are added by Berth."""
-
-    def variables(self, direct: Sequence[str]) -> dict[str, str]:
-        """The environment by which programs learn of proxies; `direct` is all that is reached without one."""
-        known = {"HTTP_PROXY": self.http, "HTTPS_PROXY": self.https, "NO_PROXY": ",".join(direct)}
-        return {name: value for name, value in known.items() if value}
-
-
 class DockerSettings(Model):
     """The Docker daemon of every node. Berth owns daemon.json as a whole."""
 
@@ -269,7 +242,7 @@ class DockerSettings(Model):
     log_driver: v.LogDriver = "json-file"
     """Log driver of new containers."""
 
-    log_options: dict[v.OptionName, v.Text] = {"max-size": "10m", "max-file": "3"}
+    log_options: dict[v.OptionName, v.Text] = Field(default={"max-size": "10m", "max-file": "3"})
     """Options of the log driver; every value is text. Replaces the default options as a whole."""
 
     live_restore: v.Flag = True
@@ -402,6 +375,9 @@ class StackFile(Model):
 
     pins: PinSettings | None = None
     """What another stack has proved, as `berth promote` wrote it."""
+
+    node_defaults: NodeConfig | None = None
+    """What the nodes' systems are set up with where a node's own `config` says nothing else."""
 
     @property
     def store_endpoint(self) -> str:

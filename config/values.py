@@ -189,7 +189,11 @@ def _key_file(value: str) -> str:
 
 
 def _host_key(value: str) -> str:
-    fix = "Write what /etc/ssh/ssh_host_ed25519_key.pub on the node holds: `ssh-ed25519 AAAA...`."
+    return public_key(value, "Write what /etc/ssh/ssh_host_ed25519_key.pub on the node holds: `ssh-ed25519 AAAA...`.")
+
+
+def public_key(value: str, fix: str) -> str:
+    """One whole OpenSSH public key."""
     if "PRIVATE KEY" in value:
         raise refused("is a private key.", f"Take it out of the file, for it is no longer secret. {fix}")
     parts = value.split()
@@ -256,10 +260,16 @@ def _bucket(value: str) -> str:
     return value
 
 
-def _directory(value: str) -> str:
+def plain_path(value: str) -> str:
+    """A full path that names one place in one way."""
     _some_text(value)
     if not value.startswith("/") or str(PurePosixPath(value)) != value or ".." in PurePosixPath(value).parts:
         raise refused("is not a full, plain path.", "Begin with `/`, without `..`, `//` or a slash at the end.")
+    return value
+
+
+def _directory(value: str) -> str:
+    plain_path(value)
     if set(value) & set(":,{}"):
         raise refused("contains one of `: , { }`, which Docker or MinIO would take for their own.", "Leave it out.")
     if value in _SYSTEM_DIRECTORIES:

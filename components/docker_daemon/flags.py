@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 
+from components import systemd
 from components.remote import File
 
 FLAGS_FILES = {"default": "DOCKER_OPTS", "sysconfig": "OPTIONS"}
@@ -22,7 +23,7 @@ MountFlags=shared
 
 def drop_in(environment: Mapping[str, str]) -> str:
     """The unit's drop-in with what every engine since 1.12 reads from its environment."""
-    return "\n".join(["[Service]", *(_environment(*item) for item in environment.items())]) + "\n"
+    return systemd.section("Service", (systemd.environment(*item) for item in environment.items()))
 
 
 def files(options: tuple[str, ...], environment: Mapping[str, str], adopt: bool) -> list[File]:
@@ -46,8 +47,3 @@ def files(options: tuple[str, ...], environment: Mapping[str, str], adopt: bool)
             result.append(File(f"{DROP_INS}/berth-options.conf", unit, when=["systemd", family, "no-options"]))
     result.append(File(f"{DROP_INS}/berth-mounts.conf", MOUNTS, when=["systemd", "before-18.09"]))
     return result
-
-
-def _environment(name: str, value: str) -> str:
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
-    return f'Environment="{name}={escaped}"'

@@ -11,8 +11,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from config import PinSettings
+from config.model import Model
 from config.problems import closest
-from config.settings import Model
 from operations.errors import UsageError
 
 FOLDER = "promotions"
