@@ -18,6 +18,7 @@ from rich.console import Console
 import config
 from operations import access, deploy, engines, teardown
 from operations import endpoint as endpoints
+from operations import node_config as node_configs
 from operations.deploy import Run
 from operations.engine_run import Session, new_log, passthrough
 from operations.errors import DIFFERENT, DONE, FAILED, WRONG_USE, BerthError, UsageError
@@ -306,6 +307,32 @@ def drill(
     else:
         _answer().print(shown.table())
     raise typer.Exit(DONE if shown.ok else FAILED)
+
+
+@app.command(name="node-config")
+def node_config(
+    node: Annotated[str, typer.Argument(help="The node's name in the settings.")],
+    stack: Stack = "dev",
+    format_: Annotated[
+        node_configs.Format | None, typer.Option("--format", help="Default: what the node's system reads.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write to a file that only you read.")] = None,
+    show_secrets: ShowSecrets = False,
+    engine: EngineOption = None,
+) -> None:
+    """Print what a node is installed with: cloud-config, Ignition or cloud-init."""
+    stack_file = StackFile.read(Workspace.current(), stack)
+    deploy.check_settings(stack_file)
+    machine = node_configs.machine(stack_file, node, lambda: _quiet_session(stack, engine))
+    text, secret = node_configs.text(machine, format_)
+    if secret and not show_secrets and output is None:
+        raise UsageError(f"The configuration of {node} holds secrets: add --output FILE, or --show-secrets.")
+    for note in node_configs.notes(machine):
+        typer.echo(f"{node}: {note}", err=True)
+    if output is None:
+        typer.echo(text, nl=False)
+    else:
+        node_configs.write(output, text)
 
 
 @app.command()
