@@ -35,7 +35,8 @@ def folder(name: str) -> Path:
     return FOLDER / name.replace("-", "_")
 
 
-def _digest(*parts: object) -> str:
+def digest(*parts: object) -> str:
+    """Twelve hex digits over what an image is made from, on this kind of processor."""
     return hashlib.sha256(json.dumps([RECIPE, platform.machine(), *parts], sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -51,7 +52,7 @@ def input_hash(name: str) -> str:
         if path.is_file() and "__pycache__" not in path.parts and not path.name.endswith("_test.go")
     ]
     ground = pins["go"] if "module" in pins[name] else pins["debian"]["suite"]
-    return _digest(name, pins[name], ground, files)
+    return digest(name, pins[name], ground, files)
 
 
 def stored(storage: Path, service: str, digest: str) -> bool:
@@ -64,7 +65,7 @@ def stored(storage: Path, service: str, digest: str) -> bool:
 
 def base_hash() -> str:
     """The tag of the bare Debian that lab node and nginx start from."""
-    return _digest("base", 2, pins_suite())
+    return digest("base", 2, pins_suite())
 
 
 def pins_suite() -> str:

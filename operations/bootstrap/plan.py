@@ -10,7 +10,7 @@ from pathlib import Path
 
 import images
 
-from . import debian, docker_engine, golang, mirrors, seed, toolchain
+from . import debian, docker_engine, golang, mirrors, node_tools, seed, toolchain
 from .shell import Shell
 from .steps import Step
 
@@ -64,6 +64,10 @@ def _debian_image(name: str, cache: Path, shell: Shell) -> None:
 
 def _base(cache: Path, shell: Shell) -> None:
     debian.build_base(shell, mirrors.write(cache / "apt-base"), cache / "build")
+
+
+def _node_tools(cache: Path, shell: Shell) -> None:
+    node_tools.build(shell, mirrors.write(cache / "apt-node-tools"))
 
 
 def _go_steps(missing: set[str], cache: Path) -> Iterator[Step]:
@@ -135,4 +139,8 @@ def needed(folder: Path, tests: bool = False) -> list[Step]:
                 after,
             )
         )
+    if tests and not (running and node_tools.is_there()):
+        why = "tests set nodes up with it, and never this machine"
+        act = partial(_node_tools, cache)
+        steps.append(Step("node-tools", "Install cloud-init and Ignition in a lab node", why, act, ("image-lab-node",)))
     return steps
