@@ -33,7 +33,7 @@ from components.remote import Block, Entry, File, as_root, render
 from components.remote.shell import stage_script
 from config.naming import PROJECT
 from operations.desired import Machine, read
-from operations.probe import SCRIPT, Probe
+from operations.probe import TEXT, Probe
 
 STACK = "bench-drift"
 REGISTRY = "registry.bench.test:4000"
@@ -108,7 +108,7 @@ def measure(fleet: Fleet, runs: int, directory: Path) -> dict[str, list[tuple[fl
     deployment = {"resources": list(resources(fleet.hosts, directory / "id_ed25519"))}
     wanted: Machine = read({"deployment": deployment}, STACK).machines[fleet.hosts[0].name]
     questions = Probe(STACK, REGISTRY, "127.0.0.1", {}).questions(wanted)
-    probe = shlex.join(["sh", "-c", SCRIPT.read_text(encoding="utf-8"), "berth-probe", STACK])
+    probe = shlex.join(["sh", "-c", TEXT, "berth-probe", STACK])
     found: dict[str, list[tuple[float, float]]] = {"berth drift": [], "ssh loop": []}
     with stack(directory, deployment) as environment:
         berth = [sys.executable, "-m", "operations", "drift", "--engine", "embedded", "--stack", STACK]

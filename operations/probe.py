@@ -19,7 +19,10 @@ from engine.ssh_target import CIPHERS, KEY_EXCHANGE, MACS
 from operations.access import Door
 from operations.desired import DEPLOY_HOST, Machine, fingerprint
 
-SCRIPT = Path(__file__).parent / "scripts" / "probe.sh"
+_HERE = Path(__file__).parent
+# By its path: the package around it would bring the whole SDK along.
+_PARTS = [_HERE.parent / "components" / "remote" / "scripts" / "machine.sh", _HERE / "scripts" / "probe.sh"]
+TEXT = "".join(part.read_text(encoding="utf-8") for part in _PARTS)
 SECONDS = 15.0
 UNIT_PROPERTIES = ("ActiveState", "UnitFileState", "Id", "NeedDaemonReload")
 
@@ -172,7 +175,7 @@ class Probe:
         async with connection:
             machine = self._machines.get(door.name, Machine())
             asked = time.time()
-            command = shlex.join(["sh", "-c", SCRIPT.read_text(encoding="utf-8"), "berth-probe", self._stack])
+            command = shlex.join(["sh", "-c", TEXT, "berth-probe", self._stack])
             result = await connection.run(
                 command if door.user == "root" else f"sudo -n {command}", input=self.questions(machine)
             )
@@ -195,9 +198,7 @@ class Probe:
 
     async def _here(self) -> Report:
         process = await asyncio.create_subprocess_exec(
-            "sh",
-            str(SCRIPT),
-            self._stack,
+            *("sh", "-c", TEXT, "berth-probe", self._stack),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,

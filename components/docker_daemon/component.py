@@ -13,11 +13,11 @@ from components import names
 from components.docker_daemon.args import DockerDaemonsArgs
 from components.docker_daemon.render import entries
 from components.nodes import Node
-from components.remote import Block, Entry, File, host_state, ssh_options
+from components.remote import MACHINE_SCRIPT, Block, Entry, File, host_state, ssh_options
 from config import Settings, naming
 
 STAGE = "docker-daemon"
-SCRIPTS = [Path(__file__).parent / "scripts" / name for name in ("machine.sh", "daemon.sh")]
+SCRIPTS = [MACHINE_SCRIPT, Path(__file__).parent / "scripts" / "daemon.sh"]
 
 
 @dataclass(frozen=True)

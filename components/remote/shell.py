@@ -6,6 +6,8 @@ import shlex
 from pathlib import Path
 
 _SCRIPTS = Path(__file__).parent / "scripts"
+MACHINE_SCRIPT = _SCRIPTS / "machine.sh"
+"""Functions that tell what kind of machine a script is on."""
 
 
 def stage_script(*extra: Path) -> str:

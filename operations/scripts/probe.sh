@@ -1,5 +1,4 @@
-#!/bin/sh
-# Tells what this machine is like, and changes nothing.   probe.sh STACK <questions >facts
+# Tells what this machine is like, and changes nothing; after machine.sh.   sh -c TEXT berth-probe STACK <questions >facts
 # A question is one line: a word, a tab, its operands. A fact is one line: a word and values, parted by tabs.
 set -u
 LC_ALL=C
@@ -18,22 +17,6 @@ fact() {
         printf '\t%s' "$value"
     done
     printf '\n'
-}
-
-init_system() {
-    program=$(readlink -f /proc/1/exe 2>/dev/null || ps -p 1 -o comm= 2>/dev/null)
-    case $program in
-    */systemd) echo systemd ;;
-    *)
-        if "${program:-false}" --version 2>/dev/null | grep -q upstart; then
-            echo upstart
-        elif [ -d /etc/init.d ]; then
-            echo sysvinit
-        else
-            basename "${program:-unknown}"
-        fi
-        ;;
-    esac
 }
 
 about_machine() {

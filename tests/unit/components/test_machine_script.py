@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from components.docker_daemon.component import SCRIPTS
+from components.remote import MACHINE_SCRIPT
 
 FAKE_READLINK = '#!/bin/sh\n[ "$*" = "-f /proc/1/exe" ] && echo "$PROGRAM"\n'
 
@@ -16,7 +16,7 @@ def asked(function: str, folder: Path, program: str = "") -> str:
     readlink = folder / "readlink"
     readlink.write_text(FAKE_READLINK, encoding="utf-8")
     readlink.chmod(0o755)
-    script = f". {SCRIPTS[0]}\n{function}"
+    script = f". {MACHINE_SCRIPT}\n{function}"
     environment = {"PATH": f"{folder}:/usr/bin:/bin", "PROGRAM": program}
     return subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True, env=environment).stdout
 

@@ -23,6 +23,7 @@ from components.registry import render as registry
 from components.remote import File
 from components.remote import render as bundle
 from config import DockerSettings, ObjectStoreSettings, UpstreamSettings
+from operations import probe
 from tests.golden import assert_golden
 
 NASTY = 'it\'s "quoted" $(touch /tmp/canary) `x` 100% ü\\n'
@@ -185,20 +186,26 @@ def test_a_file_with_flags_is_taken_over_only_where_asked_for_and_in_the_way() -
     "extra",
     [
         [],
-        ["docker_daemon/scripts/machine.sh", "docker_daemon/scripts/daemon.sh"],
+        ["remote/scripts/machine.sh", "docker_daemon/scripts/daemon.sh"],
         ["service/scripts/service.sh"],
         ["service/scripts/service.sh", "load_balancer/scripts/reload.sh", "load_balancer/scripts/nginx.sh"],
         ["service/scripts/service.sh", "load_balancer/scripts/stranger.sh"],
     ],
 )
-def test_each_stages_whole_script_passes_shellcheck(extra: list[str], tmp_path: Path) -> None:
+def test_each_stages_whole_script_passes_shellcheck(extra: list[str]) -> None:
     from components.remote.shell import stage_script
 
     components = Path(__file__).resolve().parents[3] / "components"
-    script = tmp_path / "stage.sh"
     # As the nodes get it: the parts call each other, so only the whole can be judged.
-    script.write_text(stage_script(*(components / part for part in extra)), encoding="utf-8")
-    found = subprocess.run(
-        ["shellcheck", "-s", "sh", "-e", "SC2317,SC2329", str(script)], capture_output=True, text=True, check=False
-    )
+    judge(stage_script(*(components / part for part in extra)))
+
+
+@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
+def test_the_whole_probe_passes_shellcheck() -> None:
+    judge(probe.TEXT)
+
+
+def judge(script: str) -> None:
+    words = ["shellcheck", "-s", "sh", "-e", "SC2317,SC2329", "-"]
+    found = subprocess.run(words, input=script, capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stdout

@@ -186,4 +186,4 @@ def test_the_probe_opens_one_connection_and_sends_one_constant_script(node: Node
     ask(node, Machine(files={"/etc/hosts": WantedFile("", "", "", "")}))
     ask(node)
     assert len(node.commands) == 2 and node.commands[0] == node.commands[1]
-    assert json.dumps(probe.SCRIPT.read_text())[5:40] in json.dumps(node.commands[0])
+    assert json.dumps(probe.TEXT)[5:40] in json.dumps(node.commands[0])
