@@ -62,6 +62,10 @@ class Stack:
             source = REPOSITORY / part
             copy = shutil.copytree if source.is_dir() else shutil.copy
             copy(source, self.root / part)
+        # Where Pulumi.yaml expects it; both engines then start the program by the same path, which is in its inputs.
+        (self.root / ".berth").mkdir()
+        (self.root / ".berth" / "venv").symlink_to(sys.prefix)
+        self._python = str(self.root / ".berth" / "venv" / "bin" / "python")
         key = self.home / "key"
         key.write_text("a private key\n")
         (self.root / f"Pulumi.{STACK}.yaml").write_text(yaml.safe_dump({"config": settings(nodes, key)}))
@@ -80,7 +84,7 @@ class Stack:
         }
         before, started = _processor_seconds(), time.perf_counter()
         done = subprocess.run(
-            [sys.executable, "-m", *words, "--stack", STACK],
+            [self._python, "-m", *words, "--stack", STACK],
             cwd=self.root,
             env=environment,
             stdin=subprocess.DEVNULL,
