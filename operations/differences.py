@@ -11,8 +11,8 @@ from operations.probe import ContainerFact, FileFact, Report
 
 FILE, BLOCK, UNIT, SETTING, CONTAINER, CERTIFICATE = "file", "block", "unit", "setting", "container", "certificate"
 MISSING = "missing"
-GONE: Mapping[str, Any] = {"pendingReplacement": True}
-"""To be made again, and not to be deleted first."""
+GONE: Mapping[str, Any] = {"gone": True}
+"""Not in the state either, so that it is made again and nothing is deleted for it."""
 UNWRITTEN: Mapping[str, Any] = {"inputs": {"stdin": ""}, "outputs": {"stdin": ""}}
 """Never applied, so that the same command is run again."""
 STRANGERS_SECONDS = 10

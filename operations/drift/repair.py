@@ -14,7 +14,7 @@ from typing import Any
 
 from operations import recovery
 from operations.deploy import Run, check_settings, describe_failure
-from operations.differences import CONTAINER, Finding
+from operations.differences import CONTAINER, GONE, Finding
 from operations.drift.report import DriftReport
 from operations.drift.search import look_for_drift
 from operations.engine_run import Session, follow
@@ -102,9 +102,11 @@ def marked(export: Mapping[str, Any], findings: Iterable[Finding]) -> dict[str, 
     """The deployment as it would be if it told what was found."""
     document: dict[str, Any] = json.loads(json.dumps(export))
     resources = {one["urn"]: one for one in document["deployment"]["resources"] if not one.get("delete")}
+    gone = {finding.resource for finding in findings if finding.mark == GONE}
+    _forget(document["deployment"], gone)
     for finding in findings:
         resource = resources.get(finding.resource)
-        if resource is None:
+        if resource is None or finding.resource in gone:
             continue
         if "id" in finding.mark:
             _pass_again(resource, resources)
@@ -113,6 +115,16 @@ def marked(export: Mapping[str, Any], findings: Iterable[Finding]) -> dict[str, 
         for key in RAW_STATE:
             resource.get("outputs", {}).pop(key, None)
     return document
+
+
+def _forget(deployment: dict[str, Any], gone: set[str]) -> None:
+    """Take resources out, and with them what the others say of them."""
+    deployment["resources"] = [one for one in deployment["resources"] if one["urn"] not in gone or one.get("delete")]
+    for one in deployment["resources"]:
+        if one.get("dependencies"):
+            one["dependencies"] = [urn for urn in one["dependencies"] if urn not in gone]
+        for key, urns in (one.get("propertyDependencies") or {}).items():
+            one["propertyDependencies"][key] = [urn for urn in urns or [] if urn not in gone]
 
 
 def _pass_again(container: Mapping[str, Any], resources: Mapping[str, dict[str, Any]]) -> None:

@@ -30,10 +30,12 @@ def test_an_edited_export_is_what_the_next_run_compares_with(sandbox: Sandbox) -
     assert [(step["op"], step["urn"][-1]) for step in preview["steps"] if step["op"] != "same"] == [("update", "b")]
 
 
-def test_a_resource_that_waits_for_its_replacement_is_made_without_a_deletion(sandbox: Sandbox) -> None:
+def test_a_resource_that_was_taken_out_is_made_again_and_nothing_is_deleted(sandbox: Sandbox) -> None:
     sandbox.up_ok("Thing('a', color='red')")
     export = sandbox.run("stack", "export").json
-    next(one for one in export["deployment"]["resources"] if one["urn"].endswith("::a"))["pendingReplacement"] = True
+    export["deployment"]["resources"] = [
+        one for one in export["deployment"]["resources"] if not one["urn"].endswith("::a")
+    ]
     imported(sandbox, export)
     sandbox.up_ok("Thing('a', color='red')")
     assert not any(call.startswith("delete") for call in sandbox.world.calls())

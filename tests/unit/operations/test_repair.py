@@ -15,6 +15,7 @@ from tests.unit.operations.conftest import Checkout, Docker
 FILES = "urn:pulumi:dev::berth::command:remote:Command::registry-files"
 OUT = "urn:pulumi:dev::berth::command:remote:Command::registry-out"
 CONTAINER = "urn:pulumi:dev::berth::docker:index/container:Container::registry"
+READY = "urn:pulumi:dev::berth::command:remote:Command::registry-ready"
 STATE: dict[str, Any] = {
     "deployment": {
         "resources": [
@@ -27,6 +28,13 @@ STATE: dict[str, Any] = {
                 "inputs": {"image": "i"},
                 "outputs": {"image": "i", "name": "berth-registry", "__pulumi_raw_state_delta": {}},
                 "dependencies": [FILES, OUT],
+            },
+            {
+                "urn": READY,
+                "type": "command:remote:Command",
+                "inputs": {"create": "sh", "triggers": ["old"]},
+                "dependencies": [FILES, CONTAINER],
+                "propertyDependencies": {"triggers": [CONTAINER]},
             },
         ]
     }
@@ -54,9 +62,11 @@ def test_a_bundle_that_drifted_is_applied_again_with_the_same_command() -> None:
     assert resources[CONTAINER] == STATE["deployment"]["resources"][2], "nothing else is marked"
 
 
-def test_a_missing_container_is_made_again_and_not_deleted_first() -> None:
+def test_what_is_missing_is_not_in_the_state_either_and_nothing_refers_to_it() -> None:
     resources = after(MISSING)
-    assert resources[CONTAINER]["pendingReplacement"] is True
+    assert CONTAINER not in resources
+    assert resources[READY]["dependencies"] == [FILES]
+    assert resources[READY]["propertyDependencies"] == {"triggers": []}
     assert resources[OUT]["inputs"]["triggers"] == ["image"], "there is nothing to take out of the balancers"
 
 
