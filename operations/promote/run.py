@@ -168,12 +168,13 @@ def _from_stack(run: Run, target: Store, source: Session, options: Options) -> P
     wanted = content.names(store, _store_if_any(source, proof.outputs, "admin"), options.patterns)
     found = content.each(lambda name: _present(store, name), wanted)
     kept = _others(run.stack_file, wanted) if options.patterns else {}
+    pins = _pins(source.stack, proof, {**kept, **{image.name: image.digest for image in found}})
     record = Record(
-        time=verified.now(),
+        time=pins.source.time,
         who=verified.who(run.workspace.root),
         to=run.stack,
         versions=dict(proof.versions),
-        pins=_pins(source.stack, proof, {**kept, **{image.name: image.digest for image in found}}),
+        pins=pins,
     )
     return _planned(run, target, record, found, lambda: store)
 
