@@ -83,7 +83,7 @@ def test_a_daemon_that_does_not_come_back_gets_its_old_settings_and_later_nodes_
 
 def test_foreign_keys_in_daemon_json_are_named_before_anything_is_replaced(lab: Lab) -> None:
     """On a node that Berth meets for the first time; here, the stage's own script with a stack of its own."""
-    from components.docker_daemon.component import SCRIPT
+    from components.docker_daemon.component import SCRIPTS
     from components.docker_daemon.render import entries
     from components.remote import as_root, render
     from components.remote.shell import stage_script
@@ -92,7 +92,7 @@ def test_foreign_keys_in_daemon_json_are_named_before_anything_is_replaced(lab: 
 
     before = lab.on("node4", "cat", "/etc/docker/daemon.json")
     lab.on("node4", "sh", "-c", """echo '{"bip": "10.1.0.1/16", "labels": ["x={}"]}' >/etc/docker/daemon.json""")
-    command = as_root(stage_script(SCRIPT), "apply", "other", "docker-daemon")
+    command = as_root(stage_script(*SCRIPTS), "apply", "other", "docker-daemon")
     done = run(
         ["docker", "exec", "-i", f"berth-{STACK}-node4", "sh", "-c", command], stdin=render(entries(DockerSettings()))
     )
