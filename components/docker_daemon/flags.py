@@ -43,7 +43,8 @@ def files(options: tuple[str, ...], environment: Mapping[str, str], adopt: bool)
             if needed or adopt:
                 result.append(File(path, text, when=[family, init, *([] if needed else ["conflict"])]))
         if options:
-            unit = f"[Service]\nEnvironmentFile=-{path}\nExecStart=\nExecStart={COMMAND} ${variable}\n"
+            lines = [f"EnvironmentFile=-{path}", "ExecStart=", f"ExecStart={COMMAND} ${variable}"]
+            unit = systemd.section("Service", lines)
             result.append(File(f"{DROP_INS}/berth-options.conf", unit, when=["systemd", family, "no-options"]))
     result.append(File(f"{DROP_INS}/berth-mounts.conf", MOUNTS, when=["systemd", "before-18.09"]))
     return result

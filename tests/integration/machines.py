@@ -11,10 +11,10 @@ from pathlib import Path
 import asyncssh
 
 import images
-from components.nodes import lab
 from engine.ssh import Result, Session, Target
 from operations.bootstrap import mirrors
 from tests.integration.lab import run
+from tests.lab_node import docker_options
 
 SYSVINIT = """\
 set -eu
@@ -93,18 +93,9 @@ def build(name: str, script: str, folder: Path) -> str:
 def start(name: str, image: str, session: Session) -> Machine:
     """A machine from an image, when its SSH server and its Docker answer."""
     key, host_key = (asyncssh.generate_private_key("ssh-ed25519") for _ in range(2))
-    tmpfs = [f"--tmpfs={path}:{options}".rstrip(":") for path, options in lab.TMPFS.items()]
-    started = run(
-        [
-            *("docker", "create", f"--name=berth-test-{name}", "--cgroupns=host", "--env=container=docker"),
-            "--entrypoint=/sbin/init",
-            *(f"--cap-add={capability}" for capability in lab.CAPABILITIES),
-            *(f"--security-opt={option}" for option in lab.SECURITY_OPTIONS),
-            *(*tmpfs, "--volume=/sys/fs/cgroup:/sys/fs/cgroup", "--volume=/var/lib/docker", image),
-        ]
-    )
-    assert started.returncode == 0, started.stderr
     container = f"berth-test-{name}"
+    started = run(["docker", "create", f"--name={container}", "--entrypoint=/sbin/init", *docker_options(), image])
+    assert started.returncode == 0, started.stderr
     assert run(["docker", "start", container]).returncode == 0
     for path, text in (
         ("/etc/ssh/ssh_host_ed25519_key", host_key.export_private_key().decode()),

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import pytest
 
 from components.node_config import Machine, Secrets, machines, meta_data, network_config, user_data
-from components.nodes.lab import CAPABILITIES, SECURITY_OPTIONS, TMPFS
 from config import parse
 from operations.bootstrap import node_tools
 from tests.front.certificates import Authority
+from tests.lab_node import docker_options
 from tests.unit.components.node_stack import HASH, everything
 
 
@@ -77,13 +77,7 @@ def box(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     for name, render in texts.items():
         (seed / name).write_text(render(machine), encoding="utf-8")
     name = f"berth-test-nodes-{uuid.uuid4().hex[:8]}"
-    options = [
-        *(f"--cap-add={name.removeprefix('CAP_')}" for name in CAPABILITIES),
-        *(f"--security-opt={option}" for option in SECURITY_OPTIONS),
-        *(f"--tmpfs={path}{':' + how if how else ''}" for path, how in TMPFS.items()),
-        *("--env=container=docker", "--cgroupns=host", "--volume=/sys/fs/cgroup:/sys/fs/cgroup"),
-        *("--volume=/var/lib/docker", f"--volume={seed}:/var/lib/cloud/seed/nocloud:ro"),
-    ]
+    options = [*docker_options(), f"--volume={seed}:/var/lib/cloud/seed/nocloud:ro"]
     try:
         command = ["docker", "run", "--detach", f"--name={name}", *options, node_tools.reference()]
         subprocess.run(command, capture_output=True, check=True)
