@@ -45,5 +45,7 @@ pulumi.export("registry_users", accounts.passwords)
 pulumi.export("nodes", nodes.summary())
 pulumi.export("node_access", nodes.access())
 pulumi.export("object_store", f"https://{settings.store_endpoint}")
+if settings.virtualbox:
+    pulumi.export("forwarded_object_store", f"https://{settings.store_from_deploy_host}")
 pulumi.export("images", images.pins())
 pulumi.export("promoted", settings.pins.repositories if settings.pins else {})

@@ -9,15 +9,15 @@ def hosts_of_deploy_host(settings: Settings) -> str | None:
     """The registry's name; nodes are reached by address."""
     if settings.registry.names == "external":
         return None
-    return f"{settings.load_balancer.address} {settings.registry.name}\n"
+    return f"{settings.front_address} {settings.registry.name}\n"
 
 
 def hosts_of_nodes(settings: Settings) -> str | None:
     """The registry's name and the nodes' own."""
-    names = hosts_of_deploy_host(settings)
-    if names is None:
+    if settings.registry.names == "external":
         return None
-    return names + "".join(f"{node.address} {node.name}\n" for node in settings.nodes)
+    registry = f"{settings.load_balancer.address} {settings.registry.name}\n"
+    return registry + "".join(f"{node.address} {node.name}\n" for node in settings.nodes)
 
 
 def own_hosts(settings: Settings) -> list[str]:

@@ -10,6 +10,7 @@ from config.problems import Problem, SettingsError
 from config.settings import (
     DockerSettings,
     ImageSettings,
+    InstallerSettings,
     KollaSettings,
     LabSettings,
     LoadBalancerSettings,
@@ -25,6 +26,7 @@ from config.settings import (
     SshSettings,
     UpstreamSettings,
     UserSettings,
+    VirtualBoxSettings,
 )
 from config.stackfile import check, parse, read
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DockerSettings",
     "ImageSettings",
+    "InstallerSettings",
     "KollaSettings",
     "LabSettings",
     "LoadBalancerSettings",
@@ -53,6 +56,7 @@ __all__ = [
     "SshSettings",
     "UpstreamSettings",
     "UserSettings",
+    "VirtualBoxSettings",
     "check",
     "load",
     "parse",

@@ -27,9 +27,15 @@ def with_defaults(raw: dict[str, Any]) -> dict[str, Any]:
     nodes = raw.get("nodes")
     nodes = [node for node in nodes if isinstance(node, dict)] if isinstance(nodes, list) else []
     lab = _lab(raw, nodes)
-    for node in nodes:
-        node.setdefault("provider", "lab" if "lab" in raw else "bare-metal")
+    network = _network(lab.get("subnet")) if lab is not None else _virtual_network(raw, nodes)
+    made = next((key for key in ("lab", "virtualbox") if key in raw), "bare-metal")
+    for index, node in enumerate(nodes):
+        node.setdefault("provider", made)
         ssh = node.setdefault("ssh", {})
+        if isinstance(ssh, dict) and made == node["provider"] == "virtualbox":
+            ssh.setdefault("host", naming.FORWARDED_HOST)
+            ssh.setdefault("port", naming.FORWARDED_SSH + index)
+            ssh.setdefault("user", "core")
         if isinstance(ssh, dict):
             for key in ("keyFile", "hostKey"):
                 if key in ssh and ssh[key] is None:
@@ -40,13 +46,21 @@ def with_defaults(raw: dict[str, Any]) -> dict[str, Any]:
             ssh.setdefault("host", node["address"])
     if isinstance(raw.get("registry"), dict):
         _registry(raw["registry"])
-    if lab is not None:
+    if network is not None:
         images = raw.setdefault("images", {})
         seed = images.setdefault("seed", {}) if isinstance(images, dict) else None
-        network = _network(lab.get("subnet"))
-        if isinstance(seed, dict) and network is not None:
+        if isinstance(seed, dict):
             seed.setdefault("address", naming.seed_address(network))
     return raw
+
+
+def _virtual_network(raw: dict[str, Any], nodes: Sequence[dict[str, Any]]) -> IPv4Network | None:
+    machines = raw.get("virtualbox")
+    if not isinstance(machines, dict):
+        return None
+    if nodes and _is_address(nodes[0].get("address")):
+        machines.setdefault("subnet", str(IPv4Network(f"{nodes[0]['address']}/24", strict=False)))
+    return _network(machines.get("subnet"))
 
 
 def _registry(registry: dict[str, Any]) -> None:

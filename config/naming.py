@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -75,6 +76,28 @@ def lab_network(stack: str) -> str:
 def lab_volume(stack: str, node: str, what: str) -> str:
     """Volume of a lab node: `docker` for /var/lib/docker (overlay cannot lie on overlay), `data` for the store."""
     return f"{PROJECT}-{stack}-{node}-{what}"
+
+
+# The deploy host's end of the ports that lead into VirtualBox's NAT network, which has no other way in.
+FORWARDED_HOST = "127.0.0.1"
+# SSH of the first virtual machine, the next ones above it.
+FORWARDED_SSH = 2011
+
+
+def virtual_machine(stack: str, node: str) -> str:
+    """A virtual machine, and the first part of its files' names: VirtualBox knows one list of them per user."""
+    return f"{PROJECT}-{stack}-{node}"
+
+
+def virtual_network(stack: str) -> str:
+    """The NAT network of a stack's virtual machines."""
+    return f"{PROJECT}-{stack}"
+
+
+def virtual_mac(stack: str, node: str) -> str:
+    """The machine's network address, the same whenever it is made anew: its configuration finds the card by it."""
+    # VirtualBox's own prefix.
+    return "080027" + hashlib.sha256(f"{stack}/{node}".encode()).hexdigest()[:6].upper()
 
 
 def lab_gateway(subnet: IPv4Network) -> str:

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv4Network
 from config import naming
 from config.problems import Problem, path, shown
 from config.rules_nodes import Rule, having, in_lab, nodes_of
-from config.settings import StackFile
+from config.settings import MachineSettings, NodeSettings, StackFile
 
 
 def lab_nodes_in_labs(settings: StackFile) -> Iterator[Problem]:
@@ -23,14 +23,21 @@ def lab_nodes_in_labs(settings: StackFile) -> Iterator[Problem]:
             yield Problem(at, "is not lab: in a lab Berth makes and removes every node.", fix, shown(node.provider))
 
 
-def lab_keys_are_made(settings: StackFile) -> Iterator[Problem]:
-    """Berth makes the keys of lab nodes; others would silently not be used."""
+def made_here(settings: StackFile, node: NodeSettings) -> bool:
+    """Whether the node is a virtual machine that Berth makes, even if the settings for that cannot be read."""
+    return node.provider == "virtualbox" and "virtualbox" in settings.model_fields_set
+
+
+def made_keys(settings: StackFile) -> Iterator[Problem]:
+    """Berth makes the keys of the nodes that it makes; others would silently not be used."""
     for index, node in nodes_of(settings):
-        if node.provider != "lab" or node.ssh is None or not in_lab(settings):
+        in_a_lab = node.provider == "lab" and in_lab(settings)
+        if node.ssh is None or not (in_a_lab or made_here(settings, node)):
             continue
         for key, value in (("keyFile", node.ssh.key_file), ("hostKey", node.ssh.host_key)):
             if value is not None:
-                wrong = "is set, but Berth makes the keys of lab nodes itself."
+                whose = "lab nodes" if in_a_lab else "the machines that it makes"
+                wrong = f"is set, but Berth makes the keys of {whose} itself."
                 yield Problem(path("nodes", index, "ssh", key), wrong, "Remove it.")
 
 
@@ -41,12 +48,72 @@ def real_machines_have_keys(settings: StackFile) -> Iterator[Problem]:
         "hostKey": "Write what /etc/ssh/ssh_host_ed25519_key.pub on the node holds: `ssh-ed25519 AAAA...`.",
     }
     for index, node in nodes_of(settings):
-        if node.provider in ("lab", None) or node.ssh is None or in_lab(settings):
+        if node.provider in ("lab", None) or node.ssh is None or in_lab(settings) or made_here(settings, node):
             continue
         for key, name in (("keyFile", "key_file"), ("hostKey", "host_key")):
             if name not in node.ssh.model_fields_set:
                 wrong = "is missing for a machine that Berth does not make."
                 yield Problem(path("nodes", index, "ssh", key), wrong, fixes[key])
+
+
+def machines_are_made(settings: StackFile) -> Iterator[Problem]:
+    """What is set for virtual machines has an effect only where Berth makes them."""
+    if "virtualbox" in settings.model_fields_set and in_lab(settings):
+        fix = "Take one of both out: a lab's nodes are containers."
+        yield Problem(path("virtualbox"), "is set together with `berth:lab`.", fix)
+    for index, node in nodes_of(settings):
+        if node.virtualbox not in (None, MachineSettings()) and not made_here(settings, node):
+            wrong = "is set for a machine that Berth does not make."
+            fix = "Remove it, or set `berth:virtualbox` and the provider virtualbox to have it made."
+            yield Problem(path("nodes", index, "virtualbox"), wrong, fix)
+
+
+def virtual_network(settings: StackFile) -> Iterator[Problem]:
+    """VirtualBox's own gateway and the way to the deploy host have the first two addresses of a NAT network."""
+    network = settings.virtualbox and _readable(settings.virtualbox.subnet)
+    if not network:
+        return
+    if not _usable(network):
+        fix = "Use a private network with a prefix from /16 to /29, such as 10.78.0.0/24."
+        at = path("virtualbox", "subnet")
+        yield Problem(at, "is not a private network of a usable size.", fix, shown(str(network)))
+        return
+    taken: dict[str | None, str] = {str(network.network_address + 1): "the gateway's (VirtualBox itself)"}
+    taken[naming.seed_address(network)] = "the deploy host's"
+    taken[str(network.network_address)] = "the network's own"
+    taken[str(network.broadcast_address)] = "the broadcast address"
+    for index, node in nodes_of(settings):
+        if node.address is None or not made_here(settings, node):
+            continue
+        at = path("nodes", index, "address")
+        if IPv4Address(node.address) not in network:
+            fix = "Give all virtual machines addresses of one network, or set `berth:virtualbox.subnet`."
+            yield Problem(at, f"is outside of the NAT network {network}.", fix, shown(node.address))
+        elif node.address in taken:
+            wrong = f"is {taken[node.address]} in the NAT network."
+            yield Problem(at, wrong, "Use an address from the fourth one on.", shown(node.address))
+
+
+def forwarded_ports(settings: StackFile) -> Iterator[Problem]:
+    """Each port of the deploy host leads to one place."""
+    taken: dict[int | None, str] = {}
+    if settings.registry is not None:
+        taken |= {settings.registry.port: "registry.port", settings.registry.mirror_port: "registry.mirrorPort"}
+    if settings.object_store is not None:
+        taken[settings.object_store.endpoint_port] = "objectStore.endpointPort"
+    if settings.images is not None and settings.images.seed is not None:
+        taken[settings.images.seed.port] = "images.seed.port"
+    for index, node in nodes_of(settings):
+        if node.ssh is None or not made_here(settings, node):
+            continue
+        if node.ssh.host != naming.FORWARDED_HOST:
+            wrong = "is not where Berth forwards this machine's port."
+            at = path("nodes", index, "ssh", "host")
+            yield Problem(at, wrong, f"Leave the key out: it is {naming.FORWARDED_HOST}.", shown(node.ssh.host))
+        if node.ssh.port in taken:
+            wrong = f"is berth:{taken[node.ssh.port]}, which is forwarded, too."
+            fix = "Forward another port to this machine, such as 2011 to the first one."
+            yield Problem(path("nodes", index, "ssh", "port"), wrong, fix, str(node.ssh.port))
 
 
 def lab_addresses(settings: StackFile) -> Iterator[Problem]:
@@ -133,6 +200,9 @@ def _virtual_address(
     }
     taken[_seed(settings)] = "the seed registry's"
     network = lab_network(settings)
+    virtual = settings.virtualbox and _readable(settings.virtualbox.subnet)
+    if virtual:
+        taken[str(virtual.network_address + 1)] = "the gateway's (VirtualBox itself)"
     if network is not None and settings.lab is not None:
         taken[settings.lab.gateway] = "the gateway's (the deploy host)"
         if settings.lab.upstream:
@@ -161,14 +231,19 @@ def _seed(settings: StackFile) -> str | None:
 
 def lab_network(settings: StackFile) -> IPv4Network | None:
     """The lab's network, if there is one and it can be read."""
-    if settings.lab is None or not settings.lab.subnet:
-        return None
-    return IPv4Network(settings.lab.subnet)
+    return None if settings.lab is None else _readable(settings.lab.subnet)
+
+
+def _readable(subnet: str | None) -> IPv4Network | None:
+    return IPv4Network(subnet) if subnet else None
 
 
 RULES: tuple[Rule, ...] = (
     lab_nodes_in_labs,
-    lab_keys_are_made,
+    made_keys,
+    machines_are_made,
+    virtual_network,
+    forwarded_ports,
     real_machines_have_keys,
     lab_addresses,
     lab_infrastructure,

@@ -54,6 +54,73 @@ class LabSettings(Model):
         return naming.lab_upstream_address(IPv4Network(self.subnet)) if self.upstream else None
 
 
+# VirtualBox takes no less than a few megabytes; CoreOS's live system needs two gigabytes to unpack itself.
+_Memory = Annotated[int, Field(strict=True, ge=2048, le=1048576)]
+_Cpus = Annotated[int, Field(strict=True, ge=1, le=64)]
+_Disk = Annotated[int, Field(strict=True, ge=10, le=65536)]
+
+
+class InstallerSettings(Model):
+    """What the live system's own installer (coreos-install, flatcar-install) is told."""
+
+    channel: v.Release = "stable"
+    """Release channel to install from."""
+
+    version: v.Release | None = Field(default=None, examples=["4081.2.0"])
+    """Version to install. Default: the channel's current one."""
+
+    source: v.Mirror | None = Field(default=None, examples=["https://releases.example.com"])
+    """Where the installer downloads the system. Default: its vendor's site."""
+
+    proxy: v.Mirror | None = Field(default=None, examples=["http://proxy.example.com:3128"])
+    """Proxy for that download."""
+
+
+class VirtualBoxSettings(Model):
+    """Virtual machines that Berth makes with VirtualBox on the deploy host, on a NAT network of their own."""
+
+    iso: v.LocalPath = Field(examples=["~/isos/flatcar_production_iso_image.iso"])
+    """The live CoreOS or Flatcar ISO on the deploy host: a full path or one that begins with `~/`."""
+
+    sha256: v.Sha256 = Field(examples=["0" * 64])
+    """Checksum of that file; another one is refused."""
+
+    subnet: v.Cidr = Field(default="", examples=["10.78.0.0/24"])
+    """The NAT network's range. Default: the /24 around the first node's address."""
+
+    directory: v.LocalPath = "~/VirtualBox VMs"
+    """Where the machines and their disks are kept on the deploy host."""
+
+    memory: _Memory = 2048
+    """Memory of each machine in MB, at least 2048."""
+
+    cpus: _Cpus = 2
+    """Processors of each machine."""
+
+    disk: _Disk = 20
+    """Size of each machine's disk in GiB. It takes up what is written to it."""
+
+    installer: InstallerSettings = InstallerSettings()
+    """What is installed."""
+
+
+class MachineSettings(Model):
+    """What one virtual machine has in another way than the others."""
+
+    memory: _Memory | None = None
+    """Memory in MB. Default: `berth:virtualbox.memory`."""
+
+    cpus: _Cpus | None = None
+    """Processors. Default: `berth:virtualbox.cpus`."""
+
+    disk: _Disk | None = None
+    """Size of the disk in GiB; it can grow. Default: `berth:virtualbox.disk`."""
+
+    replace: v.Flag = False
+    """Allow Berth to lose the disk: when it must be a smaller one, when the machine's configuration changed (it is
+    installed anew then), when it leaves the stack."""
+
+
 class UserSettings(Model):
     """Someone who logs in to the registry."""
 
@@ -177,14 +244,18 @@ class NodeSettings(Model):
     """What the node does. An empty list: its Docker daemon is looked after, nothing runs on it."""
 
     provider: Literal["lab", "virtualbox", "bare-metal"] = "bare-metal"
-    """lab: a container made by Berth. virtualbox: a virtual machine. bare-metal: exists already.
-    Default: lab with `berth:lab: true`, otherwise bare-metal."""
+    """lab: a container made by Berth. virtualbox: a virtual machine, made by Berth with `berth:virtualbox`.
+    bare-metal: exists already. Default: lab with `berth:lab: true`, virtualbox with `berth:virtualbox`, otherwise
+    bare-metal."""
 
     ssh: SshSettings = SshSettings()
     """How the deploy host gets in."""
 
     config: NodeConfig | None = None
     """What the node's system is set up with, over `berth:nodeDefaults`; `berth node-config` prints it."""
+
+    virtualbox: MachineSettings = MachineSettings()
+    """The virtual machine, where Berth makes it."""
 
 
 class LoadBalancerSettings(Model):
@@ -352,6 +423,9 @@ class StackFile(Model):
     lab: Annotated[LabSettings | None, BeforeValidator(_lab, json_schema_input_type=bool | LabSettings | None)] = None
     """true: Berth makes the nodes itself, as containers on the deploy host, and `berth down` removes all of them."""
 
+    virtualbox: VirtualBoxSettings | None = None
+    """Berth makes the nodes whose provider is virtualbox, with VBoxManage on the deploy host."""
+
     registry: RegistrySettings
     """The registry: its name, ports and users."""
 
@@ -381,8 +455,18 @@ class StackFile(Model):
 
     @property
     def store_endpoint(self) -> str:
-        """host:port at which any living server of the object store answers."""
+        """host:port at which any living server of the object store answers the nodes."""
         return naming.endpoint(self.load_balancer.address, self.object_store.endpoint_port)
+
+    @property
+    def front_address(self) -> str:
+        """The balancer's address as the deploy host reaches it: a NAT network is open at forwarded ports only."""
+        return naming.FORWARDED_HOST if self.virtualbox else self.load_balancer.address
+
+    @property
+    def store_from_deploy_host(self) -> str:
+        """host:port at which the object store answers the deploy host."""
+        return naming.endpoint(self.front_address, self.object_store.endpoint_port)
 
     def with_role(self, role: Role) -> tuple[NodeSettings, ...]:
         """The nodes that have this role, in the file's order."""

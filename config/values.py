@@ -188,6 +188,31 @@ def _key_file(value: str) -> str:
     return value
 
 
+def _local_path(value: str) -> str:
+    _key_file(value)
+    if str(PurePosixPath(value)) != value or ".." in PurePosixPath(value).parts:
+        raise refused("is not a plain path.", "Write it without `..`, `//` or a slash at the end.")
+    return value
+
+
+def _sha256(value: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{64}", value):
+        raise refused("is not a SHA-256 checksum.", "Write 64 hex digits, as `sha256sum FILE` prints them.")
+    return value
+
+
+def _device(value: str) -> str:
+    if not re.fullmatch(r"/dev/[A-Za-z0-9][A-Za-z0-9/_:.-]*", value) or ".." in value:
+        raise refused("is not the path of a disk.", "Write it as the live system knows it, such as /dev/sda.")
+    return value
+
+
+def _channel(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", value):
+        raise refused("is not the name of a release.", "Use the installer's words: stable, beta, alpha; 4081.2.0.")
+    return value
+
+
 def _host_key(value: str) -> str:
     return public_key(value, "Write what /etc/ssh/ssh_host_ed25519_key.pub on the node holds: `ssh-ed25519 AAAA...`.")
 
@@ -381,6 +406,10 @@ Repository = Annotated[_Str, AfterValidator(_repository)]
 Certificates = Annotated[str, Field(strict=True, max_length=65536), AfterValidator(_certificates)]
 Account = Annotated[_Str, AfterValidator(_account)]
 KeyFile = Annotated[_Str, AfterValidator(_key_file)]
+LocalPath = Annotated[_Str, AfterValidator(_local_path)]
+Sha256 = Annotated[_Str, AfterValidator(_sha256)]
+Device = Annotated[_Str, AfterValidator(_device)]
+Release = Annotated[_Str, AfterValidator(_channel)]
 HostKey = Annotated[_Str, AfterValidator(_host_key)]
 Image = Annotated[_Str, AfterValidator(_image)]
 Digest = Annotated[_Str, AfterValidator(_digest)]

@@ -59,7 +59,8 @@ def ask(workspace: Workspace, stack: str, outputs: Mapping[str, Any]) -> Front:
     with ThreadPoolExecutor(3) as pool:
         anonymous = pool.submit(get, registry, ca)
         with_user = pool.submit(get, registry, ca, end.users["pull"])
-        store = pool.submit(get, f"{str(outputs['object_store']).rstrip('/')}/minio/health/cluster", ca)
+        endpoint_here = str(outputs.get("forwarded_object_store") or outputs["object_store"]).rstrip("/")
+        store = pool.submit(get, f"{endpoint_here}/minio/health/cluster", ca)
     lives = [certificate.not_valid_after_utc for certificate in x509.load_pem_x509_certificates(ca.encode())]
     days = (max(lives) - datetime.now(UTC)).days
     tags = outputs.get("promoted") or {}

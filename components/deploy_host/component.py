@@ -57,7 +57,6 @@ class DeployHost(pulumi.ComponentResource):
         self.seed_digest = certificate.certificate.apply(
             lambda pem: hashlib.sha256((self.seed_config + pem).encode()).hexdigest()
         )
-        lab = args.nodes.lab
         self.files = local_state(
             f"{name}-files",
             stack=settings.stack,
@@ -67,7 +66,7 @@ class DeployHost(pulumi.ComponentResource):
                 ca=args.authority.certificate,
                 seed_key=certificate.key,
                 seed_certificate=certificate.certificate,
-                ssh_key=lab.key.private_key_openssh if lab else "",
+                ssh_key=args.nodes.private_key or "",
                 host_keys=[node.access.host_key for node in args.nodes.all],
             ).apply(lambda known: self._entries(args, known)),
             opts=pulumi.ResourceOptions(parent=self),

@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pulumi
 
 from components.nodes.args import NodesArgs
-from components.nodes.existing import existing_node
+from components.nodes.existing import Existing
 from components.nodes.lab import Lab
 from components.nodes.node import Node
+from components.nodes.provider import Provider, Stage
+from components.nodes.virtualbox import VirtualBox
 from config import Role, naming
+
+
+def _lab(stage: Stage) -> Provider:
+    lab = stage.settings.lab
+    if lab is None:
+        raise ValueError("lab nodes outside of a lab: a rule of the settings refuses that")
+    return Lab(stage, lab)
+
+
+def _virtualbox(stage: Stage) -> Provider:
+    machines = stage.settings.virtualbox
+    return Existing() if machines is None else VirtualBox(stage, machines)
+
+
+PROVIDERS: dict[str, Callable[[Stage], Provider]] = {
+    "lab": _lab,
+    "virtualbox": _virtualbox,
+    "bare-metal": lambda stage: Existing(),
+}
+"""By the settings' word for it."""
 
 
 class Nodes(pulumi.ComponentResource):
@@ -18,19 +41,18 @@ class Nodes(pulumi.ComponentResource):
 
     all: tuple[Node, ...]
     lab: Lab | None
+    private_key: pulumi.Output[str] | None
+    """Of the nodes that Berth makes; the deploy host keeps it in a file."""
 
     def __init__(self, name: str, args: NodesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("berth:nodes:Nodes", name, None, opts)
         settings = args.settings
-        self.lab = (
-            Lab(name, settings, settings.lab, args.images.on_deploy_host("lab-node"), parent=self)
-            if settings.lab
-            else None
-        )
-        self.all = tuple(
-            self.lab.node(node) if self.lab and node.provider == "lab" else existing_node(node)
-            for node in settings.nodes
-        )
+        stage = Stage(name, settings, args.images, parent=self)
+        wanted = dict.fromkeys(node.provider for node in settings.nodes)
+        providers = {word: PROVIDERS[word](stage) for word in wanted}
+        self.lab = next((provider for provider in providers.values() if isinstance(provider, Lab)), None)
+        self.private_key = next((provider.private_key for provider in providers.values() if provider.private_key), None)
+        self.all = tuple(providers[node.provider].node(node) for node in settings.nodes)
         self.register_outputs({"addresses": {node.name: node.address for node in self.all}})
 
     def with_role(self, role: Role) -> tuple[Node, ...]:

@@ -12,21 +12,26 @@ from components.remote import Access
 from config import NodeSettings, Problem, SettingsError
 
 
-def existing_node(settings: NodeSettings) -> Node:
-    """The node as the settings describe it: its key is read here, its host key is the pinned one."""
-    ssh = settings.ssh
-    key_file = ssh.key_path or Path()
-    return Node(
-        settings=settings,
-        access=Access(
-            host=ssh.host or settings.address,
-            port=ssh.port,
-            user=ssh.user,
-            host_key=str(ssh.host_key),
-            private_key=pulumi.Output.secret(_read_key(key_file)),
-        ),
-        key_file=str(key_file),
-    )
+class Existing:
+    """The provider of machines that Berth takes as they are."""
+
+    private_key = None
+
+    def node(self, settings: NodeSettings) -> Node:
+        """The node as the settings describe it: its key is read here, its host key is the pinned one."""
+        ssh = settings.ssh
+        key_file = ssh.key_path or Path()
+        return Node(
+            settings=settings,
+            access=Access(
+                host=ssh.host or settings.address,
+                port=ssh.port,
+                user=ssh.user,
+                host_key=str(ssh.host_key),
+                private_key=pulumi.Output.secret(_read_key(key_file)),
+            ),
+            key_file=str(key_file),
+        )
 
 
 @cache

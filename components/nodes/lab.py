@@ -10,8 +10,9 @@ import pulumi_docker as docker
 import pulumi_tls as tls
 
 from components.nodes.node import Node
+from components.nodes.provider import Stage
 from components.remote import Access
-from config import LabSettings, NodeSettings, Settings, naming
+from config import LabSettings, NodeSettings, naming
 
 # Everything but SYS_RESOURCE, which some hosts lack (`privileged` would fail there), and what Docker 20.10 cannot name.
 _ALL_BUT_SYS_RESOURCE = """
@@ -29,15 +30,15 @@ TMPFS = {"/run": "exec", "/run/lock": "", "/tmp": "exec"}
 class Lab:
     """The lab's network and key, and the nodes on it; a part of `Nodes`, which is their parent."""
 
-    def __init__(self, name: str, settings: Settings, lab: LabSettings, image: str, parent: pulumi.Resource) -> None:
-        stack = settings.stack
+    def __init__(self, stage: Stage, lab: LabSettings) -> None:
+        name, stack = stage.name, stage.settings.stack
         self._name = name
         self._stack = stack
-        self._image = image
-        self._data_directory = settings.object_store.data_dir
+        self._image = stage.images.on_deploy_host("lab-node")
+        self._data_directory = stage.settings.object_store.data_dir
         self._key_file = naming.ssh_key_file(stack)
-        self._parent = parent
-        child = pulumi.ResourceOptions(parent=parent)
+        self._parent = stage.parent
+        child = pulumi.ResourceOptions(parent=stage.parent)
         self.key = tls.PrivateKey(f"{name}-ssh-key", algorithm="ED25519", opts=child)
         self.network = docker.Network(
             f"{name}-network",
@@ -47,6 +48,11 @@ class Lab:
             labels=[docker.NetworkLabelArgs(label="berth.stack", value=stack)],
             opts=child,
         )
+
+    @property
+    def private_key(self) -> pulumi.Output[str]:
+        """One key for all nodes of the lab."""
+        return pulumi.Output.from_input(self.key.private_key_openssh)
 
     def node(self, settings: NodeSettings) -> Node:
         """One node: its pinned host key, its volumes, its container."""

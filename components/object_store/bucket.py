@@ -52,7 +52,7 @@ class RegistryBucket(pulumi.ComponentResource):
         provider = minio.Provider(
             f"{name}-minio",
             # Settings, not outputs: a provider configured from an unknown value is not asked in a preview.
-            minio_server=settings.store_endpoint,
+            minio_server=settings.store_from_deploy_host,
             minio_user=args.store.root_user,
             minio_password=args.store.root_password,
             minio_ssl=True,

@@ -50,7 +50,7 @@ class ObjectStore(pulumi.ComponentResource):
                 f"{name}-{node.name}",
                 common_name=node.name,
                 dns_names=[node.name, naming.drive_name(args.settings.registry.name)],
-                addresses=sorted({node.address, args.settings.load_balancer.address}),
+                addresses=sorted({node.address, args.settings.load_balancer.address, args.settings.front_address}),
                 parent=self,
             )
             containers.append(
@@ -104,7 +104,7 @@ class ObjectStore(pulumi.ComponentResource):
                 lambda password: json.dumps(
                     {
                         "stack": settings.stack,
-                        "endpoint": settings.store_endpoint,
+                        "endpoint": settings.store_from_deploy_host,
                         "ca_file": args.deploy_host.ca_file,
                         "user": ROOT_USER,
                         "password": password,

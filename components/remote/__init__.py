@@ -3,7 +3,7 @@
 from components.remote.bundle import Block, BundleError, Directory, Entry, Fact, File, render
 from components.remote.connection import Access, known_hosts_line, ssh_options
 from components.remote.host_state import host_state, local_state
-from components.remote.shell import MACHINE_SCRIPT, as_root
+from components.remote.shell import MACHINE_SCRIPT, as_caller, as_root
 
 __all__ = [
     "MACHINE_SCRIPT",
@@ -14,6 +14,7 @@ __all__ = [
     "Entry",
     "Fact",
     "File",
+    "as_caller",
     "as_root",
     "host_state",
     "known_hosts_line",

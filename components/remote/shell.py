@@ -16,9 +16,14 @@ def stage_script(*extra: Path) -> str:
     return "\n".join(part.read_text(encoding="utf-8") for part in parts)
 
 
+def as_caller(script: str, *arguments: str) -> str:
+    """The command line that runs `script` with arguments as whoever it is given to."""
+    return shlex.join(["sh", "-c", script, "berth", *arguments])
+
+
 def as_root(script: str, *arguments: str, user: str = "root") -> str:
     """The command line that runs `script` with arguments as root; sudo is never asked for a password."""
-    command = shlex.join(["sh", "-c", script, "berth", *arguments])
+    command = as_caller(script, *arguments)
     if user == "root":
         return command
     refusal = f"berth: sudo asks {user} for a password here; allow it without (NOPASSWD) or use another ssh.user"

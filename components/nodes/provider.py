@@ -1,0 +1,33 @@
+"""Where nodes come from: one interface, and the table of those that there are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import pulumi
+
+from components.images import Images
+from components.nodes.node import Node
+from config import NodeSettings, Settings
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What a provider makes its resources from, and the component that is their parent."""
+
+    name: str
+    settings: Settings
+    images: Images
+    parent: pulumi.Resource
+
+
+class Provider(Protocol):
+    """Makes nodes, or knows the way into those that are there; one per stack, however many nodes it has."""
+
+    @property
+    def private_key(self) -> pulumi.Output[str] | None:
+        """The private key that the deploy host keeps for all nodes of the provider; None where the user has one."""
+
+    def node(self, settings: NodeSettings) -> Node:
+        """One node, with all that is done before it answers over SSH."""

@@ -1,0 +1,185 @@
+"""Virtual machines that Berth makes with VBoxManage on the deploy host, on a NAT network of their own.
+
+In order: the network; for each machine its configuration drive, the machine (started from the live ISO), the
+installation over SSH, and the start from its own disk. Nothing here is asked for in a preview.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from ipaddress import IPv4Network
+from pathlib import Path
+
+import pulumi
+import pulumi_command as command
+import pulumi_tls as tls
+
+from components.nodes.first_contact import Configuration, FirstContact, cloud_config
+from components.nodes.install import installation, lines, yes
+from components.nodes.node import Node
+from components.nodes.provider import Stage
+from components.remote import Access, as_caller
+from config import NodeSettings, Settings, VirtualBoxSettings, naming
+
+SCRIPTS = Path(__file__).parent / "scripts"
+# A live system unpacks itself into memory before it answers, on a busy machine for minutes.
+BOOT_SECONDS = 600
+# VirtualBox's first SATA disk in the machine.
+DISK = "/dev/sda"
+LEAST_DISK = 8192
+
+
+def script(*names: str) -> str:
+    """The constant text of one or more scripts of this folder."""
+    return "\n".join((SCRIPTS / name).read_text(encoding="utf-8") for name in names)
+
+
+def forwards(settings: Settings) -> list[str]:
+    """The rules by which the deploy host gets into the network, in VBoxManage's words."""
+
+    def rule(name: str, port: int, address: str, at: int) -> str:
+        return f"{name}:tcp:[{naming.FORWARDED_HOST}]:{port}:[{address}]:{at}"
+
+    made = [node for node in settings.nodes if node.provider == "virtualbox"]
+    front = settings.load_balancer.address
+    ports = {
+        "registry": settings.registry.port,
+        "mirror": settings.registry.mirror_port,
+        "object-store": settings.object_store.endpoint_port,
+    }
+    return [
+        *(rule(f"ssh-{node.name}", node.ssh.port, node.address, 22) for node in made),
+        *(rule(name, port, front, port) for name, port in ports.items()),
+    ]
+
+
+class VirtualBox:
+    """The provider of virtual machines; a part of `Nodes`, which is their parent."""
+
+    def __init__(self, stage: Stage, machines: VirtualBoxSettings, configuration: Configuration = cloud_config) -> None:
+        self._stage, self._machines, self._configuration = stage, machines, configuration
+        self._stack = stage.settings.stack
+        self._subnet = IPv4Network(machines.subnet)
+        # A disk that is kept opens to these keys only, so they are kept with it.
+        self._key = tls.PrivateKey(f"{stage.name}-ssh-key", algorithm="ED25519", opts=self._options(protect=True))
+        self.private_key = pulumi.Output.from_input(self._key.private_key_openssh)
+        text = script("vbox.sh", "network.sh")
+        self.network = command.local.Command(
+            f"{stage.name}-network",
+            create=as_caller(text, "apply"),
+            delete=as_caller(text, "remove"),
+            stdin=lines(
+                {
+                    "name": naming.virtual_network(self._stack),
+                    "subnet": machines.subnet,
+                    # The seed registry listens on the deploy host, which is the network's second address.
+                    "loopback": f"{naming.FORWARDED_HOST}=2",
+                }
+            )
+            + "".join(f"forward {rule}\n" for rule in forwards(stage.settings)),
+            add_previous_output_in_env=False,
+            opts=self._options(),
+        )
+
+    def node(self, settings: NodeSettings) -> Node:
+        """One machine, from nothing to the system on its own disk that answers with the key made for it."""
+        name, own = f"{self._stage.name}-{settings.name}", settings.virtualbox
+        machine_name = naming.virtual_machine(self._stack, settings.name)
+        host_key = tls.PrivateKey(
+            f"{name}-host-key", algorithm="ED25519", opts=self._options(protect=not own.replace or None)
+        )
+        access = Access(
+            host=settings.ssh.host,
+            port=settings.ssh.port,
+            user=settings.ssh.user,
+            host_key=host_key.public_key_openssh,
+            private_key=self._key.private_key_openssh,
+        )
+        contact = pulumi.Output.all(
+            host_key.private_key_openssh, host_key.public_key_openssh, self._key.public_key_openssh
+        ).apply(lambda keys: self._contact(settings, *keys))
+        configuration = contact.apply(self._configuration)
+        drive_file = f"{self._machines.directory}/{machine_name}.config.iso"
+        drive = command.local.Command(
+            f"{name}-drive",
+            create=as_caller(script("drive.sh"), "apply", drive_file),
+            delete=as_caller(script("drive.sh"), "remove", drive_file),
+            stdin=contact.apply(cloud_config),
+            add_previous_output_in_env=False,
+            opts=self._options(),
+        )
+        disk_megabytes = (own.disk or self._machines.disk) * 1024
+        stdin = pulumi.Output.all(_digest(configuration), host_key.public_key_openssh).apply(
+            lambda known: lines(
+                {
+                    "name": machine_name,
+                    "node": settings.name,
+                    "setting": f"berth:nodes.{settings.name}.virtualbox",
+                    "directory": self._machines.directory,
+                    "network": naming.virtual_network(self._stack),
+                    "mac": naming.virtual_mac(self._stack, settings.name),
+                    "memory": own.memory or self._machines.memory,
+                    "cpus": own.cpus or self._machines.cpus,
+                    "disk": disk_megabytes,
+                    "iso": self._machines.iso,
+                    "sha256": self._machines.sha256,
+                    "drive": drive_file,
+                    "replace": yes(own.replace),
+                    "port": settings.ssh.port,
+                    "seconds": BOOT_SECONDS,
+                    "config": known[0],
+                    "host-key": known[1].strip(),
+                }
+            )
+        )
+        text = script("vbox.sh", "machine.sh")
+        machine = command.local.Command(
+            f"{name}-machine",
+            create=as_caller(text, "apply"),
+            delete=as_caller(text, "remove"),
+            stdin=stdin,
+            add_previous_output_in_env=False,
+            # The drive is read at the machine's start.
+            opts=self._options(self.network, drive),
+        )
+        installed = installation(
+            f"{name}-install",
+            access=access,
+            # All that the machine is told, so that it is looked after again whenever the machine changes.
+            facts=stdin.apply(lambda known: known + lines({"device": DISK, "wipe": "yes", "least": LEAST_DISK})),
+            installer=self._machines.installer,
+            configuration=configuration,
+            again_when=[machine.id],
+            opts=self._options(machine),
+        )
+        started = command.local.Command(
+            name,
+            create=as_caller(text, "boot"),
+            stdin=stdin,
+            triggers=[machine.id],
+            add_previous_output_in_env=False,
+            # What was installed can be started only now.
+            opts=self._options(installed),
+        )
+        return Node(settings=settings, access=access, key_file=str(naming.ssh_key_file(self._stack)), machine=started)
+
+    def _contact(self, settings: NodeSettings, host_key: str, host_key_public: str, authorized: str) -> FirstContact:
+        return FirstContact(
+            name=settings.name,
+            address=settings.address,
+            prefix_length=self._subnet.prefixlen,
+            gateway=str(self._subnet.network_address + 1),
+            mac=naming.virtual_mac(self._stack, settings.name),
+            host_key=host_key,
+            host_key_public=host_key_public,
+            authorized_key=authorized,
+        )
+
+    def _options(self, *depends_on: pulumi.Resource, protect: bool | None = None) -> pulumi.ResourceOptions:
+        return pulumi.ResourceOptions(parent=self._stage.parent, depends_on=depends_on or None, protect=protect)
+
+
+def _digest(configuration: pulumi.Output[str]) -> pulumi.Output[str]:
+    """Of a text with a key in it, and thus no secret itself: the machine's settings stay readable in a preview."""
+    digest = configuration.apply(lambda text: hashlib.sha256(text.encode()).hexdigest()[:16])
+    return pulumi.Output.unsecret(digest)
