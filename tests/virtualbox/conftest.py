@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,32 @@ import pytest
 from components.nodes.install import lines
 from components.nodes.virtualbox import script
 
+NAME = "berth-t-node1"
 KEY = "ssh-ed25519 AAAAmade"
 DISK_MB = 20480
+
+
+def facts(changes: Mapping[str, object]) -> dict[str, object]:
+    """A machine as the program describes it to the scripts, with everything in the home directory."""
+    known: dict[str, object] = {
+        "name": NAME,
+        "node": "node1",
+        "setting": "berth:nodes[0].virtualbox",
+        "directory": "~/machines",
+        "network": "berth-t",
+        "mac": "080027AABBCC",
+        "memory": 2048,
+        "cpus": 2,
+        "disk": DISK_MB,
+        "iso": "~/live.iso",
+        "drive": "~/drive.iso",
+        "replace": "no",
+        "port": 42011,
+        "seconds": 1,
+        "config": "c0ffee",
+        "host-key": KEY,
+    }
+    return known | dict(changes)
 
 
 class VirtualBox:
@@ -31,7 +56,7 @@ class VirtualBox:
         self.answers_with(KEY)
         self.iso = home / "live.iso"
         self.iso.write_bytes(b"a live system")
-        self.disk = home / "machines" / "berth-t-node1.vdi"
+        self.disk = home / "machines" / f"{NAME}.vdi"
         self.note = self.disk.with_suffix(".note")
 
     def program(self, name: str, text: str) -> None:
@@ -46,26 +71,7 @@ class VirtualBox:
 
     def facts(self, **changes: object) -> dict[str, object]:
         """A machine as the program describes it."""
-        known: dict[str, object] = {
-            "name": "berth-t-node1",
-            "node": "node1",
-            "setting": "berth:nodes[0].virtualbox",
-            "directory": self.disk.parent,
-            "network": "berth-t",
-            "mac": "080027AABBCC",
-            "memory": 2048,
-            "cpus": 2,
-            "disk": DISK_MB,
-            "iso": self.iso,
-            "sha256": hashlib.sha256(b"a live system").hexdigest(),
-            "drive": self.home / "drive.iso",
-            "replace": "no",
-            "port": 2011,
-            "seconds": 1,
-            "config": "c0ffee",
-            "host-key": KEY,
-        }
-        return known | {key.replace("_", "-"): value for key, value in changes.items()}
+        return facts({"sha256": hashlib.sha256(b"a live system").hexdigest()} | changes)
 
     def run(self, what: str, verb: str, stdin: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """A script of the provider in a session of its own."""

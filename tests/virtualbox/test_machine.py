@@ -10,9 +10,8 @@ import pytest
 
 from components.nodes.install import lines
 from components.nodes.virtualbox import script
-from tests.virtualbox.conftest import DISK_MB, KEY, VirtualBox
+from tests.virtualbox.conftest import DISK_MB, KEY, NAME, VirtualBox
 
-NAME = "berth-t-node1"
 ATTACH = f"storageattach {NAME} --storagectl SATA --port"
 MADE = [
     f"createmedium disk --filename HOME/machines/{NAME}.vdi --size 20480 --format VDI",
@@ -184,7 +183,7 @@ def test_a_machine_that_shows_another_host_key_is_not_talked_to(virtualbox: Virt
 
 def test_waiting_for_a_machine_ends(virtualbox: VirtualBox) -> None:
     virtualbox.answers_with("")
-    assert "did not answer at 127.0.0.1:2011 within 1 s" in virtualbox.refusal("apply")
+    assert "did not answer at 127.0.0.1:42011 within 1 s" in virtualbox.refusal("apply")
     virtualbox.answers_with(KEY)
     virtualbox.machine("apply")
 
