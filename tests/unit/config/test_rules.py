@@ -237,6 +237,43 @@ MACHINES = [
     Refused("no seed outside of a lab", {"images": REMOVED}, "berth:images.seed.address", "is missing", "prod"),
 ]
 
+VIRTUAL = [
+    Refused(sentence, changes, f"berth:{path}", words, "staging")
+    for sentence, changes, path, words in (
+        ("too little memory", {"virtualbox.memory": 1024}, "virtualbox.memory", "not between 2048 and 1048576"),
+        ("too little memory for one", {"nodes[2].virtualbox": {"memory": 2047}}, "nodes[2].virtualbox.memory", "2048"),
+        ("a disk too small", {"virtualbox.disk": 4}, "virtualbox.disk", "not between 10 and 65536"),
+        ("no ISO", {"virtualbox.iso": REMOVED}, "virtualbox.iso", "is missing"),
+        ("an ISO by a relative path", {"virtualbox.iso": "live.iso"}, "virtualbox.iso", "not a full path"),
+        ("a path that goes up", {"virtualbox.directory": "~/a/../b"}, "virtualbox.directory", "not a plain path"),
+        ("a checksum cut short", {"virtualbox.sha256": "00ff"}, "virtualbox.sha256", "not a SHA-256 checksum"),
+        ("a public network", {"virtualbox.subnet": "8.8.8.0/24"}, "virtualbox.subnet", "not a private network"),
+        ("a machine elsewhere", {"nodes[3].address": "10.79.0.14"}, "nodes[3].address", "outside of the NAT network"),
+        ("a machine at .1", {"nodes[3].address": "10.78.0.1"}, "nodes[3].address", "gateway's (VirtualBox itself)"),
+        ("a machine at .2", {"nodes[3].address": "10.78.0.2"}, "nodes[3].address", "the deploy host's"),
+        ("a virtual gateway", {"loadBalancer.address": "10.78.0.1"}, "loadBalancer.address", "the gateway's"),
+        ("SSH on the registry's port", {"nodes[1].ssh.port": 4000}, "nodes[1].ssh.port", "is berth:registry.port"),
+        ("SSH on the mirror's port", {"nodes[1].ssh.port": 4001}, "nodes[1].ssh.port", "registry.mirrorPort"),
+        ("SSH on the store's port", {"nodes[1].ssh.port": 9443}, "nodes[1].ssh.port", "objectStore.endpointPort"),
+        ("SSH on the seed's port", {"nodes[1].ssh.port": 4999}, "nodes[1].ssh.port", "images.seed.port"),
+        ("forwarding elsewhere", {"nodes[1].ssh.host": "10.0.0.1"}, "nodes[1].ssh.host", "not where Berth forwards"),
+        ("a key of one's own", {"nodes[1].ssh.keyFile": "~/k"}, "nodes[1].ssh.keyFile", "the machines that it makes"),
+        ("a host key", {"nodes[1].ssh.hostKey": KEY}, "nodes[1].ssh.hostKey", "the machines that it makes"),
+    )
+]
+VIRTUAL += [
+    Refused(
+        "a virtual lab", {"virtualbox.iso": "/i", "virtualbox.sha256": "0" * 64}, "berth:virtualbox", "`berth:lab`"
+    ),
+    Refused(
+        "memory for a machine that is there",
+        {"nodes[1].virtualbox": {"memory": 4096}},
+        "berth:nodes[1].virtualbox",
+        "Berth does not make",
+        "prod",
+    ),
+]
+
 PINS: dict[str, Any] = {"from": {"stack": "staging", "time": "2026-11-22T10:41:07Z"}}
 
 PROMOTED = [
@@ -687,7 +724,7 @@ KEYS = [
 ]
 
 
-ALL = NODES + MACHINES + PROMOTED + SERVICES + UPSTREAMS + DOCKER + KEYS
+ALL = NODES + MACHINES + VIRTUAL + PROMOTED + SERVICES + UPSTREAMS + DOCKER + KEYS
 
 
 @pytest.mark.parametrize("case", ALL, ids=lambda case: case.sentence)

@@ -1,0 +1,108 @@
+"""The staging stack under mocks: what becomes a virtual machine, in which order, and what is known of it before."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.program.recorder import ROOT, Recording, run_program
+
+HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILY/mG2veKNrL2w3+OHadxm5kQQjrO6AO0xHQiGFRS9k example"
+
+
+def document() -> dict[str, Any]:
+    known: dict[str, Any] = yaml.safe_load((ROOT / "Pulumi.staging.yaml").read_text(encoding="utf-8"))
+    return known
+
+
+@pytest.fixture(scope="module")
+def staging() -> Recording:
+    return run_program("staging", preview=True)
+
+
+def waits_for(recording: Recording, name: str) -> set[str]:
+    return {urn.rsplit("::", 1)[-1] for urn in recording.named(name).dependencies}
+
+
+def stdin(recording: Recording, name: str) -> str:
+    """What a command reads, secret or not."""
+    found = recording.named(name).inputs["stdin"]
+    return str(found["value"] if isinstance(found, dict) else found)
+
+
+def told(recording: Recording, name: str) -> list[str]:
+    return stdin(recording, name).splitlines()
+
+
+def test_a_machine_is_made_then_installed_then_started_from_its_disk(staging: Recording) -> None:
+    for node in ("node1", "node2", "node3", "node4"):
+        name = f"nodes-{node}"
+        assert {"nodes-network", f"{name}-drive"} <= waits_for(staging, f"{name}-machine")
+        assert f"{name}-machine" in waits_for(staging, f"{name}-install")
+        assert f"{name}-install" in waits_for(staging, name)
+        assert name in waits_for(staging, f"docker-{node}")
+
+
+def test_machines_do_not_wait_for_each_other(staging: Recording) -> None:
+    assert not any("node1" in name for name in waits_for(staging, "nodes-node2-machine"))
+
+
+def test_the_deploy_host_gets_in_through_forwarded_ports(staging: Recording) -> None:
+    assert told(staging, "nodes-network") == [
+        "name berth-staging",
+        "subnet 10.78.0.0/24",
+        "loopback 127.0.0.1=2",
+        *(f"forward ssh-node{at}:tcp:[127.0.0.1]:{2010 + at}:[10.78.0.{10 + at}]:22" for at in range(1, 5)),
+        "forward registry:tcp:[127.0.0.1]:4000:[10.78.0.10]:4000",
+        "forward mirror:tcp:[127.0.0.1]:4001:[10.78.0.10]:4001",
+        "forward object-store:tcp:[127.0.0.1]:9443:[10.78.0.10]:9443",
+    ]
+    access = staging.outputs["node_access"]
+    assert [(entry["host"], entry["port"], entry["user"]) for entry in access][:2] == [
+        ("127.0.0.1", 2011, "core"),
+        ("127.0.0.1", 2012, "core"),
+    ]
+    assert staging.of_type("pulumi:providers:minio")[0].inputs["minioServer"] == "127.0.0.1:9443"
+    assert "127.0.0.1" in staging.named("object-store-node1-request").inputs["ipAddresses"]
+    assert "127.0.0.1 registry.staging.berth.test" in stdin(staging, "deploy-host-files")
+    assert "10.78.0.10 registry.staging.berth.test" in stdin(staging, "docker-node1")
+
+
+def test_what_a_machine_is_told_can_be_read_and_holds_no_key(staging: Recording) -> None:
+    lines = told(staging, "nodes-node1-machine")
+    assert "memory 3072" in lines
+    assert "disk 20480" in lines
+    assert "replace no" in lines
+    assert "KEY OPENSSH" not in "\n".join(lines)
+
+
+def test_a_machine_shows_the_key_that_was_made_for_it_from_its_first_start(staging: Recording) -> None:
+    for name in ("nodes-node1-drive", "nodes-node1-install"):
+        assert "KEY OPENSSH" in stdin(staging, name)
+    connection = json.dumps(staging.named("nodes-node1-install").inputs["connection"])
+    assert "AAAAnodes-node1-host-key" in connection
+
+
+def test_more_memory_changes_one_machine_and_what_follows_from_it(staging: Recording) -> None:
+    more = document()
+    more["config"]["berth:nodes"][1]["virtualbox"] = {"memory": 4096}
+    other = run_program("staging", more, preview=True)
+    before = {resource.name: resource.inputs for resource in staging.resources}
+    changed = {resource.name for resource in other.resources if before[resource.name] != resource.inputs}
+    assert changed == {"nodes-node2-machine", "nodes-node2-install", "nodes-node2"}
+
+
+def test_machines_that_exist_are_reached_as_the_settings_say_and_nothing_is_made() -> None:
+    existing = document()
+    del existing["config"]["berth:virtualbox"]
+    existing["config"]["berth:images"] = {"seed": {"address": "10.78.0.2"}}
+    for at, node in enumerate(existing["config"]["berth:nodes"], 2011):
+        node["provider"] = "virtualbox"
+        node["ssh"] = {"host": "127.0.0.1", "port": at, "keyFile": "~/.ssh/berth-staging", "hostKey": HOST_KEY}
+    recording = run_program("staging", existing, preview=True)
+    assert [resource.name for resource in recording.resources if resource.name.startswith("nodes")] == ["nodes"]
+    assert recording.outputs["node_access"][3]["port"] == 2014
+    assert recording.of_type("pulumi:providers:minio")[0].inputs["minioServer"] == "10.78.0.10:9443"
