@@ -48,6 +48,11 @@ def load() -> Settings:
         upstream_passwords={
             name: pulumi.Output.secret(value) for name, value in (passwords.get("upstreams") or {}).items()
         },
+        node_secrets=tuple(
+            pulumi.Output.secret(passwords.get(key) or {})
+            for key in ("nodeUsers", "nodeFiles")
+            if passwords.keys() & {"nodeUsers", "nodeFiles"}
+        ),
     )
 
 

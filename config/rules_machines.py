@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
 
 from config import naming
+from config.node_config import resolve
 from config.problems import Problem, path, shown
 from config.rules_nodes import Rule, having, in_lab, nodes_of
 from config.settings import MachineSettings, NodeSettings, StackFile
@@ -66,6 +67,24 @@ def machines_are_made(settings: StackFile) -> Iterator[Problem]:
             wrong = "is set for a machine that Berth does not make."
             fix = "Remove it, or set `berth:virtualbox` and the provider virtualbox to have it made."
             yield Problem(path("nodes", index, "virtualbox"), wrong, fix)
+
+
+def systems_that_are_installed(settings: StackFile) -> Iterator[Problem]:
+    """The installers are those of CoreOS and Flatcar."""
+    if settings.node_defaults is None and "node_defaults" in settings.model_fields_set:
+        return
+    for index, node in nodes_of(settings):
+        unreadable = node.config is None and "config" in node.model_fields_set
+        if unreadable or not made_here(settings, node):
+            continue
+        config = resolve(settings.node_defaults, node.config)
+        system = config.operating_system if config is not None else None
+        fix = "Write coreos or flatcar: what the live ISO installs."
+        if config is None:
+            yield Problem(path("nodes", index, "config", "operatingSystem"), "is missing.", fix)
+        elif system not in (None, "coreos", "flatcar"):
+            wrong = "cannot be installed by Berth."
+            yield Problem(path("nodes", index, "config", "operatingSystem"), wrong, fix, shown(system))
 
 
 def virtual_network(settings: StackFile) -> Iterator[Problem]:
@@ -242,6 +261,7 @@ RULES: tuple[Rule, ...] = (
     lab_nodes_in_labs,
     made_keys,
     machines_are_made,
+    systems_that_are_installed,
     virtual_network,
     forwarded_ports,
     real_machines_have_keys,

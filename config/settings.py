@@ -484,3 +484,6 @@ class Settings(StackFile):
 
     upstream_passwords: dict[str, SecretText] = Field(default_factory=dict, repr=False, exclude=True)
     """Passwords at the upstreams that have a `user`."""
+
+    node_secrets: tuple[SecretText, ...] = Field(default=(), repr=False, exclude=True)
+    """Hashed passwords of the nodes' accounts, and texts of their secret files, by name."""

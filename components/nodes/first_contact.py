@@ -1,22 +1,22 @@
-"""What a machine must be told to be reached: name, address, keys; a pure rendering for its first start."""
+"""What a machine must be told to be reached, added to its configuration; pure functions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import yaml
+from components.node_config import Machine, Secrets, cloud_config, ignition
+from config import NodeConfig
+from config.node_config import FileSettings, InterfaceSettings
 
 HOST_KEY = "/etc/ssh/ssh_host_ed25519_key"
 
 
 @dataclass(frozen=True)
 class FirstContact:
-    """One machine on a network without DHCP, and the keys by which both sides know each other."""
+    """A machine's place on a network without DHCP, and the keys by which both sides know each other."""
 
-    name: str
     address: str
-    prefix_length: int
+    """With the length of its network's prefix."""
     gateway: str
     mac: str
     """As VirtualBox writes it: twelve hex digits."""
@@ -26,33 +26,32 @@ class FirstContact:
     authorized_key: str
 
 
-Configuration = Callable[[FirstContact], str]
-"""From there to the text that a machine is installed with: `#cloud-config`, or Ignition's JSON."""
+def live(name: str, contact: FirstContact) -> str:
+    """What the live system reads from its configuration drive: CoreOS's and Flatcar's both know `#cloud-config`."""
+    bare = NodeConfig.model_validate({"operatingSystem": "flatcar"})
+    address = contact.address.partition("/")[0]
+    return cloud_config(_reachable(Machine(name, address, bare, (), {}, Secrets()), contact))
 
 
-def cloud_config(machine: FirstContact) -> str:
-    """The `#cloud-config` of a live system, as CoreOS and Flatcar read it from a configuration drive."""
-    mac = ":".join(machine.mac[at : at + 2] for at in range(0, 12, 2)).lower()
-    network = f"""[Match]
-MACAddress={mac}
+def installed(machine: Machine, contact: FirstContact) -> str:
+    """What the machine is installed with."""
+    render = cloud_config if machine.system == "coreos" else ignition
+    return render(_reachable(machine, contact))
 
-[Network]
-Address={machine.address}/{machine.prefix_length}
-Gateway={machine.gateway}
-DNS={machine.gateway}
-"""
-    document = {
-        "hostname": machine.name,
-        "ssh_authorized_keys": [machine.authorized_key.strip()],
-        "write_files": [
-            {"path": HOST_KEY, "permissions": "0600", "owner": "root:root", "content": machine.host_key},
-            {
-                "path": f"{HOST_KEY}.pub",
-                "permissions": "0644",
-                "owner": "root:root",
-                "content": machine.host_key_public,
-            },
-        ],
-        "coreos": {"units": [{"name": "00-berth.network", "runtime": True, "content": network}]},
+
+def _reachable(machine: Machine, contact: FirstContact) -> Machine:
+    """The settings' own network stays as it is; where they name none, the machine's one card has its address."""
+    mac = ":".join(contact.mac[at : at + 2] for at in range(0, 12, 2)).lower()
+    card = {"mac": mac, "addresses": [contact.address], "gateway": contact.gateway, "dns": [contact.gateway]}
+    own = machine.config
+    files = [
+        # Not judged as settings are, in which no private key may stand.
+        FileSettings.model_construct(path=HOST_KEY, content=contact.host_key, mode="0600"),
+        FileSettings.model_construct(path=f"{HOST_KEY}.pub", content=contact.host_key_public),
+    ]
+    changed = {
+        "ssh_keys": (*own.ssh_keys, contact.authorized_key.strip()),
+        "interfaces": own.interfaces or (InterfaceSettings.model_validate(card),),
+        "files": (*own.files, *files),
     }
-    return "#cloud-config\n" + yaml.safe_dump(document, sort_keys=False)
+    return replace(machine, config=own.model_copy(update=changed))

@@ -7,6 +7,7 @@ installation over SSH, and the start from its own disk. Nothing here is asked fo
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from ipaddress import IPv4Network
 from pathlib import Path
 
@@ -14,7 +15,8 @@ import pulumi
 import pulumi_command as command
 import pulumi_tls as tls
 
-from components.nodes.first_contact import Configuration, FirstContact, cloud_config
+from components.node_config import Secrets, machines
+from components.nodes.first_contact import FirstContact, installed, live
 from components.nodes.install import installation, lines, yes
 from components.nodes.node import Node
 from components.nodes.provider import Stage
@@ -56,10 +58,11 @@ def forwards(settings: Settings) -> list[str]:
 class VirtualBox:
     """The provider of virtual machines; a part of `Nodes`, which is their parent."""
 
-    def __init__(self, stage: Stage, machines: VirtualBoxSettings, configuration: Configuration = cloud_config) -> None:
-        self._stage, self._machines, self._configuration = stage, machines, configuration
+    def __init__(self, stage: Stage, virtualbox: VirtualBoxSettings) -> None:
+        self._stage, self._virtualbox = stage, virtualbox
         self._stack = stage.settings.stack
-        self._subnet = IPv4Network(machines.subnet)
+        self._subnet = IPv4Network(virtualbox.subnet)
+        self._configs = {machine.name: machine for machine in machines(stage.settings)}
         # A disk that is kept opens to these keys only, so they are kept with it.
         self._key = tls.PrivateKey(f"{stage.name}-ssh-key", algorithm="ED25519", opts=self._options(protect=True))
         self.private_key = pulumi.Output.from_input(self._key.private_key_openssh)
@@ -71,7 +74,7 @@ class VirtualBox:
             stdin=lines(
                 {
                     "name": naming.virtual_network(self._stack),
-                    "subnet": machines.subnet,
+                    "subnet": virtualbox.subnet,
                     # The seed registry listens on the deploy host, which is the network's second address.
                     "loopback": f"{naming.FORWARDED_HOST}=2",
                 }
@@ -98,31 +101,33 @@ class VirtualBox:
         contact = pulumi.Output.all(
             host_key.private_key_openssh, host_key.public_key_openssh, self._key.public_key_openssh
         ).apply(lambda keys: self._contact(settings, *keys))
-        configuration = contact.apply(self._configuration)
-        drive_file = f"{self._machines.directory}/{machine_name}.config.iso"
+        configuration = pulumi.Output.all(contact, self._stage.settings.node_secrets).apply(
+            lambda known: installed(replace(self._configs[settings.name], secrets=Secrets(*known[1])), known[0])
+        )
+        drive_file = f"{self._virtualbox.directory}/{machine_name}.config.iso"
         drive = command.local.Command(
             f"{name}-drive",
             create=as_caller(script("drive.sh"), "apply", drive_file),
             delete=as_caller(script("drive.sh"), "remove", drive_file),
-            stdin=contact.apply(cloud_config),
+            stdin=contact.apply(lambda known: live(settings.name, known)),
             add_previous_output_in_env=False,
             opts=self._options(),
         )
-        disk_megabytes = (own.disk or self._machines.disk) * 1024
+        disk_megabytes = (own.disk or self._virtualbox.disk) * 1024
         stdin = pulumi.Output.all(_digest(configuration), host_key.public_key_openssh).apply(
             lambda known: lines(
                 {
                     "name": machine_name,
                     "node": settings.name,
-                    "setting": f"berth:nodes.{settings.name}.virtualbox",
-                    "directory": self._machines.directory,
+                    "setting": f"berth:nodes[{self._stage.settings.nodes.index(settings)}].virtualbox",
+                    "directory": self._virtualbox.directory,
                     "network": naming.virtual_network(self._stack),
                     "mac": naming.virtual_mac(self._stack, settings.name),
-                    "memory": own.memory or self._machines.memory,
-                    "cpus": own.cpus or self._machines.cpus,
+                    "memory": own.memory or self._virtualbox.memory,
+                    "cpus": own.cpus or self._virtualbox.cpus,
                     "disk": disk_megabytes,
-                    "iso": self._machines.iso,
-                    "sha256": self._machines.sha256,
+                    "iso": self._virtualbox.iso,
+                    "sha256": self._virtualbox.sha256,
                     "drive": drive_file,
                     "replace": yes(own.replace),
                     "port": settings.ssh.port,
@@ -142,12 +147,12 @@ class VirtualBox:
             # The drive is read at the machine's start.
             opts=self._options(self.network, drive),
         )
-        installed = installation(
+        installing = installation(
             f"{name}-install",
             access=access,
             # All that the machine is told, so that it is looked after again whenever the machine changes.
             facts=stdin.apply(lambda known: known + lines({"device": DISK, "wipe": "yes", "least": LEAST_DISK})),
-            installer=self._machines.installer,
+            installer=self._virtualbox.installer,
             configuration=configuration,
             again_when=[machine.id],
             opts=self._options(machine),
@@ -159,15 +164,13 @@ class VirtualBox:
             triggers=[machine.id],
             add_previous_output_in_env=False,
             # What was installed can be started only now.
-            opts=self._options(installed),
+            opts=self._options(installing),
         )
         return Node(settings=settings, access=access, key_file=str(naming.ssh_key_file(self._stack)), machine=started)
 
     def _contact(self, settings: NodeSettings, host_key: str, host_key_public: str, authorized: str) -> FirstContact:
         return FirstContact(
-            name=settings.name,
-            address=settings.address,
-            prefix_length=self._subnet.prefixlen,
+            address=f"{settings.address}/{self._subnet.prefixlen}",
             gateway=str(self._subnet.network_address + 1),
             mac=naming.virtual_mac(self._stack, settings.name),
             host_key=host_key,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 import yaml
 
+from config import naming
 from tests.program.recorder import ROOT, Recording, run_program
 
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILY/mG2veKNrL2w3+OHadxm5kQQjrO6AO0xHQiGFRS9k example"
@@ -21,6 +23,11 @@ def document() -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def staging() -> Recording:
     return run_program("staging", preview=True)
+
+
+def mac(node: str) -> str:
+    text = naming.virtual_mac("staging", node).lower()
+    return ":".join(text[at : at + 2] for at in range(0, 12, 2))
 
 
 def waits_for(recording: Recording, name: str) -> set[str]:
@@ -76,14 +83,27 @@ def test_what_a_machine_is_told_can_be_read_and_holds_no_key(staging: Recording)
     assert "memory 3072" in lines
     assert "disk 20480" in lines
     assert "replace no" in lines
+    assert "setting berth:nodes[0].virtualbox" in lines
     assert "KEY OPENSSH" not in "\n".join(lines)
 
 
 def test_a_machine_shows_the_key_that_was_made_for_it_from_its_first_start(staging: Recording) -> None:
     for name in ("nodes-node1-drive", "nodes-node1-install"):
-        assert "KEY OPENSSH" in stdin(staging, name)
+        assert "KEY OPENSSH" in unquote(stdin(staging, name))
     connection = json.dumps(staging.named("nodes-node1-install").inputs["connection"])
     assert "AAAAnodes-node1-host-key" in connection
+
+
+def test_a_machine_is_installed_with_its_whole_configuration(staging: Recording) -> None:
+    header, _, text = stdin(staging, "nodes-node1-install").partition("---\n")
+    assert "device /dev/sda" in header
+    ignition = json.loads(text)
+    files = {file["path"]: file for file in ignition["storage"]["files"]}
+    assert files["/etc/ssh/ssh_host_ed25519_key"]["mode"] == 0o600
+    network = next(file["contents"]["source"] for path, file in files.items() if path.endswith(".network"))
+    assert "Address=10.78.0.11/24" in unquote(network)
+    assert f"MACAddress={mac('node1')}" in unquote(network)
+    assert ignition["passwd"]["users"][0]["sshAuthorizedKeys"] == ["ssh-ed25519 AAAAnodes-ssh-key"]
 
 
 def test_more_memory_changes_one_machine_and_what_follows_from_it(staging: Recording) -> None:
@@ -97,7 +117,7 @@ def test_more_memory_changes_one_machine_and_what_follows_from_it(staging: Recor
 
 def test_machines_that_exist_are_reached_as_the_settings_say_and_nothing_is_made() -> None:
     existing = document()
-    del existing["config"]["berth:virtualbox"]
+    del existing["config"]["berth:virtualbox"], existing["config"]["berth:nodeDefaults"]
     existing["config"]["berth:images"] = {"seed": {"address": "10.78.0.2"}}
     for at, node in enumerate(existing["config"]["berth:nodes"], 2011):
         node["provider"] = "virtualbox"

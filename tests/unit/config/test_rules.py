@@ -237,6 +237,7 @@ MACHINES = [
     Refused("no seed outside of a lab", {"images": REMOVED}, "berth:images.seed.address", "is missing", "prod"),
 ]
 
+SYSTEMS = {f"nodes[{index}].config": {"operatingSystem": "coreos"} for index in range(3)}
 VIRTUAL = [
     Refused(sentence, changes, f"berth:{path}", words, "staging")
     for sentence, changes, path, words in (
@@ -257,6 +258,8 @@ VIRTUAL = [
         ("SSH on the store's port", {"nodes[1].ssh.port": 9443}, "nodes[1].ssh.port", "objectStore.endpointPort"),
         ("SSH on the seed's port", {"nodes[1].ssh.port": 4999}, "nodes[1].ssh.port", "images.seed.port"),
         ("forwarding elsewhere", {"nodes[1].ssh.host": "10.0.0.1"}, "nodes[1].ssh.host", "not where Berth forwards"),
+        ("no system", {"nodeDefaults": REMOVED, **SYSTEMS}, "nodes[3].config.operatingSystem", "is missing"),
+        ("Debian", {"nodes[1].config": {"operatingSystem": "debian"}}, "nodes[1].config.operatingSystem", "installed"),
         ("a key of one's own", {"nodes[1].ssh.keyFile": "~/k"}, "nodes[1].ssh.keyFile", "the machines that it makes"),
         ("a host key", {"nodes[1].ssh.hostKey": KEY}, "nodes[1].ssh.hostKey", "the machines that it makes"),
     )
