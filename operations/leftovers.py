@@ -67,10 +67,22 @@ def forget_state(workspace: Workspace, stack: str) -> None:
     shutil.rmtree(workspace.locks(stack), ignore_errors=True)
 
 
+def machines(stack_file: StackFile) -> dict[str, bool]:
+    """Virtual machines that Berth made, and whether their disks stay. Read as it stands: `down` judges no settings."""
+    if not stack_file.settings.get("virtualbox"):
+        return {}
+    return {
+        node["name"]: (node.get("virtualbox") or {}).get("replace") is not True
+        for node in stack_file.settings.get("nodes") or []
+        if node.get("provider", "virtualbox") == "virtualbox"
+    }
+
+
 def data(stack_file: StackFile, outputs: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """(node, directory) of everything that `down` leaves on real nodes."""
+    """(node, directory) of everything that `down` leaves on nodes that Berth did not make."""
     path = str((stack_file.settings.get("objectStore") or {}).get("dataDir", DATA_DIR))
-    return [(node["name"], path) for node in outputs.get("nodes", []) if "object-store" in node.get("roles", [])]
+    there = [node for node in outputs.get("nodes", []) if node["name"] not in machines(stack_file)]
+    return [(node["name"], path) for node in there if "object-store" in node.get("roles", [])]
 
 
 def delete_data(workspace: Workspace, stack: str, doors: Sequence[access.Door], node: str, path: str) -> None:

@@ -57,6 +57,12 @@ def _destroy_lab(run: Run, lock: StackLock) -> str | None:
 
 
 def _down_nodes(run: Run, lock: StackLock, delete_data: bool) -> None:
+    disks = [name for name, stays in leftovers.machines(run.stack_file).items() if stays]
+    if disks and delete_data:
+        raise UsageError(
+            f"--delete-data would lose the disks of {', '.join(disks)}, which their settings keep: write "
+            f"`virtualbox: {{replace: true}}` at these nodes, run `berth up --stack {run.stack}`, then this again."
+        )
     session = run.session()
     outputs = session.outputs()
     if lock.interrupted:
@@ -68,6 +74,8 @@ def _down_nodes(run: Run, lock: StackLock, delete_data: bool) -> None:
         raise BerthError(describe_failure(f"Taking {run.stack} down failed", outcome))
     if not delete_data:
         run.say("kept: the stack's CA and the object store's keys, in the state")
+    if disks:
+        run.say(f"kept: the disks of {', '.join(disks)}, and the keys to these machines, in the state")
     for node, path in kept:
         if delete_data:
             leftovers.delete_data(run.workspace, run.stack, doors, node, path)

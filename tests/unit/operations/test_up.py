@@ -180,6 +180,23 @@ def test_down_of_real_nodes_names_the_data_that_stays(checkout: Checkout, berth:
     assert checkout.workspace.checkpoint("prod").exists(), "the CA is in the state"
 
 
+def test_down_of_virtual_machines_names_the_disks_that_stay_and_deletes_none_that_are_kept(
+    checkout: Checkout, berth: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "x")
+    checkout.install_pulumi()
+    nodes = [{"name": "node1"}, {"name": "node2", "virtualbox": {"replace": True}}]
+    checkout.settings("staging", {"berth:virtualbox": {"iso": "/live.iso"}, "berth:nodes": nodes})
+    checkout.deploy("staging")
+    refused = berth("down", "--stack", "staging", "--yes", "--delete-data", "staging")
+    assert refused.code == 2, refused.err
+    assert "would lose the disks of node1, which their settings keep" in refused.err
+    assert "destroy" not in checkout.words()
+    ended = berth("down", "--stack", "staging", "--yes")
+    assert "kept: the disks of node1, and the keys to these machines" in ended.out
+    assert "on node1" not in ended.out
+
+
 def test_delete_data_wants_the_stacks_name_typed_out(checkout: Checkout, berth: Any) -> None:
     ended = berth("down", "--delete-data", "prod")
     assert ended.code == 2 and "must repeat the stack's name: 'dev', not 'prod'" in ended.err
