@@ -9,7 +9,7 @@ printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
 chmod 0755 /usr/sbin/policy-rc.d
 
 apt-get update
-apt-get install -y --no-install-recommends busybox curl dash keepalived libnginx-mod-stream nginx
+apt-get install -y --no-install-recommends busybox curl dash iproute2 keepalived libnginx-mod-stream nginx
 
 root=/rootfs
 mkdir -p "$root/usr/bin" "$root/usr/sbin" "$root/usr/lib" "$root/etc/ssl/certs" "$root/etc/keepalived" "$root/run" \
@@ -21,7 +21,7 @@ for link in bin lib lib64 sbin; do
 done
 
 keep() { cp -a --parents "$@" "$root"; }
-programs="/usr/sbin/nginx /usr/sbin/keepalived /usr/bin/curl /usr/bin/dash /usr/bin/busybox"
+programs="/usr/sbin/nginx /usr/sbin/keepalived /usr/bin/curl /usr/bin/dash /usr/bin/busybox /usr/bin/ss"
 for program in $programs; do
 	keep "$program"
 	ldd "$program" | awk '/=> \//{print $3} $1 ~ /^\/lib.*ld-linux/{print $1}' | while read -r library; do
@@ -50,4 +50,5 @@ rm -rf "$root/etc/nginx/sites-enabled" "$root/etc/nginx/sites-available"
 chroot "$root" /usr/sbin/nginx -v
 chroot "$root" /usr/sbin/keepalived --version
 chroot "$root" /usr/bin/curl --version
+chroot "$root" /usr/bin/ss -V
 dpkg-query -W -f '${Version}\n' nginx

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.integration.lab import NODES, Lab
-from tests.integration.registry import Image, Registry, berth_registry, random_image
+from tests.integration.registry import Image, Registry, Upstream, berth_registry, random_image
 
 pytestmark = pytest.mark.lab
 
@@ -100,6 +100,66 @@ def test_a_balancer_that_leaves_hands_over_before_it_goes_and_one_that_joins_is_
     assert max(gaps) < 2, f"longest time without an answer: {max(gaps):.2f} s"
     assert "berth-load-balancer" not in lab.on("node1", "docker", "ps", "-a", "--format", "{{.Names}}")
     assert registry.ask("GET", "/v2/").status == 200
+
+
+def holder(lab: Lab) -> str:
+    """The balancer that has the registry's address."""
+    address = lab.document()["config"]["berth:loadBalancer"]["address"]
+    found = [node for node in ("node1", "node2") if address in lab.on(node, "ip", "-o", "-4", "address", "show")]
+    assert len(found) == 1, found
+    return found[0]
+
+
+def test_replicas_that_all_restart_at_once_do_not_move_the_address(lab: Lab) -> None:
+    registry, before = berth_registry(lab, "push"), holder(lab)
+    for _ in range(3):
+        for node in ("node1", "node2"):
+            lab.on(node, "docker", "kill", "berth-registry")
+        # Long enough for both balancers to notice.
+        time.sleep(2)
+        assert registry.ask("GET", "/v2/team/rolling/tags/list").status == 502
+        for node in ("node1", "node2"):
+            lab.on(node, "docker", "start", "berth-registry")
+            time.sleep(1)
+        assert holder(lab) == before
+    assert registry.upload("team/rolling", b"written after that").status == 201
+
+
+@pytest.mark.parametrize(
+    ("act", "undo"),
+    [
+        (["docker", "stop", "berth-virtual-address"], ["docker", "start", "berth-virtual-address"]),
+        (["docker", "pause", "berth-load-balancer"], ["docker", "unpause", "berth-load-balancer"]),
+    ],
+    ids=["its keepalived stops", "its nginx freezes"],
+)
+def test_who_waits_for_a_balancer_that_loses_the_address_is_told_at_once(
+    lab: Lab, act: list[str], undo: list[str]
+) -> None:
+    registry, upstream = berth_registry(lab, "pull"), Upstream(lab)
+    name = f"library/awaited-{act[1]}"
+    upstream.registry.push(name, "1", random_image())
+    upstream.set("--delay", "30s")
+    before, ended = holder(lab), []
+
+    def wait() -> None:
+        try:
+            ended.append(registry.manifest(f"docker.io/{name}", "1").status)
+        except OSError:
+            ended.append("cut")
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    try:
+        time.sleep(3)
+        lab.on(before, *act)
+        waiting.join(10)
+        assert ended == ["cut"], "the client still waits for an answer that cannot come"
+        assert holder(lab) != before
+    finally:
+        lab.on(before, *undo)
+        upstream.set()
+        waiting.join()
 
 
 def test_a_change_of_the_object_store_is_announced_and_its_settings_are_exported_first(lab: Lab, settings: Any) -> None:

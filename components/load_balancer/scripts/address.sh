@@ -2,10 +2,13 @@
 # What runs in the virtual address's container.
 #   address.sh start ADDRESS CONFIGURATION    keepalived, on the interface that carries this node's own address
 #   address.sh ask URL                        succeeds when it answers
+#   address.sh reach URL                      succeeds when it answers; slow to change its mind
 #   address.sh awake                          fails when every nginx process of this node is stopped or frozen
 #   address.sh hold NUMBER                    notes by how much having the address weighs
+#   address.sh part ADDRESS                   notes that the address is gone, and tells everybody who is connected to it
 set -eu
 noted=/run/nginx-processes
+row=/run/answers-in-a-row
 
 # The states of the processes whose numbers are $1, in $states; fails when one of them is no nginx any more.
 look_at() {
@@ -32,6 +35,23 @@ start)
     exec keepalived --dont-fork --log-console --vrrp --use-file=/run/keepalived.conf
     ;;
 ask) exec wget -q -O /dev/null "$2" ;;
+reach)
+    # When all replicas restart, one balancer sees them go and come a moment before the other: no reason to move the
+    # address and cut all that is under way. Who has it counts as reaching them until three answers in a row are missing,
+    # who has not only after five.
+    answers=$(cat "$row" 2>/dev/null || echo 0)
+    [ "$answers" -le 0 ] && missing=$((answers - 1)) || missing=-1
+    # Noted first: keepalived kills a script that takes too long.
+    echo "$missing" >"$row"
+    if wget -q -T 2 -O /dev/null "$2"; then
+        [ "$answers" -ge 0 ] && answers=$((answers + 1)) || answers=1
+    else
+        answers=$missing
+    fi
+    echo "$answers" >"$row"
+    [ "$(cat /run/held)" -eq 0 ] || exec test "$answers" -gt -3
+    exec test "$answers" -ge 5
+    ;;
 awake)
     # All processes are only gone through when the ones that are known have changed.
     if ! look_at "$(cat "$noted" 2>/dev/null || :)"; then
@@ -41,4 +61,12 @@ awake)
     case $states in *[!TtD]*) exit 0 ;; *) exit 1 ;; esac
     ;;
 hold) echo "$2" >/run/held ;;
+part)
+    echo 0 >/run/held
+    # Nothing can be sent from an address that is gone, not even that the connection is: whoever waits for an answer would
+    # do so until the limit of their own. On the loopback the address is this node's for a moment, and answers nobody new.
+    ip address add "$2/32" dev lo 2>/dev/null || :
+    ss --kill --numeric --oneline src "$2" >/dev/null || :
+    ip address delete "$2/32" dev lo 2>/dev/null || :
+    ;;
 esac
