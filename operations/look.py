@@ -19,6 +19,9 @@ from operations.front import Front
 from operations.probe import ContainerFact, Probe, Report
 from operations.verify import WARN_DAYS, Answer
 
+JOURNALS = ("docker.service", "etcd.service", "etcd-member.service")
+"""Units whose journal is looked at; the last is etcd's on CoreOS and Flatcar."""
+
 
 @dataclass(frozen=True)
 class Look:
@@ -43,7 +46,8 @@ def wanted(session: Session) -> Desired:
 
 def ask(session: Session, wanted: Desired) -> Look:
     """Ask everything that is wanted."""
-    probe = Probe(session.stack, str(wanted.outputs["registry"]), wanted.address, wanted.machines)
+    registry = str(wanted.outputs["registry"])
+    probe = Probe(session.stack, registry, wanted.address, wanted.machines, journals=JOURNALS)
     reports = probe.ask(access.doors(session.workspace, wanted.outputs))
     return Look(wanted, reports, front.ask(session.workspace, session.stack, wanted.outputs))
 

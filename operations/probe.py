@@ -68,6 +68,17 @@ class UnitFact:
     """Its files changed since systemd read them."""
 
 
+@dataclass(frozen=True)
+class JournalFact:
+    """What a unit has written to the journal since it was last started."""
+
+    errors: int
+    grave: int
+    """Messages after which a program ends: fatal errors, panics."""
+    last: str
+    """The last of the grave ones."""
+
+
 @dataclass
 class FileFact:
     """A file as it lies there; what could not be found out is empty."""
@@ -91,6 +102,7 @@ class Report:
     """Seconds between its clock and this machine's, beyond what the asking itself took."""
     units: dict[str, UnitFact] = field(default_factory=dict)
     """Docker's, by name; none without systemd."""
+    journals: dict[str, JournalFact] = field(default_factory=dict)
     docker: str | None = None
     """The daemon's version, None where it does not answer."""
     docker_error: str = ""
@@ -115,13 +127,20 @@ class Probe:
     """One round of questions to a stack's machines."""
 
     def __init__(
-        self, stack: str, registry: str, address: str, machines: Mapping[str, Machine], seconds: float = SECONDS
+        self,
+        stack: str,
+        registry: str,
+        address: str,
+        machines: Mapping[str, Machine],
+        seconds: float = SECONDS,
+        journals: Sequence[str] = (),
     ) -> None:
         self._stack = stack
         self._registry = registry
         self._address = address
         self._machines = machines
         self._seconds = seconds
+        self._journals = journals
         self._keys: dict[Path, asyncssh.SSHKey] = {}
 
     def ask(self, doors: Sequence[Door]) -> dict[str, Report]:
@@ -139,6 +158,7 @@ class Probe:
         lines += [f"file\t{path}" for path in machine.files]
         lines += [f"block\t{path}" for path in machine.blocks]
         lines += [f"url\t{question.line}" for question in machine.readiness]
+        lines += [f"journal\t{unit}" for unit in self._journals]
         if machine.info and asks_docker:
             lines.append("info\t" + "{{println}}".join(machine.info))
         return "\n".join(lines) + "\n"
@@ -268,6 +288,8 @@ def parse(node: str, lines: Iterable[str]) -> Report:
                 report.clock = int(seconds)
             case "unit", [text]:
                 units.append(text.partition("=")[::2])
+            case "journal", [unit, errors, grave, last]:
+                report.journals[unit] = JournalFact(int(errors), int(grave), last)
             case "disk", [mount, free, used]:
                 report.disks.append(DiskFact(mount, int(free), used))
             case "docker", ["running", version]:

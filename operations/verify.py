@@ -91,6 +91,10 @@ def _machine(desired: Desired, name: str, machine: Machine, report: Report) -> I
         yield _agrees("docker's unit", name, found, (differences.UNIT,), _unit(report))
     docker = report.docker or f"does not answer: {report.docker_error}"
     yield Answer("docker runs", name, docker, report.docker is not None)
+    for unit, journal in report.journals.items():
+        said = f"{journal.errors} errors since it was started"
+        text = f"{said}, {journal.grave} fatal: {journal.last}" if journal.grave else said
+        yield Answer(f"journal of {unit}", name, text, not journal.grave)
     if machine.info and report.docker:
         yield _agrees("daemon settings in force", name, found, (differences.SETTING,), f"all {len(machine.info)}")
     yield _trust(desired, name, report)

@@ -67,6 +67,16 @@ about_block() {
     fi
 }
 
+# What a unit has said since it was last started: errors, and what ends a program.
+about_journal() {
+    run=$(systemctl show --property=InvocationID --value "$1" 2>/dev/null)
+    [ -n "$run" ] || return 0
+    journalctl --quiet --output=cat --lines=2000 "_SYSTEMD_INVOCATION_ID=$run" 2>/dev/null | awk -v unit="$1" -v OFS="$tab" '
+        /level=error|"level":"error"/ { errors++ }
+        /level=(fatal|panic)|"level":"(fatal|panic)"|^panic: |^fatal error: / { grave++; last = $0 }
+        END { gsub(/\t/, " ", last); print "journal", unit, errors + 0, grave + 0, last }'
+}
+
 about_url() {
     IFS=$tab read -r wanted url ca resolve <<EOF
 $1
@@ -100,6 +110,7 @@ while IFS=$tab read -r word operand; do
     url) urls=$urls$operand$newline ;;
     resolve) fact resolve "$operand" "$(getent ahostsv4 "$operand" | awk 'NR == 1 { print $1 }')" ;;
     holds) fact holds "$operand" "$(ip -o -4 address show to "$operand" 2>/dev/null | awk 'NR == 1 { print "yes" }')" ;;
+    journal) about_journal "$operand" </dev/null ;;
     info) docker info --format "$operand" 2>/dev/null | awk '{ print "info\t" $0 }' ;;
     trust)
         [ ! -r "$operand" ] || awk '{ print "trust\t" $0 }' <"$operand"

@@ -17,7 +17,7 @@ import pytest
 
 from operations import probe
 from operations.desired import DEPLOY_HOST, Listener, Machine, Readiness, WantedBlock, WantedFile, fingerprint
-from operations.probe import FileFact, Probe, Report, UnitFact, parse
+from operations.probe import FileFact, JournalFact, Probe, Report, UnitFact, parse
 from tests.unit.operations.conftest import Checkout, Docker
 from tests.unit.operations.nodes import Node
 from tests.unit.operations.test_export_store import self_signed
@@ -127,6 +127,27 @@ def test_units_are_told_apart_whatever_the_order_of_their_properties() -> None:
         "docker.service": UnitFact("active", "disabled", stale=True),
         "docker.socket": UnitFact("inactive", "enabled"),
     }
+
+
+def test_a_units_journal_tells_of_errors_and_of_what_ended_it_since_its_last_start(
+    node: Node, checkout: Checkout
+) -> None:
+    lines = (
+        'time="x" level=error msg="no such image"',
+        '{"level":"error","msg":"slow disk"}',
+        '{"level":"info","msg":"no fatal error: fine"}',
+        "panic: runtime error:	out of range",
+    )
+    (checkout.answers / "journal").write_text("\n".join(lines) + "\n")
+    for name, text in {
+        "systemctl": 'case "$*" in *InvocationID*docker.service) echo 0f1e ;; esac\n',
+        "journalctl": f'case "$*" in *_SYSTEMD_INVOCATION_ID=0f1e) cat {checkout.answers}/journal ;; esac\n',
+    }.items():
+        (checkout.bin / name).write_text(f"#!/bin/sh\n{text}")
+        (checkout.bin / name).chmod(0o755)
+    probe = Probe("dev", REGISTRY, "192.0.2.10", {"node1": Machine()}, 10, ["docker.service", "etcd.service"])
+    journals = probe.ask([node.door()])["node1"].journals
+    assert journals == {"docker.service": JournalFact(2, 1, "panic: runtime error: out of range")}
 
 
 def test_readiness_is_asked_again_and_docker_tells_its_settings(node: Node) -> None:

@@ -16,7 +16,7 @@ from operations import desired, look, verify
 from operations.desired import DEPLOY_HOST, SIGNATURE
 from operations.errors import BerthError
 from operations.front import Front, Reply
-from operations.probe import ContainerFact, DiskFact, FileFact, Report, UnitFact
+from operations.probe import ContainerFact, DiskFact, FileFact, JournalFact, Report, UnitFact
 from tests.unit.operations.conftest import OUTPUTS, Checkout
 
 BUNDLE = (
@@ -146,6 +146,10 @@ def test_each_difference_on_a_node_is_named() -> None:
     node.info = ["false", "json-file"]
     node.urls = {HEALTH: ("200", "503")}
     node.units["docker.service"].stale = True
+    node.journals = {
+        "docker.service": JournalFact(9, 0, ""),
+        "etcd.service": JournalFact(0, 1, "panic: out of space"),
+    }
     node.resolves = {"registry.berth.test": ""}
     node.trust = ""
     node.skew = 500
@@ -156,6 +160,8 @@ def test_each_difference_on_a_node_is_named() -> None:
     assert found["node1: daemon settings in force"] == "{{.LiveRestoreEnabled}} is 'false', not 'true'"
     assert found[f"node1: registry answers 200 at {HEALTH}"] == "503"
     assert "loaded from older files" in found["node1: docker's unit"]
+    assert found["node1: journal of etcd.service"] == "0 errors since it was started, 1 fatal: panic: out of space"
+    assert "node1: journal of docker.service" not in found, "a daemon writes errors for every wrong question"
     assert found["node1: resolves registry.berth.test"] == "no address"
     assert found["node1: docker trusts the CA"] == "no CA in certs.d"
     assert found["node1: clock"] == "500 s off" and "99%" in found["node1: disk"]
