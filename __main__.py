@@ -7,6 +7,7 @@ from components.cache import Caches, CachesArgs
 from components.certificates import CertificateAuthority
 from components.deploy_host import DeployHost, DeployHostArgs
 from components.docker_daemon import DockerDaemons, DockerDaemonsArgs
+from components.etcd import Etcd, EtcdArgs
 from components.images import Images
 from components.lab_upstream import LabUpstream, LabUpstreamArgs
 from components.load_balancer import LoadBalancer, LoadBalancerArgs
@@ -26,6 +27,7 @@ deploy_host = DeployHost("deploy-host", DeployHostArgs(settings, nodes, authorit
 seed = SeedRegistry("seed", SeedRegistryArgs(settings, nodes, images, deploy_host))
 upstream = LabUpstream("upstream", LabUpstreamArgs(settings, nodes, images, authority))
 daemons = DockerDaemons("docker", DockerDaemonsArgs(settings, nodes, deploy_host, authority))
+Etcd("etcd", EtcdArgs(settings, nodes, authority))
 accounts = Accounts("users", AccountsArgs(settings))
 mirror = MirrorIdentity("mirror", settings)
 store = ObjectStore("object-store", ObjectStoreArgs(settings, nodes, daemons, images, authority, deploy_host, seed))

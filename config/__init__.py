@@ -9,6 +9,7 @@ from config.node_config import NodeConfig
 from config.problems import Problem, SettingsError
 from config.settings import (
     DockerSettings,
+    EtcdClusterSettings,
     ImageSettings,
     InstallerSettings,
     KollaSettings,
@@ -16,6 +17,7 @@ from config.settings import (
     LoadBalancerSettings,
     NodeSettings,
     ObjectStoreSettings,
+    OverlaySettings,
     PinnedImages,
     PinSettings,
     PinSource,
@@ -24,6 +26,7 @@ from config.settings import (
     SeedSettings,
     Settings,
     SshSettings,
+    SwarmSettings,
     UpstreamSettings,
     UserSettings,
     VirtualBoxSettings,
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DockerSettings",
+    "EtcdClusterSettings",
     "ImageSettings",
     "InstallerSettings",
     "KollaSettings",
@@ -43,6 +47,7 @@ __all__ = [
     "NodeConfig",
     "NodeSettings",
     "ObjectStoreSettings",
+    "OverlaySettings",
     "PinSettings",
     "PinSource",
     "PinnedImages",
@@ -54,6 +59,7 @@ __all__ = [
     "Settings",
     "SettingsError",
     "SshSettings",
+    "SwarmSettings",
     "UpstreamSettings",
     "UserSettings",
     "VirtualBoxSettings",

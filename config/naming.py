@@ -145,6 +145,11 @@ def replica_name(registry: str) -> str:
     return f"replica.{registry}"
 
 
+def etcd_name(registry: str) -> str:
+    """The name in every etcd member's certificate: of all that the stack's CA signs, only these may be its clients."""
+    return f"etcd.{registry}"
+
+
 def drive_name(registry: str) -> str:
     """The name in every MinIO server's certificate: nginx compares names only, never addresses."""
     return f"drive.{registry}"

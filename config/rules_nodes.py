@@ -83,39 +83,6 @@ def a_load_balancer(settings: StackFile) -> Iterator[Problem]:
         yield Problem(path("nodes"), "has none with the role load-balancer.", fix)
 
 
-def odd_quorums(settings: StackFile) -> Iterator[Problem]:
-    """An even number of voters survives no more losses than one fewer, and can split in halves."""
-    roles: tuple[tuple[Role, str], ...] = (("swarm-manager", "managers"), ("etcd", "etcd members"))
-    for role, word in roles:
-        found = having(settings, role)
-        if found and len(found) % 2 == 0:
-            wrong = f"has {len(found)} with the role {role}; an even number of {word} tolerates no more losses "
-            wrong += f"than {len(found) - 1} and can split in halves."
-            yield Problem(path("nodes"), wrong, f"Use {len(found) - 1} or {len(found) + 1}.")
-
-
-def managers_for_workers(settings: StackFile) -> Iterator[Problem]:
-    """Workers join a swarm through a manager."""
-    managers, workers = having(settings, "swarm-manager"), having(settings, "swarm-worker")
-    if managers == [] and workers:
-        yield Problem(
-            path("nodes"), "has swarm-worker nodes but no swarm-manager.", "Give one or three nodes that role."
-        )
-    for index, node in managers or ():
-        if "swarm-worker" in node.roles:
-            wrong = "has swarm-manager and swarm-worker; a manager works too."
-            yield Problem(path("nodes", index, "roles"), wrong, "Remove swarm-worker.")
-
-
-def etcd_beside_kolla(settings: StackFile) -> Iterator[Problem]:
-    """Kolla runs an etcd of its own on the same ports."""
-    if settings.kolla is None or not settings.kolla.enabled:
-        return
-    for index, _ in having(settings, "etcd") or ():
-        wrong = "has the role etcd, but Kolla brings its own etcd on the same ports."
-        yield Problem(path("nodes", index, "roles"), wrong, "Remove etcd from the roles, or switch Kolla off.")
-
-
 def _twice(settings: StackFile, key: str, fix: str) -> Iterator[Problem]:
     first: dict[str, int] = {}
     for index, node in nodes_of(settings):
@@ -141,7 +108,4 @@ RULES: tuple[Rule, ...] = (
     enough_drives,
     a_registry,
     a_load_balancer,
-    odd_quorums,
-    managers_for_workers,
-    etcd_beside_kolla,
 )

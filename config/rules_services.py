@@ -32,7 +32,6 @@ _SWARM = {2377: "Swarm's managers", 7946: "Swarm's gossip"}
 _PORTS_OF_ROLES = {
     "swarm-manager": _SWARM,
     "swarm-worker": _SWARM,
-    "etcd": {2379: "etcd's clients", 2380: "etcd's peers"},
     "control": {
         80: "Horizon",
         443: "Horizon",
@@ -196,6 +195,9 @@ def _ports(settings: StackFile, node: NodeSettings) -> Iterator[tuple[str, int]]
         chosen += [(path("registry", "port"), registry.port), (path("registry", "mirrorPort"), registry.mirror_port)]
     if store is not None and "object-store" in roles:
         chosen.append((path("objectStore", "port"), store.port))
+    if settings.etcd is not None and "etcd" in roles:
+        chosen += [(path("etcd", "clientPort"), settings.etcd.client_port)]
+        chosen += [(path("etcd", "peerPort"), settings.etcd.peer_port)]
     if store is not None and "load-balancer" in roles:
         chosen.append((path("objectStore", "endpointPort"), store.endpoint_port))
     # Caches run on two nodes with this role; every one may become one of the two.
@@ -235,22 +237,6 @@ def docker_options(settings: StackFile) -> Iterator[Problem]:
                 yield Problem(at, f"cannot be set: {_REFUSED[key]}", "Remove it.", option)
             elif key in (docker.extra or {}):
                 yield Problem(at, f"is also {path('docker', 'extra', key)}.", "Keep one of the two.", option)
-
-
-def swarm_needs(settings: StackFile) -> Iterator[Problem]:
-    """Swarm cannot work with live-restore, and its networks need the daemon's packet filter rules."""
-    docker = settings.docker
-    swarm = [*(having(settings, "swarm-manager") or ()), *(having(settings, "swarm-worker") or ())]
-    if docker is None or not swarm:
-        return
-    if docker.live_restore:
-        wrong = "is on (the default), which dockerd refuses together with Swarm."
-        fix = "Set it to false, or remove the roles swarm-manager and swarm-worker."
-        yield Problem(path("docker", "liveRestore"), wrong, fix, "true")
-    if docker.extra is not None and docker.extra.get("iptables") is False:
-        wrong = "is off, but Swarm's networks need Docker's packet filter rules."
-        fix = "Remove it, or remove the roles swarm-manager and swarm-worker."
-        yield Problem(path("docker", "extra", "iptables"), wrong, fix)
 
 
 def mirrors_are_safe(settings: StackFile) -> Iterator[Problem]:
@@ -299,7 +285,6 @@ RULES: tuple[Rule, ...] = (
     free_ports,
     docker_extra,
     docker_options,
-    swarm_needs,
     mirrors_are_safe,
     router_id,
 )

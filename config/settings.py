@@ -257,6 +257,11 @@ class NodeSettings(Model):
     virtualbox: MachineSettings = MachineSettings()
     """The virtual machine, where Berth makes it."""
 
+    @property
+    def in_swarm(self) -> bool:
+        """Whether the node is a manager or a worker of the swarm."""
+        return "swarm-manager" in self.roles or "swarm-worker" in self.roles
+
 
 class LoadBalancerSettings(Model):
     """The address at which the registry answers."""
@@ -288,6 +293,54 @@ class ObjectStoreSettings(Model):
     """Directory on the nodes that holds the data; the best place for a disk of its own."""
 
 
+class EtcdClusterSettings(Model):
+    """etcd, a key-value store, on all nodes with the role etcd."""
+
+    client_port: v.Port = 2379
+    """Port for etcd's clients on each member (TLS, client certificate)."""
+
+    peer_port: v.Port = 2380
+    """Port for the other members (TLS, client certificate)."""
+
+    data_dir: v.Directory = "/var/lib/etcd/berth"
+    """Directory on the members that holds the data; best on a disk that writes fast."""
+
+    heartbeat_interval: Annotated[int, Field(strict=True, ge=10, le=5000)] = 100
+    """Milliseconds between a leader's signs of life; after ten of them missing another one is elected."""
+
+
+class OverlaySettings(Model):
+    """A network between containers of several nodes."""
+
+    name: v.Label = Field(examples=["backend"])
+    """Name of the network, as services name it."""
+
+    subnet: v.Cidr = Field(examples=["10.20.1.0/24"])
+    """The network's addresses: a part of `addressPool`."""
+
+    encrypted: v.Flag = True
+    """Encrypt what goes from node to node (IPsec)."""
+
+    attachable: v.Flag = False
+    """Containers outside of services (`docker run --network`) may use it too."""
+
+
+class SwarmSettings(Model):
+    """Docker Swarm, on the nodes with the roles swarm-manager and swarm-worker."""
+
+    address_pool: v.Cidr = "10.20.0.0/16"
+    """Where Swarm's networks have their addresses, /24 each; chosen once, for it is fixed when the swarm is made."""
+
+    networks: tuple[OverlaySettings, ...] = Field(default=(), examples=[[{"name": "backend", "subnet": "10.20.1.0/24"}]])
+    """Overlay networks."""
+
+    labels: dict[v.NodeName, dict[v.SwarmLabel, v.Text]] = Field(default={}, examples=[{"node3": {"zone": "a"}}])
+    """Labels of the swarm's nodes, by node, for placement constraints (`node.labels.zone==a`)."""
+
+    token_version: Annotated[int, Field(strict=True, ge=1)] = 1
+    """Raise it to make the tokens anew with which nodes join; who is in the swarm stays in."""
+
+
 class DockerSettings(Model):
     """The Docker daemon of every node. Berth owns daemon.json as a whole."""
 
@@ -316,8 +369,8 @@ class DockerSettings(Model):
     log_options: dict[v.OptionName, v.Text] = Field(default={"max-size": "10m", "max-file": "3"})
     """Options of the log driver; every value is text. Replaces the default options as a whole."""
 
-    live_restore: v.Flag = True
-    """Keep containers running while the daemon restarts. Impossible with Swarm."""
+    live_restore: v.Flag | None = Field(default=None, examples=[False])
+    """Keep containers running while the daemon restarts. Default: true, on Swarm's nodes false, where it cannot be."""
 
     mtu: Annotated[int, Field(strict=True, ge=576, le=65535)] | None = Field(default=None, examples=[1450])
     """MTU of Docker's default bridge in bytes. Default: Docker's own."""
@@ -438,6 +491,12 @@ class StackFile(Model):
     object_store: ObjectStoreSettings = ObjectStoreSettings()
     """Where the registry's blobs are kept."""
 
+    etcd: EtcdClusterSettings = EtcdClusterSettings()
+    """etcd on its nodes."""
+
+    swarm: SwarmSettings = SwarmSettings()
+    """Docker Swarm on its nodes."""
+
     docker: DockerSettings = DockerSettings()
     """The Docker daemons of the nodes."""
 
@@ -471,6 +530,12 @@ class StackFile(Model):
     def with_role(self, role: Role) -> tuple[NodeSettings, ...]:
         """The nodes that have this role, in the file's order."""
         return tuple(node for node in self.nodes if role in node.roles)
+
+    def docker_on(self, node: NodeSettings) -> DockerSettings:
+        """The daemon's settings on one node."""
+        if self.docker.live_restore is not None:
+            return self.docker
+        return self.docker.model_copy(update={"live_restore": not node.in_swarm})
 
 
 class Settings(StackFile):

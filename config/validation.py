@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from config import rules_machines, rules_node_config, rules_nodes, rules_services, rules_upstreams
+from config import rules_clusters, rules_machines, rules_node_config, rules_nodes, rules_services, rules_upstreams
 from config.draft import draft, with_defaults
 from config.problems import Location, Problem
 from config.settings import StackFile
@@ -14,6 +14,7 @@ from config.translate import location, problem
 
 RULES = (
     *rules_nodes.RULES,
+    *rules_clusters.RULES,
     *rules_machines.RULES,
     *rules_services.RULES,
     *rules_upstreams.RULES,

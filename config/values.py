@@ -377,6 +377,13 @@ def _daemon_flag(value: str) -> str:
     return value
 
 
+def _swarm_label(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?", value) or value.startswith("berth."):
+        fix = "Use lower-case letters, digits, `.`, `_` and `-`, beginning with a letter or digit, and not with `berth.`."
+        raise refused("is not the name of a label.", fix)
+    return value
+
+
 def _is_host(value: str) -> bool:
     try:
         ipaddress.ip_address(value)
@@ -420,6 +427,7 @@ Directory = Annotated[_Str, AfterValidator(_directory)]
 LogDriver = Annotated[_Str, AfterValidator(_log_driver)]
 DaemonFlag = Annotated[_Str, AfterValidator(_daemon_flag)]
 OptionName = Annotated[_Str, AfterValidator(_option_name)]
+SwarmLabel = Annotated[_Str, AfterValidator(_swarm_label)]
 RegistryHost = Annotated[_Str, AfterValidator(_registry_host)]
 Mirror = Annotated[_Str, AfterValidator(_mirror)]
 ProxyUrl = Annotated[_Str, AfterValidator(_proxy)]

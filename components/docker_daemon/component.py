@@ -88,4 +88,4 @@ def _entries(settings: Settings, node: Node, ca: str) -> list[Entry]:
             result.append(File(f"/etc/berth/hosts.d/{settings.stack}.block", block))
     insecure = [registry] if settings.registry.insecure else []
     own = f"https://{settings.registry.mirror_endpoint}" if settings.registry.mirrored else None
-    return [*result, *entries(settings.docker, insecure, names.own_hosts(settings), own)]
+    return [*result, *entries(settings.docker_on(node.settings), insecure, names.own_hosts(settings), own)]

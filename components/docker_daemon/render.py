@@ -38,7 +38,7 @@ def daemon_json(settings: DockerSettings, insecure: Sequence[str] = (), mirror: 
     """The whole of daemon.json. Reloadable keys are always there: a key that vanishes keeps its old value on reload."""
     document: dict[str, Any] = {
         "insecure-registries": sorted({*settings.insecure_registries, *insecure}),
-        "live-restore": settings.live_restore,
+        "live-restore": settings.live_restore is not False,
         "log-driver": settings.log_driver,
         "log-opts": dict(settings.log_options),
         # The stack's own mirror goes first: dockerd asks them in this order.

@@ -19,7 +19,7 @@ EOF
 
 apt-get update
 apt-get install -y --no-install-recommends \
-	ca-certificates chrony curl dbus docker-cli docker.io iproute2 iptables iputils-ping kmod netbase \
+	ca-certificates chrony curl dbus docker-cli docker.io etcd-client etcd-server iproute2 iptables iputils-ping kmod netbase \
 	openssh-server procps python3-dbus python3-docker sudo systemd systemd-sysv tzdata
 
 cp -R /media/rootfs/. /
@@ -40,6 +40,8 @@ systemctl mask -- \
 	systemd-tmpfiles-clean.timer 2>&1
 systemctl enable berth-lab-hosts.service berth-lab-mounts.service ssh.service docker.service chrony.service
 systemctl set-default multi-user.target
+# It runs on the nodes with that role, and never with the package's own settings.
+systemctl disable etcd.service
 
 # The clock is the host's: four daemons that set it would fight over it. They run, and answer, without touching it.
 sed -i 's/^DAEMON_OPTS=.*/DAEMON_OPTS="-F 1 -x"/' /etc/default/chrony

@@ -1,0 +1,18 @@
+"""What the etcd stage takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from components.certificates import CertificateAuthority
+from components.nodes import Nodes
+from config import Settings
+
+
+@dataclass(frozen=True)
+class EtcdArgs:
+    """Inputs of `Etcd`."""
+
+    settings: Settings
+    nodes: Nodes
+    authority: CertificateAuthority
