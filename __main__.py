@@ -16,6 +16,7 @@ from components.object_store import ObjectStore, ObjectStoreArgs, RegistryBucket
 from components.registry import Registry, RegistryArgs
 from components.registry_client import MirrorIdentity, RegistryClients, RegistryClientsArgs
 from components.seed_registry import SeedRegistry, SeedRegistryArgs
+from components.swarm import RollCall, RollCallArgs, Swarm, SwarmArgs
 from config import load
 
 settings = load()
@@ -26,7 +27,9 @@ nodes = Nodes("nodes", NodesArgs(settings, images))
 deploy_host = DeployHost("deploy-host", DeployHostArgs(settings, nodes, authority))
 seed = SeedRegistry("seed", SeedRegistryArgs(settings, nodes, images, deploy_host))
 upstream = LabUpstream("upstream", LabUpstreamArgs(settings, nodes, images, authority))
-daemons = DockerDaemons("docker", DockerDaemonsArgs(settings, nodes, deploy_host, authority))
+roll_call = RollCall("swarm-roll-call", RollCallArgs(settings, nodes))
+daemons = DockerDaemons("docker", DockerDaemonsArgs(settings, nodes, deploy_host, authority, roll_call))
+Swarm("swarm", SwarmArgs(settings, nodes, daemons, roll_call))
 Etcd("etcd", EtcdArgs(settings, nodes, authority))
 accounts = Accounts("users", AccountsArgs(settings))
 mirror = MirrorIdentity("mirror", settings)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from components.certificates import CertificateAuthority
 from components.deploy_host import DeployHost
 from components.nodes import Nodes
+from components.swarm import RollCall
 from config import Settings
 
 
@@ -18,3 +19,5 @@ class DockerDaemonsArgs:
     nodes: Nodes
     deploy_host: DeployHost
     authority: CertificateAuthority
+    roll_call: RollCall
+    """Who leaves the swarm has left before Docker is told of it."""

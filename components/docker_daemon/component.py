@@ -55,7 +55,7 @@ class DockerDaemons(pulumi.ComponentResource):
                 entries=args.authority.certificate.apply(partial(_entries, args.settings, node)),
                 scripts=SCRIPTS,
                 # One daemon at a time: when one does not come back, the nodes after it are not touched.
-                opts=node.options(self, *before),
+                opts=node.options(self, *args.roll_call.done, *before),
             )
             before = (state,)
             access = node.access

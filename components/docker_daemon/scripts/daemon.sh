@@ -99,6 +99,26 @@ mend_unit() {
     systemctl is-active --quiet docker.service || systemctl start docker.service || :
 }
 
+# In a swarm dockerd takes live-restore over without a word, and does not start with it the next time. A node that has
+# lost its role in Berth's swarm is out of it already, as the others see it.
+leave_swarm_for_live_restore() {
+    grep -qxF -- "{{.LiveRestoreEnabled}}${tab}true" "$work/expect" || return 0
+    [ "$(docker info --format '{{.Swarm.LocalNodeState}}')" != inactive ] || return 0
+    [ -s "$(docker info --format '{{.DockerRootDir}}')/swarm/berth" ] ||
+        fail 'this node is in a swarm that Berth did not make, in which containers cannot be kept over a restart of dockerd: set berth:docker.liveRestore to false, or take the node out of it (docker swarm leave)'
+    docker swarm leave --force >/dev/null
+}
+
+# A restarted manager counts again once it hears the leader; until then the next one's restart could cost the majority.
+swarm_is_back() {
+    waited=0
+    until [ "$(docker info --format '{{.Swarm.ControlAvailable}}')" != true ] || docker node ls >/dev/null 2>&1; do
+        waited=$((waited + 1))
+        [ "$waited" -le "$timeout" ] || return 1
+        sleep 1
+    done
+}
+
 stage_before_change() {
     : >>"$work/keys"
     : >>"$work/expect"
@@ -113,6 +133,7 @@ stage_before_change() {
     fi
     mend_unit
     wait_for_docker || fail "dockerd does not answer on this node, before anything was changed; see $(docker_log)"
+    leave_swarm_for_live_restore
     docker ps -q --no-trunc >"$work/running"
 }
 
@@ -228,6 +249,7 @@ stage_after_change() {
         differs=$(disagreements_that_stay)
         [ -z "$differs" ] || put_old_settings_back "dockerd does not follow the new settings: $differs"
         containers_are_back || fail "not every container came back after the $force of dockerd: see docker ps -a"
+        swarm_is_back || fail "this manager of the swarm does not hear its leader $timeout s after the $force of dockerd: see docker node ls on the others"
         changed=yes
     fi
     mv -f -- "$work/keys.sorted" "$state/keys"
