@@ -331,7 +331,9 @@ class SwarmSettings(Model):
     address_pool: v.Cidr = "10.20.0.0/16"
     """Where Swarm's networks have their addresses, /24 each; chosen once, for it is fixed when the swarm is made."""
 
-    networks: tuple[OverlaySettings, ...] = Field(default=(), examples=[[{"name": "backend", "subnet": "10.20.1.0/24"}]])
+    networks: tuple[OverlaySettings, ...] = Field(
+        default=(), examples=[[{"name": "backend", "subnet": "10.20.1.0/24"}]]
+    )
     """Overlay networks."""
 
     labels: dict[v.NodeName, dict[v.SwarmLabel, v.Text]] = Field(default={}, examples=[{"node3": {"zone": "a"}}])

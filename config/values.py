@@ -379,7 +379,9 @@ def _daemon_flag(value: str) -> str:
 
 def _swarm_label(value: str) -> str:
     if not re.fullmatch(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?", value) or value.startswith("berth."):
-        fix = "Use lower-case letters, digits, `.`, `_` and `-`, beginning with a letter or digit, and not with `berth.`."
+        fix = (
+            "Use lower-case letters, digits, `.`, `_` and `-`, beginning with a letter or digit, and not with `berth.`."
+        )
         raise refused("is not the name of a label.", fix)
     return value
 

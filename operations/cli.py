@@ -416,6 +416,36 @@ def clean(yes: Yes = False) -> None:
     bootstrap.clean()
 
 
+etcd = typer.Typer(help="Save what a stack's etcd holds, and bring it back.", no_args_is_help=True)
+app.add_typer(etcd, name="etcd")
+
+
+@etcd.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="Where the snapshot goes; nothing may be there yet.")],
+    stack: Stack = "dev",
+) -> None:
+    """Write a snapshot of everything that etcd holds to a file."""
+    from operations import etcd as stage
+
+    member = stage.backup(_quiet_session(stack), file)
+    typer.echo(f"{file}: {file.stat().st_size} bytes, from {member}. It holds every value in plain text.")
+
+
+@etcd.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="A snapshot, as `backup` writes it.")],
+    stack: Stack = "dev",
+    yes: Yes = False,
+) -> None:
+    """Replace everything that etcd holds by a snapshot; it does not answer for some seconds."""
+    from operations import etcd as stage
+
+    run = _run(stack, yes=yes)
+    stage.restore(run, file, typer.prompt if run.confirm else None)
+    run.say(f"etcd of {stack} holds what {file} holds. What it held before is kept beside its data, on each member.")
+
+
 settings = typer.Typer(help="Work with a stack's settings.", no_args_is_help=True)
 app.add_typer(settings, name="settings")
 

@@ -99,6 +99,8 @@ class Machine:
     """sha256 of each certificate of the stack; a balancer passes on what others show."""
     readiness: list[Readiness] = field(default_factory=list)
     services: list[Service] = field(default_factory=list)
+    asks: list[str] = field(default_factory=list)
+    """Questions that a stage has of its own, as the probe script takes them."""
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,8 @@ def _take_command(machine: Machine, inputs: Mapping[str, Any], urn: str) -> None
         parts = line.split("\t")
         if len(parts) == 4 and parts[0].isdigit() and parts[1].startswith("http"):
             machine.readiness.append(Readiness(_stage(urn), *parts))
+        elif parts[0] == "ask":
+            machine.asks.append("\t".join(parts[1:]))
 
 
 def _stage(urn: str) -> str:
@@ -199,13 +203,17 @@ def take_bundle(machine: Machine, text: str, urn: str) -> None:
             case "expect", format_, wanted:
                 machine.info[format_] = wanted
                 machine.daemon = urn
+            case "ask", *question:
+                machine.asks.append("\t".join(question))
             case "container", name, *_:
                 container = name
             case "port", address, port, *_:
                 ports.append((address, int(port)))
     # What listens on loopback alone speaks plain HTTP.
     machine.listeners += [
-        Listener(container, address, port) for address, port in ports if has_certificate and address != "127.0.0.1"
+        Listener(container, address, port)
+        for address, port in ports
+        if container and has_certificate and address != "127.0.0.1"
     ]
 
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from config.naming import VIRTUAL_ADDRESS_STAGE
-from operations import access, desired, front
+from operations import access, clusters, desired, front
 from operations.desired import DEPLOY_HOST, Desired
 from operations.doctor import Finding
 from operations.engine_run import Session
@@ -95,6 +95,8 @@ def rows(seen: Look) -> list[Row]:
                 detail += f", holds {seen.desired.address}" if seen.desired.address in report.holds else ", stands by"
             version = _version(found, service.image)
             result.append(Row(name, own, service.service, runs and not failing, version, detail))
+        for part in clusters.services(own, report) if machine.asks else ():
+            result.append(Row(name, own, part.name, part.healthy, part.version, part.detail))
     return result
 
 

@@ -119,6 +119,8 @@ class Report:
     resolves: dict[str, str] = field(default_factory=dict)
     holds: frozenset[str] = frozenset()
     """Addresses that were asked for and are on this machine now."""
+    told: dict[str, list[list[str]]] = field(default_factory=dict)
+    """Answers to the stages' own questions, by the question's first word."""
     trust: str = ""
     """The CA file that Docker reads for the registry, PEM."""
 
@@ -159,6 +161,7 @@ class Probe:
         lines += [f"block\t{path}" for path in machine.blocks]
         lines += [f"url\t{question.line}" for question in machine.readiness]
         lines += [f"journal\t{unit}" for unit in self._journals]
+        lines += machine.asks
         if machine.info and asks_docker:
             lines.append("info\t" + "{{println}}".join(machine.info))
         return "\n".join(lines) + "\n"
@@ -312,6 +315,8 @@ def parse(node: str, lines: Iterable[str]) -> Report:
                 report.holds |= {address}
             case "info", rest:
                 report.info.append("\t".join(rest))
+            case (("etcd" | "swarm"), _):
+                report.told.setdefault(word, []).append(values)
             case "trust", rest:
                 trust.append("\t".join(rest))
             case "end", []:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from cryptography import x509
 
 from config.naming import VIRTUAL_ADDRESS_STAGE
-from operations import differences
+from operations import clusters, differences
 from operations.desired import DEPLOY_HOST, Desired, Machine
 from operations.differences import Difference, Finding, Unknown
 from operations.front import Front
@@ -42,7 +42,7 @@ def answers(desired: Desired, reports: dict[str, Report], front: Front) -> list[
             result.append(Answer("reachable", name, report.error, False))
         else:
             result.extend(_machine(desired, name, machine, report))
-    return result
+    return [*result, *(Answer(*one) for one in clusters.questions(desired, reports))]
 
 
 def _front(desired: Desired, front: Front) -> Iterator[Answer]:

@@ -27,6 +27,14 @@ class DockerNode:
     node: Node
     provider: docker.Provider
     ready: pulumi.Resource
+    live_restore: bool
+    """Containers outlive the daemon."""
+
+    @property
+    def restart(self) -> str:
+        """What brings a container back. A daemon without live-restore that was killed stops, at its next start, what it
+        finds running, and takes it for stopped by hand: `unless-stopped` would leave it so."""
+        return "unless-stopped" if self.live_restore else "always"
 
     def options(
         self, parent: pulumi.Resource, *depends_on: pulumi.Resource, delete_before_replace: bool = False
@@ -67,7 +75,12 @@ class DockerDaemons(pulumi.ComponentResource):
                 disable_docker_daemon_check=True,
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[state, args.deploy_host.files]),
             )
-            self.nodes[node.name] = DockerNode(node=node, provider=provider, ready=state)
+            self.nodes[node.name] = DockerNode(
+                node=node,
+                provider=provider,
+                ready=state,
+                live_restore=args.settings.docker_on(node.settings).live_restore is not False,
+            )
         self.register_outputs({})
 
     def on(self, nodes: tuple[Node, ...]) -> tuple[DockerNode, ...]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from components.certificates import Pem
 from components.remote import Directory, Entry, Fact, File
-from components.service import Port
 from config import naming
 
 STAGE = "etcd"

@@ -74,7 +74,7 @@ def service_container(
         envs=[f"{key}={value}" for key, value in sorted((service.environment or {}).items())],
         user=service.user,
         network_mode="host",
-        restart="unless-stopped",
+        restart=on.restart,
         cpu_shares=service.cpu_shares,
         pid_mode=service.pid_mode,
         stop_signal=service.stop_signal,

@@ -99,6 +99,37 @@ EOF
     wait
 }
 
+# A member's own word, and what the cluster keeps: one key is set, read and deleted.
+about_etcd() (
+    set -a
+    # shellcheck disable=SC1090  # what etcdctl has to know, written by Berth
+    . "$1" || exit 0
+    set +a
+    set -- --silent --show-error --connect-timeout 2 --max-time 5 --cacert "$ETCDCTL_CACERT" --cert "$ETCDCTL_CERT" --key "$ETCDCTL_KEY"
+    health=$(curl "$@" "$ETCDCTL_ENDPOINTS/health" 2>&1)
+    case $health in
+    *'"health":"true"'*) ;;
+    *)
+        fact etcd health "${health:-no answer}"
+        exit 0
+        ;;
+    esac
+    fact etcd health healthy
+    etcdctl endpoint status 2>/dev/null | sed "s/^/etcd${tab}status$tab/; s/, /$tab/g"
+    etcdctl member list 2>/dev/null | sed "s/^/etcd${tab}member$tab/; s/, /$tab/g"
+    key=berth/verify/$(uname -n)
+    etcdctl put "$key" "$$" >/dev/null 2>&1 && found=$(etcdctl get --print-value-only "$key" 2>/dev/null) && etcdctl del "$key" >/dev/null 2>&1
+    if [ "${found:-}" = "$$" ]; then fact etcd kept yes; else fact etcd kept "${found:-nothing}"; fi
+)
+
+about_swarm() {
+    docker info --format "swarm${tab}state$tab{{.Swarm.LocalNodeState}}$tab{{.Swarm.ControlAvailable}}$tab{{.Swarm.Error}}" 2>/dev/null
+    timeout 6 docker node ls --format "swarm${tab}node$tab{{.Hostname}}$tab{{.Status}}$tab{{.Availability}}$tab{{.ManagerStatus}}" 2>/dev/null
+    for id in $(timeout 6 docker network ls --quiet --filter driver=overlay --filter "label=berth.stack=$stack" 2>/dev/null); do
+        docker network inspect --format "swarm${tab}network$tab{{.Name}} {{range .IPAM.Config}}{{.Subnet}}{{end}}{{range \$key, \$value := .Options}}{{if eq \$key \"encrypted\"}} encrypted{{end}}{{end}}" "$id"
+    done
+}
+
 about_machine
 about_docker
 urls=''
@@ -111,6 +142,8 @@ while IFS=$tab read -r word operand; do
     resolve) fact resolve "$operand" "$(getent ahostsv4 "$operand" | awk 'NR == 1 { print $1 }')" ;;
     holds) fact holds "$operand" "$(ip -o -4 address show to "$operand" 2>/dev/null | awk 'NR == 1 { print "yes" }')" ;;
     journal) about_journal "$operand" </dev/null ;;
+    etcd) about_etcd "$operand" </dev/null ;;
+    swarm) about_swarm </dev/null ;;
     info) docker info --format "$operand" 2>/dev/null | awk '{ print "info\t" $0 }' ;;
     trust)
         [ ! -r "$operand" ] || awk '{ print "trust\t" $0 }' <"$operand"

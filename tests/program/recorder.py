@@ -75,6 +75,8 @@ class _Outputs(pulumi.runtime.Mocks):
                 "accessKey": f"key-of-{args.name}",
                 "secretKey": f"secret-of-{args.name}",
             },
+            # What a swarm's managers print.
+            "command:remote:Command": {"stdout": f"token\tmanager\tsecret-of-{args.name}\n"},
             "random:index/randomId:RandomId": {"b64Std": "AAECAwQFBgcICQoLDA0ODw=="},
         }.get(args.typ, {})
         return f"{args.name}-id", {**args.inputs, **made}

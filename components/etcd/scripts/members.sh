@@ -95,3 +95,10 @@ silent_voters() {
 $listed
 EOF
 }
+
+# From etcd 3.6 on etcdctl leaves what needs no server to another program, which older versions do not have.
+offline() {
+    program=etcdctl
+    ! command -v etcdutl >/dev/null 2>&1 || program=etcdutl
+    "$program" "$@"
+}

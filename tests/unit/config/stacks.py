@@ -17,7 +17,12 @@ REMOVED = object()
 
 @cache
 def _read(stack: str) -> dict[str, Any]:
-    return config.read(ROOT / f"Pulumi.{stack}.yaml")
+    """Without etcd and Swarm: a member less, when a case takes a node's roles, would be a problem of its own."""
+    found = config.read(ROOT / f"Pulumi.{stack}.yaml")
+    found["config"].pop("berth:swarm", None)
+    for node in found["config"]["berth:nodes"]:
+        node["roles"] = [role for role in node["roles"] if role not in ("etcd", "swarm-manager", "swarm-worker")]
+    return found
 
 
 def document(stack: str, changes: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -178,9 +178,7 @@ def test_a_setting_that_is_no_secret_must_not_be_encrypted() -> None:
 
 
 def test_everything_that_is_wrong_is_said_at_once() -> None:
-    hand_over(
-        {"berth:nods": "[]", "berth:kolla": '{"enabled": true}', "berth:loadBalancer": '{"address": "10.77.0.12"}'}
-    )
+    hand_over({"berth:nods": "[]", "berth:docker": '{"mtu": 1}', "berth:loadBalancer": '{"address": "10.77.0.12"}'})
     text = problems_of_load()
     assert text.startswith("Pulumi.dev.yaml: 3 settings cannot be used")
 

@@ -117,6 +117,72 @@ NODES = [
     ),
 ]
 
+MANAGED = {"nodes[3].roles": ["object-store", "swarm-manager"]}
+
+
+def overlay(**other: Any) -> dict[str, Any]:
+    """A swarm with two networks, one of them with something changed."""
+    good = {"name": "front", "subnet": "10.20.2.0/24"}
+    return MANAGED | {"swarm": {"networks": [{"name": "back", "subnet": "10.20.1.0/24"}, good | other]}}
+
+
+CLUSTERS = [
+    Refused(
+        "etcd's port on another service's",
+        {"nodes[3].roles": ["object-store", "etcd"], "etcd.clientPort": 9000},
+        "berth:etcd.clientPort",
+        "is taken by berth:objectStore.port",
+    ),
+    Refused(
+        "etcd's two ports alike",
+        {"nodes[3].roles": ["object-store", "etcd"], "etcd.peerPort": 2379},
+        "berth:etcd.peerPort",
+        "is taken",
+    ),
+    Refused(
+        "etcd's data in the object store's",
+        {"nodes[3].roles": ["object-store", "etcd"], "etcd.dataDir": "/var/lib/berth/object-store/etcd"},
+        "berth:etcd.dataDir",
+        "is not apart",
+    ),
+    Refused("a heartbeat of nothing", {"etcd.heartbeatInterval": 1}, "berth:etcd.heartbeatInterval", "10"),
+    Refused("a network twice", overlay(name="back"), "berth:swarm.networks[1].name", "also the name of"),
+    Refused(
+        "a network called like Swarm's own", overlay(name="ingress"), "berth:swarm.networks[1].name", "Swarm's own"
+    ),
+    Refused(
+        "overlapping networks", overlay(subnet="10.20.1.128/25"), "berth:swarm.networks[1].subnet", "overlaps with"
+    ),
+    Refused(
+        "a network outside of the pool", overlay(subnet="10.21.1.0/24"), "berth:swarm.networks[1].subnet", "no part"
+    ),
+    Refused(
+        "Swarm's own network's place", overlay(subnet="10.20.0.0/25"), "berth:swarm.networks[1].subnet", "Swarm's own"
+    ),
+    Refused(
+        "a pool around the nodes",
+        MANAGED | {"swarm.addressPool": "10.77.0.0/16"},
+        "berth:swarm.addressPool",
+        "overlaps",
+    ),
+    Refused(
+        "a pool without room", MANAGED | {"swarm.addressPool": "10.20.0.0/24"}, "berth:swarm.addressPool", "no room"
+    ),
+    Refused(
+        "labels for nobody",
+        MANAGED | {"swarm.labels": {"node5": {"zone": "a"}}},
+        "berth:swarm.labels.node5",
+        "is no node of the swarm",
+        suggestion="node4",
+    ),
+    Refused(
+        "a label that Berth keeps",
+        MANAGED | {"swarm.labels": {"node4": {"berth.x": "a"}}},
+        'berth:swarm.labels.node4["berth.x"]',
+        "not the name",
+    ),
+]
+
 MACHINES = [
     Refused(
         "a lab node outside of a lab", {"nodes[0].provider": "lab"}, "berth:nodes[0].provider", "is no lab", "staging"
@@ -446,7 +512,7 @@ SERVICES = [
 DOCKER = [
     Refused(
         "live-restore with Swarm",
-        {"nodes[3].roles": ["object-store", "swarm-manager"]},
+        {"nodes[3].roles": ["object-store", "swarm-manager"], "docker.liveRestore": True},
         "berth:docker.liveRestore",
         "dockerd refuses together with Swarm",
     ),
@@ -685,7 +751,7 @@ UPSTREAMS = [
 ]
 
 KEYS = [
-    Refused("an unknown section", {"swarm": {}}, "berth:swarm", "not a setting of Berth"),
+    Refused("an unknown section", {"gizmo": {}}, "berth:gizmo", "not a setting of Berth"),
     Refused("a misspelt section", {"nods": []}, "berth:nods", "not a setting", suggestion="berth:nodes"),
     Refused(
         "a section in snake case",
@@ -727,7 +793,7 @@ KEYS = [
 ]
 
 
-ALL = NODES + MACHINES + VIRTUAL + PROMOTED + SERVICES + UPSTREAMS + DOCKER + KEYS
+ALL = NODES + CLUSTERS + MACHINES + VIRTUAL + PROMOTED + SERVICES + UPSTREAMS + DOCKER + KEYS
 
 
 @pytest.mark.parametrize("case", ALL, ids=lambda case: case.sentence)
@@ -795,6 +861,7 @@ ACCEPTED = [
         },
     ),
     ("a host key without comment", "prod", {"nodes[0].ssh.hostKey": KEY}),
+    ("Swarm, where live-restore is nobody's wish", "dev", {"nodes[3].roles": ["object-store", "swarm-manager"]}),
     (
         "Swarm without live-restore",
         "dev",

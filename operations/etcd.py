@@ -1,0 +1,125 @@
+"""`berth etcd`: a snapshot of what the cluster holds, and the way back to it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from operations import access, look
+from operations.access import Door
+from operations.deploy import Run
+from operations.engine_run import Session
+from operations.errors import BerthError, UsageError
+from operations.lock import StackLock
+
+SCRIPTS = Path(__file__).parents[1] / "components" / "etcd" / "scripts"
+TURN = "berth:etcd:Etcd$command:remote:Command::etcd-"
+UPLOADED = "/var/tmp/berth-etcd-restore"
+SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Member:
+    """One member of a stack's etcd, and the way to its node."""
+
+    session: Session
+    doors: Sequence[Door]
+    name: str
+    lines: str
+    """What the scripts are told of the cluster, as the state has it."""
+
+    def run(self, script: str, *arguments: str) -> bytes:
+        """Output of one of the stage's scripts, run there as root."""
+        text = "".join((SCRIPTS / f"{part}.sh").read_text(encoding="utf-8") for part in ("members", script))
+        return self._ssh(["sh", "-c", text, "berth", *arguments], self.lines.encode())
+
+    def upload(self, file: Path) -> str:
+        """A copy of the file on the node, for root only; its path there."""
+        self._ssh(["sh", "-c", f"umask 077; cat >{UPLOADED}"], file.read_bytes())
+        return UPLOADED
+
+    def _ssh(self, words: Sequence[str], stdin: bytes) -> bytes:
+        user = next(door.user for door in self.doors if door.name == self.name)
+        command = list(words) if user == "root" else ["sudo", "-n", *words]
+        session = self.session
+        argv = access.ssh_command(session.workspace, session.stack, self.doors, self.name, command)
+        try:
+            done = subprocess.run(argv, input=stdin, capture_output=True, timeout=SECONDS, check=False)
+        except subprocess.TimeoutExpired:
+            raise BerthError(f"{self.name} did not answer within {SECONDS} s.") from None
+        if done.returncode:
+            reason = done.stderr.decode(errors="replace").strip().splitlines()
+            raise BerthError(f"{self.name}: {reason[-1].removeprefix('berth: ') if reason else 'no reason given'}.")
+        return done.stdout
+
+
+def members(session: Session) -> list[Member]:
+    """Every member, in the settings' order."""
+    wanted = look.wanted(session)
+    doors = access.doors(session.workspace, wanted.outputs)
+    lines = {
+        str(resource["urn"]).rpartition("::etcd-")[2]: str(resource["inputs"]["stdin"])
+        for resource in wanted.resources
+        if TURN in str(resource.get("urn"))
+    }
+    found = [Member(session, doors, door.name, lines[door.name]) for door in doors if door.name in lines]
+    if not found:
+        raise UsageError(f"{session.stack} has no etcd: give three nodes the role etcd, and run up.")
+    return found
+
+
+def backup(session: Session, file: Path) -> str:
+    """Write a snapshot to a file that only its owner reads; the name of the member that made it."""
+    if file.exists():
+        raise UsageError(f"{file} is there already: a backup replaces no other one.")
+    if not file.absolute().parent.is_dir():
+        raise UsageError(f"There is no directory {file.absolute().parent}.")
+    problems = []
+    for member in members(session):
+        try:
+            snapshot = member.run("snapshot")
+        except BerthError as problem:
+            problems.append(str(problem))
+            continue
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+            stream.write(snapshot)
+        return member.name
+    raise BerthError("No member could make a snapshot.\n" + "\n".join(problems))
+
+
+def restore(run: Run, file: Path, typed: Callable[[str], str] | None) -> None:
+    """Put a snapshot in the place of all that the cluster holds; `typed` asks for the stack's name."""
+    if not file.is_file():
+        raise UsageError(f"There is no file {file}.")
+    if not run.yes:
+        question = f"All that etcd of {run.stack} holds is replaced by what {file.name} holds. Type the stack's name"
+        if typed is None:
+            raise UsageError("A restore replaces all that etcd holds: without a terminal to ask at, give --yes.")
+        if typed(question) != run.stack:
+            raise BerthError("Nothing was changed.")
+    with StackLock(run.workspace.stack_dir(run.stack), run.stack, "etcd restore", run.say):
+        every = members(run.session())
+        # Another token than any before: a member that comes back with older data is not taken for one of these.
+        token = f"berth-{run.stack}-{int(time.time())}"
+        try:
+            _on_all(every, lambda member: member.run("restore", "unpack", member.upload(file), token))
+            _on_all(every, lambda member: member.run("restore", "swap", token))
+            _on_all(every, lambda member: member.run("restore", "start"))
+        except BerthError as problem:
+            for member in every:
+                with suppress(BerthError):
+                    member.run("restore", "back", token)
+            raise BerthError(f"{problem}\netcd holds what it held before.") from None
+
+
+def _on_all(every: Sequence[Member], act: Callable[[Member], object]) -> None:
+    """On all members at once; the first problem when all have ended."""
+    with ThreadPoolExecutor(len(every)) as pool:
+        for done in [pool.submit(act, member) for member in every]:
+            done.result()
