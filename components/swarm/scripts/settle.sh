@@ -12,7 +12,11 @@ missing_nodes() {
 missing=''
 wait_for 60 missing_nodes || fail "not ready in the swarm after 60 s:$missing (docker node ls; the swarm knows nodes by their host names)"
 
-# What is left of a node that joined anew.
+# What is left of a node that joined anew; it takes the managers some heartbeats to miss it.
+is_told_apart() {
+    list=$(list_nodes) && [ -z "$(printf '%s\n' "$list" | awk -F '\t' '$3 == "ready" { print $2 }' | sort | uniq -d)" ]
+}
+wait_for 60 is_told_apart || fail "two nodes of the swarm have the same host name: docker node ls"
 printf '%s\n' "$list" | while IFS="$tab" read -r candidate who status _; do
     [ "$status" != ready ] || continue
     let_go "$candidate" "$who"

@@ -1,0 +1,154 @@
+"""etcd and Swarm outlive the loss of a member and a manager, and change one at a time."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.lab import STACK, SUBNET, Lab, run
+
+pytestmark = pytest.mark.lab
+
+# nginx as the seed registry's image brings it says nothing by itself.
+CONF = 'events {} http { server { listen 80; location / { return 200 "from $hostname\\n"; } } }'
+PORT = 8088
+
+
+def etcdctl(lab: Lab, node: str, *words: str, check: bool = True) -> str:
+    script = 'set -a; . /etc/berth/etcd/etcdctl.env; exec timeout 20 etcdctl "$@"'
+    return lab.on(node, "sh", "-c", script, "etcdctl", *words, check=check)
+
+
+def until(holds: Callable[[], object], seconds: float, what: Callable[[], object]) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, what()
+        time.sleep(0.5)
+
+
+def about_clusters(lab: Lab) -> dict[tuple[str, str], tuple[bool, str]]:
+    _, output = lab.try_berth("verify", "--json")
+    found = json.loads(output[output.index("{\n") :])["answers"]
+    return {
+        (one["question"], one["node"]): (one["ok"], one["answer"])
+        for one in found
+        if "etcd" in one["question"] or "swarm" in one["question"]
+    }
+
+
+def is_green(lab: Lab) -> bool:
+    return lab.try_berth("verify")[0] == 0
+
+
+def test_verify_asks_every_member_and_every_manager(lab: Lab) -> None:
+    found = about_clusters(lab)
+    assert all(ok for ok, _ in found.values()), found
+    for node in ("node1", "node2", "node3"):
+        assert found["etcd's members", node] == (True, "node1, node2, node3")
+        assert ("etcd keeps what is set", node) in found
+    for node in ("node2", "node3", "node4"):
+        assert found["the swarm's nodes", node] == (True, "3 ready")
+        assert found["the swarm's networks", node] == (True, "backend 10.20.1.0/24")
+
+
+def test_with_a_member_and_a_manager_gone_both_serve_and_both_are_named(lab: Lab) -> None:
+    # No manager's daemon and no member comes back by itself while it is stopped like this.
+    lab.on("node3", "systemctl", "kill", "--signal=STOP", "etcd")
+    lab.on("node4", "systemctl", "kill", "--kill-whom=main", "--signal=STOP", "docker")
+    image = lab.on("node2", "docker", "inspect", "--format", "{{.Config.Image}}", "berth-load-balancer").strip()
+    try:
+        until(
+            lambda: "OK" in etcdctl(lab, "node1", "put", "message", "Hello world", check=False),
+            20,
+            lambda: etcdctl(lab, "node1", "put", "message", "Hello world"),
+        )
+        assert etcdctl(lab, "node2", "get", "--print-value-only", "message") == "Hello world\n"
+        # The document's service, of two replicas.
+        until(
+            lambda: run(["docker", "exec", f"berth-{STACK}-node2", "docker", "node", "ls"]).returncode == 0,
+            30,
+            lambda: lab.on("node2", "docker", "node", "ls"),
+        )
+        lab.on("node2", "sh", "-c", f"printf '%s' '{CONF}' | docker config create web -")
+        lab.on(
+            *("node2", "docker", "service", "create", "--quiet", "--name", "web", "--replicas", "2"),
+            *("--network", "backend", "--config", "source=web,target=/etc/nginx/nginx.conf"),
+            *("--publish", f"mode=host,target=80,published={PORT}", "--no-resolve-image", "--detach"),
+            *("--constraint", "node.hostname!=node4", image, "nginx", "-g", "daemon off;"),
+        )
+
+        def answers() -> list[str]:
+            return [run(["curl", "-sm", "2", f"http://{SUBNET}.{last}:{PORT}"]).stdout for last in (12, 13)]
+
+        until(lambda: all(text.startswith("from ") for text in answers()), 40, answers)
+        found = about_clusters(lab)
+        assert found["etcd's member is healthy", "node1"][0]
+        assert not found["etcd's member is healthy", "node3"][0]
+        ok, text = found["the swarm's nodes", "node2"]
+        assert not ok
+        assert text.startswith("node4 is "), text
+    finally:
+        lab.on("node3", "systemctl", "kill", "--signal=CONT", "etcd")
+        lab.on("node4", "systemctl", "kill", "--kill-whom=main", "--signal=CONT", "docker")
+        lab.on("node2", "docker", "service", "rm", "web", check=False)
+        lab.on("node2", "docker", "config", "rm", "web", check=False)
+        etcdctl(lab, "node1", "del", "message", check=False)
+    until(lambda: is_green(lab), 60, lambda: lab.try_berth("verify")[1])
+
+
+def test_a_member_that_is_lost_stops_the_rolling_restart_before_it_costs_the_majority(lab: Lab, settings: Any) -> None:
+    def started(node: str) -> str:
+        return lab.on(node, "systemctl", "show", "-p", "ExecMainStartTimestampMonotonic", "etcd")
+
+    before = {node: started(node) for node in ("node1", "node2")}
+    lab.on("node3", "systemctl", "stop", "etcd")
+    settings(etcd={"heartbeatInterval": 120})
+    try:
+        code, output = lab.try_berth("up", "--yes")
+    finally:
+        lab.on("node3", "systemctl", "start", "etcd")
+    assert code == 1
+    assert "etcd on node1 is not restarted: without it 1 of 3 members would be healthy, and 2 are needed" in output
+    assert "not answering: node3" in output
+    assert "Traceback" not in output
+    assert {node: started(node) for node in before} == before
+    lab.berth("up", "--yes")
+    assert {node for node in before if started(node) != before[node]} == {"node1", "node2"}
+
+
+def test_a_manager_that_was_lost_while_it_joined_joins_with_the_next_run_and_new_tokens(
+    lab: Lab, settings: Any
+) -> None:
+    old = lab.on("node2", "docker", "swarm", "join-token", "--quiet", "worker")
+    # What a join leaves that was killed in the middle: the others have counted it, it does not know of them.
+    lab.on("node4", "docker", "swarm", "leave", "--force")
+    lab.on("node4", "sh", "-c", "mkdir -p /var/lib/docker/swarm && echo joining >/var/lib/docker/swarm/berth")
+    settings(swarm={**lab.document()["config"]["berth:swarm"], "tokenVersion": 2})
+    output = lab.berth("up", "--yes")
+    assert "SWMTKN" not in output
+    nodes = lab.on("node3", "docker", "node", "ls", "--format", "{{.Hostname}} {{.Status}} {{.ManagerStatus}}")
+    assert sorted(line.split()[:2] for line in nodes.splitlines()) == [[f"node{n}", "Ready"] for n in (2, 3, 4)]
+    assert nodes.count("Leader") + nodes.count("Reachable") == 3
+    assert lab.on("node2", "docker", "swarm", "join-token", "--quiet", "worker") != old
+
+
+def test_a_restored_snapshot_is_what_all_members_hold(lab: Lab, tmp_path: Path) -> None:
+    etcdctl(lab, "node1", "put", "kept", "before")
+    file = tmp_path / "etcd.snapshot"
+    lab.berth("etcd", "backup", str(file))
+    assert file.stat().st_mode & 0o777 == 0o600
+    etcdctl(lab, "node1", "put", "kept", "after")
+    code, output = lab.try_berth("etcd", "restore", str(file))
+    assert (code, "--yes" in output) == (2, True)
+    assert etcdctl(lab, "node2", "get", "--print-value-only", "kept") == "after\n"
+    lab.berth("etcd", "restore", str(file), "--yes")
+    assert {etcdctl(lab, node, "get", "--print-value-only", "kept") for node in ("node1", "node2", "node3")} == {
+        "before\n"
+    }
+    etcdctl(lab, "node1", "del", "kept")
+    assert lab.try_berth("preview", "--expect-no-changes")[0] == 0
