@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, JsonValue
 from config import naming
 from config import values as v
 from config.model import Model, ProxySettings
-from config.node_config import NodeConfig
+from config.node_config import NodeConfig, resolve
 
 if TYPE_CHECKING:
     from pulumi import Output
@@ -532,6 +532,11 @@ class StackFile(Model):
     def with_role(self, role: Role) -> tuple[NodeSettings, ...]:
         """The nodes that have this role, in the file's order."""
         return tuple(node for node in self.nodes if role in node.roles)
+
+    def has_own_etcd(self, node: NodeSettings) -> bool:
+        """Whether the node's system is installed with an etcd that Berth leaves alone."""
+        config = resolve(self.node_defaults, node.config)
+        return config is not None and config.etcd is not None
 
     def docker_on(self, node: NodeSettings) -> DockerSettings:
         """The daemon's settings on one node."""

@@ -10,11 +10,12 @@ import pulumi_command as command
 
 from components.certificates import Pem
 from components.etcd.args import EtcdArgs
-from components.etcd.render import STAGE, Cluster, Member, entries, start_digest, turn
+from components.etcd.render import COREOS, PACKAGED, STAGE, Cluster, Member, System, entries, start_digest, turn
 from components.nodes import Node
 from components.remote import Entry, as_root, host_state
 from components.service import SERVICE_SCRIPT
 from config import naming
+from config.node_config import resolve
 
 SCRIPTS = Path(__file__).parent / "scripts"
 
@@ -25,7 +26,8 @@ class Etcd(pulumi.ComponentResource):
     def __init__(self, name: str, args: EtcdArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("berth:etcd:Etcd", name, None, opts)
         self._name, self._args = name, args
-        nodes = args.nodes.with_role("etcd")
+        # Where the nodes' systems are installed with an etcd of their own, it is theirs.
+        nodes = tuple(node for node in args.nodes.with_role("etcd") if not args.settings.has_own_etcd(node.settings))
         clusters = {node.name: self._cluster(node, nodes) for node in nodes}
         files: list[pulumi.Resource] = [self._files(node, clusters[node.name]) for node in nodes]
         before: list[pulumi.Resource] = []
@@ -47,7 +49,12 @@ class Etcd(pulumi.ComponentResource):
             peer_port=settings.etcd.peer_port,
             data_dir=settings.etcd.data_dir,
             heartbeat=settings.etcd.heartbeat_interval,
+            system=self._system(own),
         )
+
+    def _system(self, node: Node) -> System:
+        config = resolve(self._args.settings.node_defaults, node.settings.config)
+        return COREOS if config is not None and config.operating_system in ("coreos", "flatcar") else PACKAGED
 
     def _files(self, node: Node, cluster: Cluster) -> pulumi.Resource:
         name, args = f"{self._name}-{node.name}-files", self._args

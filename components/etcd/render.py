@@ -60,6 +60,7 @@ class Cluster:
     data_dir: str
     heartbeat: int
     """Milliseconds."""
+    system: System = PACKAGED
 
     def client_url(self, member: Member) -> str:
         """Where clients reach a member."""
@@ -70,9 +71,9 @@ class Cluster:
         return f"https://{naming.endpoint(member.address, self.peer_port)}"
 
 
-def settings(cluster: Cluster, system: System = PACKAGED) -> dict[str, str]:
+def settings(cluster: Cluster) -> dict[str, str]:
     """What etcd is started with, all of it understood by 3.4 (Debian 12, Ubuntu 24.04) and 3.5."""
-    own, tls = cluster.own, system.tls_directory
+    own, tls = cluster.own, cluster.system.tls_directory
     return {
         "ETCD_NAME": own.name,
         "ETCD_DATA_DIR": cluster.data_dir,
@@ -110,12 +111,12 @@ def bootstrap(cluster: Cluster) -> dict[str, str]:
     }
 
 
-def start_digest(cluster: Cluster, ca: str, system: System = PACKAGED) -> str:
+def start_digest(cluster: Cluster, ca: str) -> str:
     """Of what a member reads at every start; its own certificate it reads again for each connection."""
-    return hashlib.sha256(repr([settings(cluster, system), drop_in(system), ca]).encode()).hexdigest()[:16]
+    return hashlib.sha256(repr([settings(cluster), drop_in(cluster.system), ca]).encode()).hexdigest()[:16]
 
 
-def drop_in(system: System = PACKAGED) -> str:
+def drop_in(system: System) -> str:
     """What is different from the unit that the system brings."""
     extra = [f"Environment={one}" for one in system.extra]
     lines = [
@@ -143,11 +144,11 @@ def etcdctl(cluster: Cluster) -> dict[str, str]:
     }
 
 
-def entries(cluster: Cluster, pem: Pem, system: System = PACKAGED) -> list[Entry]:
+def entries(cluster: Cluster, pem: Pem) -> list[Entry]:
     """One member's files. They change nothing by themselves: `turn.sh` puts them into force, one member at a time."""
     setting = "berth:etcd"
-    environment = {**settings(cluster, system), "BERTH_CONFIG": start_digest(cluster, pem.ca, system)}
-    found: list[Entry] = [Fact("packages", PACKAGES)] if system is PACKAGED else []
+    environment = {**settings(cluster), "BERTH_CONFIG": start_digest(cluster, pem.ca)}
+    found: list[Entry] = [Fact("packages", PACKAGES)] if cluster.system is PACKAGED else []
     return [
         *found,
         File(f"{DIRECTORY}/environment", _lines(environment)),
@@ -156,21 +157,21 @@ def entries(cluster: Cluster, pem: Pem, system: System = PACKAGED) -> list[Entry
         File(f"{DIRECTORY}/ca.crt", pem.ca),
         File(f"{DIRECTORY}/member.crt", pem.certificate),
         File(f"{DIRECTORY}/member.key", pem.key, mode="0600", owner=OWNER),
-        File(f"/etc/systemd/system/{system.unit}.d/berth.conf", drop_in(system)),
+        File(f"/etc/systemd/system/{cluster.system.unit}.d/berth.conf", drop_in(cluster.system)),
         Directory(cluster.data_dir, mode="0700", owner=OWNER),
         *(
             Fact("port", [cluster.own.address, str(number), f"{setting}.{key}"])
             for number, key in ((cluster.client_port, "clientPort"), (cluster.peer_port, "peerPort"))
         ),
-        Fact("unit", [system.unit]),
+        Fact("unit", [cluster.system.unit]),
         Fact("ask", ["etcd", ETCDCTL_FILE]),
     ]
 
 
-def turn(cluster: Cluster, digest: str, machine: str, system: System = PACKAGED) -> str:
+def turn(cluster: Cluster, digest: str, machine: str) -> str:
     """A member's turn, as `turn.sh` reads it."""
     lines = [
-        ("unit", system.unit),
+        ("unit", cluster.system.unit),
         ("own", cluster.own.name, cluster.client_url(cluster.own), cluster.peer_url(cluster.own)),
         *(("member", one.name, cluster.client_url(one), cluster.peer_url(one)) for one in cluster.members),
         ("data", cluster.data_dir),

@@ -154,3 +154,54 @@ def test_resource_count_stays_in_the_hundreds_for_a_hundred_nodes() -> None:
     ]
     recording = changed_dev(nodes=nodes, loadBalancer={"address": "10.90.0.10"})
     assert len(recording.resources) < 900
+
+
+def test_a_members_turn_waits_for_the_one_before_and_for_everybodys_files(dev: Recording) -> None:
+    assert {"etcd-node1-files", "etcd-node2-files", "etcd-node3-files"} <= waits_for(dev, "etcd-node1")
+    assert "etcd-node1" in waits_for(dev, "etcd-node2")
+    assert "etcd-node2" in waits_for(dev, "etcd-node3")
+    assert "etcd-node3" in waits_for(dev, "etcd-settled")
+
+
+def test_a_member_is_told_whether_it_was_ever_there_before(dev: Recording) -> None:
+    inputs = dev.named("etcd-node1").inputs
+    assert inputs["create"].endswith(" first")
+    assert inputs["update"].endswith(" again")
+
+
+def test_managers_join_one_after_the_other_on_daemons_that_are_ready(dev: Recording) -> None:
+    assert "docker-node2" in waits_for(dev, "swarm-node2")
+    assert {"swarm-node2", "docker-node3"} <= waits_for(dev, "swarm-node3")
+    assert "swarm-node3" in waits_for(dev, "swarm-node4")
+    assert {"swarm-node2", "swarm-node3", "swarm-node4"} <= waits_for(dev, "swarm-settled")
+
+
+def test_who_leaves_the_swarm_has_left_before_any_daemon_is_touched(dev: Recording) -> None:
+    for node in ("node1", "node2", "node3", "node4"):
+        assert {f"swarm-roll-call-node{n}" for n in (2, 3, 4)} <= waits_for(dev, f"docker-{node}")
+
+
+def test_what_managers_print_is_a_secret_and_not_logged(dev: Recording) -> None:
+    for name in ("swarm-roll-call-node2", "swarm-node2", "swarm-node4"):
+        resource = dev.named(name)
+        assert "stdout" in resource.secrets
+        assert resource.inputs["logging"] == "stderr"
+
+
+def test_containers_outlive_their_daemon_or_come_back_by_themselves(dev: Recording) -> None:
+    for node, keeps in (("node1", True), ("node2", False), ("node3", False), ("node4", False)):
+        container = dev.named(f"object-store-{node}").inputs
+        assert container["restart"] == ("unless-stopped" if keeps else "always")
+        stdin = dev.named(f"docker-{node}").inputs["stdin"]
+        text = stdin if isinstance(stdin, str) else json.dumps(stdin)
+        assert f'"live-restore": {str(keeps).lower()}' in text.replace(chr(92), "")
+
+
+def test_a_stack_without_the_roles_has_nothing_of_etcd_and_swarm() -> None:
+    nodes = [
+        {"name": f"node{n}", "address": f"10.77.0.1{n}", "roles": [*roles, "object-store"]}
+        for n, roles in enumerate((["load-balancer", "registry"], [], [], []), 1)
+    ]
+    recording = changed_dev(nodes=nodes, loadBalancer={"address": "10.77.0.11"})
+    names = [one.name for one in recording.resources if one.name.startswith(("etcd", "swarm"))]
+    assert sorted(names) == ["etcd", "swarm", "swarm-roll-call"], "the stages, empty"

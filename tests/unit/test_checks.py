@@ -11,6 +11,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PRODUCT = ("__main__.py", "bench", "components", "config", "engine", "images", "operations")
 
+# Scripts whose first part is the folder's own.
+PARTED = {ROOT / "components" / stage / "scripts": first for stage, first in (("etcd", "members"), ("swarm", "swarm"))}
+
 
 def judge(*words: str) -> None:
     """Fails with the tool's own words."""
@@ -33,10 +36,35 @@ def test_mypy_finds_nothing() -> None:
 def test_shell_scripts_that_stand_alone_pass_shellcheck() -> None:
     parts_of_a_whole = {"bundle.sh", "run.sh", "machine.sh", "daemon.sh", "service.sh", "nginx.sh", "client.sh"}
     parts_of_a_whole |= {"reload.sh", "pool.sh", "stranger.sh", "probe.sh", "network.sh"}
-    scripts = [path for path in ROOT.rglob("*.sh") if ".berth" not in path.parts and path.name not in parts_of_a_whole]
+    scripts = [
+        path
+        for path in ROOT.rglob("*.sh")
+        if ".berth" not in path.parts and path.name not in parts_of_a_whole and path.parent not in PARTED
+    ]
     scripts += [ROOT / "berth", *(path for path in (ROOT / ".ci").iterdir() if path.suffix != ".py")]
     shellcheck = Path(sys.executable).with_name("shellcheck")
     if not shellcheck.exists():
         pytest.skip("shellcheck is not installed beside Python: ./berth up installs it")
     found = subprocess.run([shellcheck, *scripts], capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stdout
+
+
+@pytest.mark.parametrize("folder", PARTED, ids=lambda folder: folder.parent.name)
+def test_scripts_with_a_common_first_part_pass_shellcheck_as_wholes(folder: Path) -> None:
+    shellcheck = Path(sys.executable).with_name("shellcheck")
+    if not shellcheck.exists():
+        pytest.skip("shellcheck is not installed beside Python: ./berth up installs it")
+    first = (folder / f"{PARTED[folder]}.sh").read_text(encoding="utf-8")
+    for path in sorted(folder.glob("*.sh")):
+        if path.stem in (PARTED[folder], "etcd"):
+            continue
+        whole = first + path.read_text(encoding="utf-8")
+        found = subprocess.run(
+            # What one script of a family sets, another one reads.
+            [shellcheck, "--shell=sh", "--exclude=SC2034", "-"],
+            input=whole,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert found.returncode == 0, path.name + found.stdout
