@@ -10,6 +10,8 @@ object_store    four MinIO servers; the registry's bucket
 load_balancer   nginx: the one name, the one certificate
 registry_client what the nodes' engines know of the registry: login and mirrors
 registry        the replicas
+etcd            a key-value store, one member changed at a time
+swarm           managers, workers and their networks
 cache           pull-through caches of registries elsewhere
 lab_upstream    the lab's stand-in for those
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import PurePosixPath
 
-from config.node_config import resolve
 from config.problems import Problem, closest, path, shown
 from config.rules_machines import lab_network
 from config.rules_nodes import Rule, having, nodes_of
@@ -44,17 +43,6 @@ def etcd_beside_kolla(settings: StackFile) -> Iterator[Problem]:
     for index, _ in having(settings, "etcd") or ():
         wrong = "has the role etcd, but Kolla brings its own etcd on the same ports."
         yield Problem(path("nodes", index, "roles"), wrong, "Remove etcd from the roles, or switch Kolla off.")
-
-
-def one_owner_of_etcd(settings: StackFile) -> Iterator[Problem]:
-    """Members that came with their system and members that Berth set up do not find each other."""
-    members = having(settings, "etcd") or []
-    own = {index: resolve(settings.node_defaults, node.config) for index, node in members}
-    theirs = [index for index, config in own.items() if config is not None and config.etcd is not None]
-    if theirs and len(theirs) < len(members):
-        wrong = "sets etcd up with this node's system, while others get theirs from Berth."
-        fix = "Set `etcd` in the configuration of all nodes with the role etcd, or of none."
-        yield Problem(path("nodes", theirs[0], "config", "etcd"), wrong, fix)
 
 
 def directories_apart(settings: StackFile) -> Iterator[Problem]:
@@ -155,7 +143,6 @@ RULES: tuple[Rule, ...] = (
     odd_quorums,
     managers_for_workers,
     etcd_beside_kolla,
-    one_owner_of_etcd,
     directories_apart,
     swarm_needs,
     swarm_networks,
