@@ -50,7 +50,9 @@ def arranged(settings: SwarmSettings) -> list[Line]:
         for one in settings.networks
     ]
     labels = [("label", node, key, value) for node, some in settings.labels.items() for key, value in some.items()]
-    return [*(("network", *one) for one in networks), *labels]
+    # Not read there. With new tokens every node sees to it that it is in: what one leaves that joined anew has to go.
+    renewed = ("tokens", str(settings.token_version))
+    return [*(("network", *one) for one in networks), *labels, renewed]
 
 
 def question(settings: SwarmSettings | None = None) -> list[Line]:

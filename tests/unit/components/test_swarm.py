@@ -22,9 +22,14 @@ def test_a_network_is_encrypted_unless_somebody_says_otherwise() -> None:
         "network\tback\t10.20.1.0/24\tencrypted\town\n"
         "network\tfront\t10.20.2.0/24\tplain\tattachable\n"
         "label\tnode2\tzone\ta b\n"
+        "tokens\t1\n"
     )
     assert ("encrypts", "yes") in joining(WORKER, SETTINGS)
     assert ("encrypts", "no") in joining(WORKER, SwarmSettings())
+
+
+def test_new_tokens_have_the_swarm_looked_over_after_every_node_has_joined_with_them() -> None:
+    assert arranged(SETTINGS) != arranged(SETTINGS.model_copy(update={"token_version": 2}))
 
 
 def test_verify_asks_managers_for_the_networks_and_workers_for_themselves() -> None:
