@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -28,9 +29,9 @@ SECONDS = 300
 class Member:
     """One member of a stack's etcd, and the way to its node."""
 
-    session: Session
-    doors: Sequence[Door]
     name: str
+    prefix: Sequence[str]
+    """Of a command there as root."""
     lines: str
     """What the scripts are told of the cluster, as the state has it."""
 
@@ -45,10 +46,7 @@ class Member:
         return UPLOADED
 
     def _ssh(self, words: Sequence[str], stdin: bytes) -> bytes:
-        user = next(door.user for door in self.doors if door.name == self.name)
-        command = list(words) if user == "root" else ["sudo", "-n", *words]
-        session = self.session
-        argv = access.ssh_command(session.workspace, session.stack, self.doors, self.name, command)
+        argv = [*self.prefix, shlex.join(words)]
         try:
             done = subprocess.run(argv, input=stdin, capture_output=True, timeout=SECONDS, check=False)
         except subprocess.TimeoutExpired:
@@ -68,10 +66,16 @@ def members(session: Session) -> list[Member]:
         for resource in wanted.resources
         if TURN in str(resource.get("urn"))
     }
-    found = [Member(session, doors, door.name, lines[door.name]) for door in doors if door.name in lines]
+    # Each of these writes the file with the nodes' keys: one after the other, and not while members are asked at once.
+    found = [Member(door.name, _prefix(session, doors, door), lines[door.name]) for door in doors if door.name in lines]
     if not found:
         raise UsageError(f"{session.stack} has no etcd: give three nodes the role etcd, and run up.")
     return found
+
+
+def _prefix(session: Session, doors: Sequence[Door], door: Door) -> list[str]:
+    ssh = access.ssh_command(session.workspace, session.stack, doors, door.name, ())
+    return [*ssh, "--", *([] if door.user == "root" else ["sudo", "-n"])]
 
 
 def backup(session: Session, file: Path) -> str:

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from components.node_config.pieces import units
 from tests.integration.lab import STACK, SUBNET, Lab, run
+from tests.unit.components.node_stack import document, machines_of
 
 pytestmark = pytest.mark.lab
 
 # nginx as the seed registry's image brings it says nothing by itself.
 CONF = 'events {} http { server { listen 80; location / { return 200 "from $hostname\\n"; } } }'
 PORT = 8088
+
+
+@pytest.fixture(scope="module")
+def settings(lab: Lab) -> Iterator[Any]:
+    """Changes the stack's settings until the next change: each test's `up` rolls back what the one before has rolled."""
+    yield lab.write_settings
+    lab.write_settings()
+    lab.berth("up", "--yes")
 
 
 def etcdctl(lab: Lab, node: str, *words: str, check: bool = True) -> str:
@@ -152,3 +162,32 @@ def test_a_restored_snapshot_is_what_all_members_hold(lab: Lab, tmp_path: Path) 
     }
     etcdctl(lab, "node1", "del", "kept")
     assert lab.try_berth("preview", "--expect-no-changes")[0] == 0
+
+
+def test_flannels_network_is_in_etcd_before_flanneld_starts(lab: Lab) -> None:
+    """Flatcar's own programs are stood in for; what surrounds them is what a node of that system is installed with."""
+    own = f"{SUBNET}.14"
+    network = {"operatingSystem": "flatcar", "etcd": {"tls": False}, "flannel": {"network": "10.1.0.0/16"}}
+    stack = json.loads(json.dumps(document(network)).replace("192.0.2.11", own))
+    for other in stack["config"]["berth:nodes"][1:]:
+        other["roles"] = ["object-store"]
+    programs = {
+        "etcd-member.service": "Type=notify\nEnvironment=ETCD_DATA_DIR=/run/flatcar/data\nExecStart=/usr/bin/etcd",
+        "flanneld.service": "Type=oneshot\nExecStart=/bin/true",
+    }
+    files = {f"/run/systemd/system/{name}": f"[Service]\n{program}\n" for name, program in programs.items()}
+    for unit in units(machines_of(stack)[0]):
+        if unit.name in programs:
+            files |= {file.path.replace("/etc/", "/run/", 1): file.content for file in unit.files()}
+    try:
+        for path, text in files.items():
+            lab.on("node4", "sh", "-c", 'mkdir -p "${1%/*}" && printf %s "$2" >"$1"', "put", path, text)
+        lab.on("node4", "systemctl", "daemon-reload")
+        for name in programs:
+            lab.on("node4", "systemctl", "start", name)
+        ask = ["env", "ETCDCTL_API=2", "etcdctl", f"--endpoints=http://{own}:2379", "get", "/coreos.com/network/config"]
+        assert json.loads(lab.on("node4", *ask)) == {"Network": "10.1.0.0/16", "Backend": {"Type": "vxlan"}}
+    finally:
+        lab.on("node4", "systemctl", "stop", *programs, check=False)
+        lab.on("node4", "rm", "-rf", "/run/flatcar", *files, *(f"/run/systemd/system/{name}.d" for name in programs))
+        lab.on("node4", "systemctl", "daemon-reload")
