@@ -49,7 +49,7 @@ def break_by_hand(lab: Lab) -> None:
     lab.on("node1", "docker", "stop", CACHE)
     lab.on("node2", "docker", "rm", "--force", REGISTRY)
     lab.on("node2", "docker", "run", "--detach", "--name", REGISTRY, *labels, "--entrypoint=sh", image, "-c", LOOP)
-    lab.on("node3", "sed", "-i", 's/"live-restore": true/"live-restore": false/', "/etc/docker/daemon.json")
+    lab.on("node3", "sed", "-i", 's/"live-restore": false/"live-restore": true/', "/etc/docker/daemon.json")
     lab.on("node3", "systemctl", "reload", "docker")
     lab.on("node4", "chmod", "0644", "/etc/berth/object-store/environment")
     lab.on("node4", "rm", "/etc/berth/object-store/certs/CAs/ca.crt")

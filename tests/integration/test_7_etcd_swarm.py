@@ -23,7 +23,7 @@ PORT = 8088
 
 @pytest.fixture(scope="module")
 def settings(lab: Lab) -> Iterator[Any]:
-    """Changes the stack's settings until the next change: each test's `up` rolls back what the one before has rolled."""
+    """Changes the stack's settings until the next change: an `up` undoes what the test before has done."""
     yield lab.write_settings
     lab.write_settings()
     lab.berth("up", "--yes")
