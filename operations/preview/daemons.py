@@ -10,6 +10,7 @@ from operations.preview.plan import Change
 
 STAGE = "docker-daemon"
 NOTHING, RELOAD, RESTART, UNKNOWN = "nothing", "reload", "restart", "unknown"
+_WITHOUT_LIVE_RESTORE = ("expect", "{{.LiveRestoreEnabled}}", "false")
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,9 @@ def effect(node: str, change: Change) -> Effect:
     new = bundles.parse(after)
     if _machine(old) != _machine(new):
         return Effect(node, UNKNOWN, why="the machine is made anew")
-    return Effect(node, *force(_keys(old), _keys(new)))
+    needed, keys = force(_keys(old), _keys(new))
+    ends = needed == RESTART and _WITHOUT_LIVE_RESTORE in (*old.facts, *new.facts)
+    return Effect(node, needed, keys, "its containers, too" if ends else "")
 
 
 def force(before: dict[str, tuple[str, str]], after: dict[str, tuple[str, str]]) -> tuple[str, tuple[str, ...]]:

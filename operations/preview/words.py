@@ -28,7 +28,7 @@ def nodes(report: Report) -> Iterator[str]:
     for effect in report.daemons:
         groups.setdefault((effect.force, effect.keys, effect.why), []).append(effect.node)
     for (force, keys, why), names in groups.items():
-        reason = ", ".join(keys) or why
+        reason = "; ".join(filter(None, (", ".join(keys), why)))
         yield f"{', '.join(names)}: {_MEANING[force]}" + (f" ({reason})" if reason else "")
     moved = [effect.node for effect in report.daemons if _touches(effect)]
     if len(moved) > 1:

@@ -62,6 +62,14 @@ def test_a_machine_that_is_made_anew_is_unknown_too() -> None:
     assert daemons.effect("node1", change(before, after)).force == "unknown"
 
 
+@pytest.mark.parametrize(("live_restore", "why"), [("true", ""), ("false", "its containers, too")])
+def test_a_restart_says_whether_containers_restart_with_docker(live_restore: str, why: str) -> None:
+    lives = Fact("expect", ["{{.LiveRestoreEnabled}}", live_restore])
+    before, after = (bundle(Fact("key", ["mtu", "restart", value]), lives) for value in ("1", "2"))
+    found = daemons.effect("node1", change(before, after))
+    assert (found.force, found.keys, found.why) == ("restart", ("mtu",), why)
+
+
 def test_a_file_that_docker_reads_on_every_pull_costs_nothing() -> None:
     before, after = (bundle(File("/etc/docker/certs.d/r:4000/ca.crt", text)) for text in ("a\n", "b\n"))
     assert daemons.effect("node1", change(before, after)).force == "nothing"
