@@ -17,7 +17,7 @@ from components.remote import MACHINE_SCRIPT, Block, Entry, File, host_state, ss
 from config import Settings, naming
 
 STAGE = "docker-daemon"
-SCRIPTS = [MACHINE_SCRIPT, Path(__file__).parent / "scripts" / "daemon.sh"]
+SCRIPTS = [MACHINE_SCRIPT, *(Path(__file__).parent / "scripts" / name for name in ("store.sh", "daemon.sh"))]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from components.node_config.pieces import units
-from tests.integration.lab import STACK, SUBNET, Lab, run
+from tests.integration.lab import NODES, STACK, SUBNET, Lab, run
+from tests.integration.registry import berth_registry, random_image
+from tests.integration.test_5_rolling import under_load
 from tests.unit.components.node_stack import document, machines_of
 
 pytestmark = pytest.mark.lab
@@ -145,6 +147,18 @@ def test_a_manager_that_was_lost_while_it_joined_joins_with_the_next_run_and_new
     assert sorted(line.split()[:2] for line in nodes.splitlines()) == [[f"node{n}", "Ready"] for n in (2, 3, 4)]
     assert nodes.count("Leader") + nodes.count("Reachable") == 3
     assert lab.on("node2", "docker", "swarm", "join-token", "--quiet", "worker") != old
+
+
+def test_every_daemon_restarts_and_the_object_store_never_misses_two_servers(lab: Lab, settings: Any) -> None:
+    """On the swarm's nodes containers end with their daemon."""
+    registry, image = berth_registry(lab, "push"), random_image(2_000_000)
+    registry.push("team/rolling", "1", image)
+    before = {node: lab.docker_starts(node) for node in NODES}
+    settings(docker={"mtu": 1400})
+    with under_load(registry, image, long_ones=False) as failed:
+        lab.berth("up", "--yes")
+    assert all(lab.docker_starts(node) != before[node] for node in NODES)
+    assert failed == []
 
 
 def test_a_restored_snapshot_is_what_all_members_hold(lab: Lab, tmp_path: Path) -> None:

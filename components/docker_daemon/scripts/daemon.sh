@@ -218,6 +218,20 @@ containers_are_back() {
     done
 }
 
+# Over its restart, with the settings that it has and with those that it gets.
+keeps_containers() {
+    [ "$(docker info --format '{{.LiveRestoreEnabled}}')" = true ] && grep -qxF -- "{{.LiveRestoreEnabled}}${tab}true" "$work/expect"
+}
+
+# The server of the node before this one may not be back yet: with two away the store takes no writes.
+make_sure_of_the_store() {
+    against=$(store_spares_this_node "$timeout") || {
+        rm -f -- "$state/pending"
+        undo_change
+        fail "dockerd is not restarted, for that ends this node's server of the object store, and the store cannot spare it: $against. Mend the store first (berth status); the old settings were put back"
+    }
+}
+
 put_old_settings_back() {
     rm -f -- "$state/pending"
     undo_change
@@ -241,6 +255,7 @@ stage_after_change() {
     cp -- "$work/keys.changed" "$state/pending"
     case $force in
     restart)
+        keeps_containers || make_sure_of_the_store
         restart_docker || put_old_settings_back "dockerd did not come back within $timeout s with the new settings"
         ;;
     reload) reload_docker || put_old_settings_back 'dockerd refused to reload its settings' ;;

@@ -186,7 +186,7 @@ def test_a_file_with_flags_is_taken_over_only_where_asked_for_and_in_the_way() -
     "extra",
     [
         [],
-        ["remote/scripts/machine.sh", "docker_daemon/scripts/daemon.sh"],
+        ["remote/scripts/machine.sh", "docker_daemon/scripts/store.sh", "docker_daemon/scripts/daemon.sh"],
         ["service/scripts/service.sh"],
         ["service/scripts/service.sh", "load_balancer/scripts/reload.sh", "load_balancer/scripts/nginx.sh"],
         ["service/scripts/service.sh", "load_balancer/scripts/stranger.sh"],
