@@ -157,6 +157,9 @@ class Deployment:
             decision = planning.decide(provider, goal, old, inputs)
             if goal.custom and old.provider != reference:
                 decision = self._with_provider_change(decision, old.provider, reference)
+            if decision.op == "replace" and goal.ignore_changes:
+                # What is made anew has nothing to keep; the CLI ignores changes of what stays only.
+                inputs = planning.checked_inputs(provider, replace(self._versioned(goal), ignore_changes=()), old)
             state = self._carry_out(goal, provider, inputs, reference, decision, slot, old)
         if state.is_provider:
             self._hub.put(state)

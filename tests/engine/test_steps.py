@@ -107,6 +107,13 @@ def test_ignored_paths_keep_their_old_value(sandbox: Sandbox) -> None:
     assert inputs["labels"] == {"x": "X", "y": "W"}
 
 
+def test_a_replaced_resource_is_made_with_the_values_that_were_ignored(sandbox: Sandbox) -> None:
+    program = "Thing('a', kind='KIND', color='C', opts=O(ignore_changes=['color']))"
+    sandbox.up_ok(program)
+    sandbox.up_ok(program.replace("KIND", "x").replace("'C'", "'D'"))
+    assert sandbox.resources()["a"]["inputs"]["color"] == "D"
+
+
 def test_a_protected_resource_is_neither_deleted_nor_replaced(sandbox: Sandbox) -> None:
     sandbox.up_ok("Thing('a', kind='x', opts=O(protect=True))\nThing('b')")
     sandbox.program("")
