@@ -40,10 +40,16 @@ def with_defaults(raw: dict[str, Any]) -> dict[str, Any]:
             for key in ("keyFile", "hostKey"):
                 if key in ssh and ssh[key] is None:
                     del ssh[key]
-        if node.get("config", "") is None:
-            del node["config"]
+        for key in ("config", "install"):
+            if node.get(key, "") is None:
+                del node[key]
         if isinstance(ssh, dict) and _is_address(node.get("address")):
             ssh.setdefault("host", node["address"])
+        install = node.get("install")
+        if isinstance(install, dict) and isinstance(ssh, dict):
+            ssh.setdefault("user", "core")
+            if isinstance(install.get("live"), dict) and "host" in ssh:
+                install["live"].setdefault("host", ssh["host"])
     if isinstance(raw.get("registry"), dict):
         _registry(raw["registry"])
     if network is not None:

@@ -29,9 +29,18 @@ def made_here(settings: StackFile, node: NodeSettings) -> bool:
     return node.provider == "virtualbox" and "virtualbox" in settings.model_fields_set
 
 
+def installed_here(node: NodeSettings) -> bool:
+    """Whether Berth installs the machine from its live system, even if the settings for that cannot be read."""
+    return "install" in node.model_fields_set
+
+
 def made_keys(settings: StackFile) -> Iterator[Problem]:
     """Berth makes the keys of the nodes that it makes; others would silently not be used."""
     for index, node in nodes_of(settings):
+        if installed_here(node) and node.ssh is not None and node.ssh.host_key is not None:
+            wrong = "is set, but Berth makes the key that the system shows which it installs."
+            fix = "Remove it; the live system's key is `install.live.hostKey`."
+            yield Problem(path("nodes", index, "ssh", "hostKey"), wrong, fix)
         in_a_lab = node.provider == "lab" and in_lab(settings)
         if node.ssh is None or not (in_a_lab or made_here(settings, node)):
             continue
@@ -52,7 +61,7 @@ def real_machines_have_keys(settings: StackFile) -> Iterator[Problem]:
         if node.provider in ("lab", None) or node.ssh is None or in_lab(settings) or made_here(settings, node):
             continue
         for key, name in (("keyFile", "key_file"), ("hostKey", "host_key")):
-            if name not in node.ssh.model_fields_set:
+            if name not in node.ssh.model_fields_set and not (key == "hostKey" and installed_here(node)):
                 wrong = "is missing for a machine that Berth does not make."
                 yield Problem(path("nodes", index, "ssh", key), wrong, fixes[key])
 
@@ -63,6 +72,9 @@ def machines_are_made(settings: StackFile) -> Iterator[Problem]:
         fix = "Take one of both out: a lab's nodes are containers."
         yield Problem(path("virtualbox"), "is set together with `berth:lab`.", fix)
     for index, node in nodes_of(settings):
+        if installed_here(node) and node.provider not in ("bare-metal", None):
+            fix = "Remove it, or say `provider: bare-metal`."
+            yield Problem(path("nodes", index, "install"), f"is set, but the provider is {node.provider}.", fix)
         if node.virtualbox not in (None, MachineSettings()) and not made_here(settings, node):
             wrong = "is set for a machine that Berth does not make."
             fix = "Remove it, or set `berth:virtualbox` and the provider virtualbox to have it made."
@@ -75,11 +87,11 @@ def systems_that_are_installed(settings: StackFile) -> Iterator[Problem]:
         return
     for index, node in nodes_of(settings):
         unreadable = node.config is None and "config" in node.model_fields_set
-        if unreadable or not made_here(settings, node):
+        if unreadable or not (made_here(settings, node) or installed_here(node)):
             continue
         config = resolve(settings.node_defaults, node.config)
         system = config.operating_system if config is not None else None
-        fix = "Write coreos or flatcar: what the live ISO installs."
+        fix = "Write coreos or flatcar: what the live system installs."
         if config is None:
             yield Problem(path("nodes", index, "config", "operatingSystem"), "is missing.", fix)
         elif system not in (None, "coreos", "flatcar"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from config.problems import Problem, path, shown
-from config.settings import NodeSettings, Role, StackFile
+from config.settings import LiveSettings, NodeSettings, Role, SshSettings, StackFile
 
 Rule = Callable[[StackFile], Iterable[Problem]]
 
@@ -39,16 +39,36 @@ def unique_addresses(settings: StackFile) -> Iterator[Problem]:
 
 def unique_ssh_endpoints(settings: StackFile) -> Iterator[Problem]:
     """Behind port forwarding one host stands for many nodes, but one port for only one of them."""
-    first: dict[tuple[str, int], str] = {}
+    first: dict[tuple[str, int], tuple[int, NodeSettings]] = {}
     for index, node in nodes_of(settings):
-        ssh = node.ssh
-        if ssh is None or not ssh.host or ssh.port is None or ssh.host == node.address:
-            continue
-        other = first.setdefault((ssh.host, ssh.port), _called(index, node))
-        if other != _called(index, node):
-            wrong = f"leads to the same place as the ssh settings of {other}."
-            fix = "Forward a port of its own to each node."
-            yield Problem(path("nodes", index, "ssh", "port"), wrong, fix, str(ssh.port))
+        for door, at in _doors(index, node):
+            if not door.host or door.port is None:
+                continue
+            where, other = first.setdefault((door.host, door.port), (index, node))
+            # One address twice is said of the address.
+            if where != index and (other.address is None or other.address != node.address):
+                wrong = f"leads to the same place as the ssh settings of {_called(where, other)}."
+                fix = "Forward a port of its own to each node; a machine stands in the list once."
+                yield Problem(f"{at}.port", wrong, fix, str(door.port))
+
+
+def unique_host_keys(settings: StackFile) -> Iterator[Problem]:
+    """A machine in the list twice, or one image with a host key in it on all machines."""
+    first: dict[str, str] = {}
+    for index, node in nodes_of(settings):
+        for door, at in _doors(index, node):
+            key = " ".join((door.host_key or "").split()[:2])
+            if key and first.setdefault(key, _called(index, node)) != _called(index, node):
+                fix = "A machine stands in the list once. If these are two, make a key of its own on each."
+                yield Problem(f"{at}.hostKey", f"is also the host key of {first[key]}.", fix)
+
+
+def _doors(index: int, node: NodeSettings) -> Iterator[tuple[SshSettings | LiveSettings, str]]:
+    """Where the machine is reached, and where its live system was; with their places."""
+    if node.ssh is not None:
+        yield node.ssh, path("nodes", index, "ssh")
+    if node.install is not None and node.install.live is not None:
+        yield node.install.live, path("nodes", index, "install", "live")
 
 
 def unique_roles(settings: StackFile) -> Iterator[Problem]:
@@ -104,6 +124,7 @@ RULES: tuple[Rule, ...] = (
     unique_names,
     unique_addresses,
     unique_ssh_endpoints,
+    unique_host_keys,
     unique_roles,
     enough_drives,
     a_registry,

@@ -231,6 +231,42 @@ class SshSettings(Model):
         return None if self.key_file is None else Path(self.key_file).expanduser()
 
 
+class LiveSettings(Model):
+    """How the deploy host gets into the live system that a machine is installed from."""
+
+    host: v.Host = Field(default="", examples=["192.0.2.50"])
+    """Host to connect to. Default: the node's `ssh.host`."""
+
+    port: v.Port = 22
+    """TCP port of sshd on that host."""
+
+    user: v.Account = "core"
+    """Account to log in with, by the key of `ssh.keyFile`."""
+
+    host_key: v.HostKey = Field(examples=["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA..."])
+    """The live system's own public key, another one at each of its starts: `cat /etc/ssh/ssh_host_ed25519_key.pub`
+    there. A new one here means a new installation."""
+
+
+class InstallSettings(Model):
+    """A machine that Berth installs from the live CoreOS or Flatcar that runs on it."""
+
+    disk: v.Device = Field(examples=["/dev/sda"])
+    """The disk to install to, as the live system knows it."""
+
+    wipe: v.Flag = False
+    """Allow Berth to lose what is on that disk."""
+
+    live: LiveSettings
+    """How the live system is reached."""
+
+    reboot: v.Flag = False
+    """Allow Berth to restart the machine when its configuration changed (CoreOS), one machine at a time."""
+
+    installer: InstallerSettings = InstallerSettings()
+    """What is installed."""
+
+
 class NodeSettings(Model):
     """A machine that Berth manages."""
 
@@ -256,6 +292,9 @@ class NodeSettings(Model):
 
     virtualbox: MachineSettings = MachineSettings()
     """The virtual machine, where Berth makes it."""
+
+    install: InstallSettings | None = None
+    """Install the machine (bare-metal) from its live system. Default: it runs already."""
 
     @property
     def in_swarm(self) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import pulumi
 
 from components.nodes.args import NodesArgs
+from components.nodes.bare_metal import BareMetal
 from components.nodes.existing import Existing
 from components.nodes.lab import Lab
 from components.nodes.node import Node
@@ -31,7 +32,7 @@ def _virtualbox(stage: Stage) -> Provider:
 PROVIDERS: dict[str, Callable[[Stage], Provider]] = {
     "lab": _lab,
     "virtualbox": _virtualbox,
-    "bare-metal": lambda stage: Existing(),
+    "bare-metal": BareMetal,
 }
 """By the settings' word for it."""
 

@@ -9,49 +9,79 @@ from config import NodeConfig
 from config.node_config import FileSettings, InterfaceSettings
 
 HOST_KEY = "/etc/ssh/ssh_host_ed25519_key"
+HIDDEN = "(secret)"
 
 
 @dataclass(frozen=True)
-class FirstContact:
-    """A machine's place on a network without DHCP, and the keys by which both sides know each other."""
+class Card:
+    """A machine's place on a network without DHCP."""
 
     address: str
     """With the length of its network's prefix."""
     gateway: str
     mac: str
     """As VirtualBox writes it: twelve hex digits."""
+
+
+@dataclass(frozen=True)
+class FirstContact:
+    """The keys by which a machine and the deploy host know each other, and its one card where that is known."""
+
     host_key: str
     """Private: the machine shows it from its first start, so that it is pinned from the first contact."""
     host_key_public: str
     authorized_key: str
+    card: Card | None = None
 
 
 def live(name: str, contact: FirstContact) -> str:
     """What the live system reads from its configuration drive: CoreOS's and Flatcar's both know `#cloud-config`."""
     bare = NodeConfig.model_validate({"operatingSystem": "flatcar"})
-    address = contact.address.partition("/")[0]
+    address = contact.card.address.partition("/")[0] if contact.card else ""
     return cloud_config(_reachable(Machine(name, address, bare, (), {}, Secrets()), contact))
 
 
 def installed(machine: Machine, contact: FirstContact) -> str:
     """What the machine is installed with."""
-    render = cloud_config if machine.system == "coreos" else ignition
-    return render(_reachable(machine, contact))
+    return rendered(_reachable(machine, contact))
+
+
+def rendered(machine: Machine) -> str:
+    """The configuration in the words of the machine's system."""
+    return cloud_config(machine) if machine.system == "coreos" else ignition(machine)
+
+
+def without_secrets(machine: Machine) -> str:
+    """The configuration as the settings have it, for people: every secret and key is left open."""
+    config = machine.config
+    hidden = Secrets(
+        {user.name: HIDDEN for user in config.users},
+        {file.secret: f"{HIDDEN}\n" for file in config.files if file.secret},
+    )
+    return rendered(replace(machine, secrets=hidden))
 
 
 def _reachable(machine: Machine, contact: FirstContact) -> Machine:
     """The settings' own network stays as it is; where they name none, the machine's one card has its address."""
-    mac = ":".join(contact.mac[at : at + 2] for at in range(0, 12, 2)).lower()
-    card = {"mac": mac, "addresses": [contact.address], "gateway": contact.gateway, "dns": [contact.gateway]}
     own = machine.config
     files = [
         # Not judged as settings are, in which no private key may stand.
         FileSettings.model_construct(path=HOST_KEY, content=contact.host_key, mode="0600"),
         FileSettings.model_construct(path=f"{HOST_KEY}.pub", content=contact.host_key_public),
     ]
+    keys = dict.fromkeys((*own.ssh_keys, contact.authorized_key.strip()))
     changed = {
-        "ssh_keys": (*own.ssh_keys, contact.authorized_key.strip()),
-        "interfaces": own.interfaces or (InterfaceSettings.model_validate(card),),
+        # A preview does without the private key that this one belongs to.
+        "ssh_keys": tuple(key for key in keys if key),
+        "interfaces": own.interfaces or _interfaces(contact.card),
         "files": (*own.files, *files),
     }
     return replace(machine, config=own.model_copy(update=changed))
+
+
+def _interfaces(card: Card | None) -> tuple[InterfaceSettings, ...]:
+    if card is None:
+        return ()
+    mac = ":".join(card.mac[at : at + 2] for at in range(0, 12, 2)).lower()
+    known = {"mac": mac, "addresses": [card.address], "gateway": card.gateway, "dns": [card.gateway]}
+    return (InterfaceSettings.model_validate(known),)

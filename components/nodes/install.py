@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
 import pulumi
-import pulumi_command as command
 
-from components.remote import Access, as_root
 from config import InstallerSettings
 
-SCRIPT = Path(__file__).parent / "scripts" / "install.sh"
+_SCRIPTS = Path(__file__).parent / "scripts"
+# What both systems' partitions take up, in MB; images and data come on top.
+LEAST_DISK = 8192
+
+
+def script(*names: str) -> str:
+    """The constant text of one or more scripts of this folder."""
+    return "\n".join((_SCRIPTS / name).read_text(encoding="utf-8") for name in names)
 
 
 def lines(facts: Mapping[str, object]) -> str:
@@ -24,26 +31,22 @@ def yes(flag: bool) -> str:
     return "yes" if flag else "no"
 
 
-def installation(
-    name: str,
-    *,
-    access: Access,
-    facts: pulumi.Input[str],
-    installer: InstallerSettings,
-    configuration: pulumi.Output[str],
-    again_when: list[pulumi.Input[str]],
-    opts: pulumi.ResourceOptions,
-) -> command.remote.Command:
-    """Installs once; an installed system is only given its changed cloud-config. `facts` are lines for `install.sh`."""
-    more = lines(installer.model_dump())
-    # The configuration holds the machine's host key, whose resource has it as a secret.
-    stdin = pulumi.Output.all(facts, configuration).apply(lambda two: f"{two[0]}{more}---\n{two[1]}")
-    return command.remote.Command(
-        name,
-        connection=access.connection(),
-        create=as_root(SCRIPT.read_text(encoding="utf-8"), user=access.user),
-        stdin=stdin,
-        triggers=again_when,
-        add_previous_output_in_env=False,
-        opts=opts,
+def disk_facts(disk: str, installer: InstallerSettings, *, wipe: bool) -> str:
+    """What `install.sh` must know of the disk, and what it tells the system's own installer."""
+    return lines({"device": disk, "wipe": yes(wipe), "least": LEAST_DISK} | installer.model_dump())
+
+
+def with_configuration(facts: pulumi.Input[str], configuration: pulumi.Output[str]) -> pulumi.Output[str]:
+    """The standard input of `install.sh`; secret, as the configuration with the machine's host key is.
+
+    In base64, so that a preview, which shows no line that is part of a secret, can show the same lines elsewhere.
+    """
+    return pulumi.Output.all(facts, configuration).apply(
+        lambda two: f"{two[0]}---\n{base64.b64encode(two[1].encode()).decode()}\n"
     )
+
+
+def digest(configuration: pulumi.Output[str]) -> pulumi.Output[str]:
+    """Of a text with a key in it, and thus no secret itself: all else that a machine is told can be shown."""
+    short = configuration.apply(lambda text: hashlib.sha256(text.encode()).hexdigest()[:16])
+    return pulumi.Output.unsecret(short)

@@ -19,7 +19,9 @@ class Node:
     key_file: str
     """Path on the deploy host of the private key, for the ssh program."""
     machine: pulumi.CustomResource | None = None
-    """The resource that is the machine itself, when Berth made it: what is on it goes with it."""
+    """The resource that is the machine itself, when Berth made or installed it: another one, another machine."""
+    stays: bool = False
+    """True where the machine is there after its resource is gone: what is on it must be taken away by itself."""
     keeps_hosts_file: bool = True
     """False where something rewrites /etc/hosts at boot (Docker does, in a lab node)."""
 
@@ -33,6 +35,11 @@ class Node:
         """The address that the nodes use among themselves."""
         return self.settings.address
 
+    @property
+    def goes_with(self) -> pulumi.CustomResource | None:
+        """The resource with which everything on the node goes, if there is one."""
+        return None if self.stays else self.machine
+
     def options(
         self, parent: pulumi.Resource, *depends_on: pulumi.Resource, delete_before_replace: bool = False
     ) -> pulumi.ResourceOptions:
@@ -41,6 +48,6 @@ class Node:
         return pulumi.ResourceOptions(
             parent=parent,
             depends_on=waits,
-            deleted_with=self.machine,
+            deleted_with=self.goes_with,
             delete_before_replace=delete_before_replace or None,
         )

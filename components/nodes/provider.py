@@ -1,4 +1,4 @@
-"""Where nodes come from: one interface, and the table of those that there are."""
+"""Where nodes come from: the one interface of all providers."""
 
 from __future__ import annotations
 

@@ -6,34 +6,25 @@ installation over SSH, and the start from its own disk. Nothing here is asked fo
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 from ipaddress import IPv4Network
-from pathlib import Path
 
 import pulumi
 import pulumi_command as command
 import pulumi_tls as tls
 
 from components.node_config import Secrets, machines
-from components.nodes.first_contact import FirstContact, installed, live
-from components.nodes.install import installation, lines, yes
+from components.nodes.first_contact import Card, FirstContact, installed, live
+from components.nodes.install import digest, disk_facts, lines, script, with_configuration, yes
 from components.nodes.node import Node
 from components.nodes.provider import Stage
-from components.remote import Access, as_caller
+from components.remote import Access, as_caller, as_root
 from config import NodeSettings, Settings, VirtualBoxSettings, naming
 
-SCRIPTS = Path(__file__).parent / "scripts"
 # A live system unpacks itself into memory before it answers, on a busy machine for minutes.
 BOOT_SECONDS = 600
 # VirtualBox's first SATA disk in the machine.
 DISK = "/dev/sda"
-LEAST_DISK = 8192
-
-
-def script(*names: str) -> str:
-    """The constant text of one or more scripts of this folder."""
-    return "\n".join((SCRIPTS / name).read_text(encoding="utf-8") for name in names)
 
 
 def forwards(settings: Settings) -> list[str]:
@@ -114,7 +105,7 @@ class VirtualBox:
             opts=self._options(),
         )
         disk_megabytes = (own.disk or self._virtualbox.disk) * 1024
-        stdin = pulumi.Output.all(_digest(configuration), host_key.public_key_openssh).apply(
+        stdin = pulumi.Output.all(digest(configuration), host_key.public_key_openssh).apply(
             lambda known: lines(
                 {
                     "name": machine_name,
@@ -147,14 +138,15 @@ class VirtualBox:
             # The drive is read at the machine's start.
             opts=self._options(self.network, drive),
         )
-        installing = installation(
+        # All that the machine is told, so that it is looked after again whenever the machine changes.
+        facts = stdin.apply(lambda known: known + disk_facts(DISK, self._virtualbox.installer, wipe=True))
+        installing = command.remote.Command(
             f"{name}-install",
-            access=access,
-            # All that the machine is told, so that it is looked after again whenever the machine changes.
-            facts=stdin.apply(lambda known: known + lines({"device": DISK, "wipe": "yes", "least": LEAST_DISK})),
-            installer=self._virtualbox.installer,
-            configuration=configuration,
-            again_when=[machine.id],
+            connection=access.connection(),
+            create=as_root(script("install.sh"), "install", user=access.user),
+            stdin=with_configuration(facts, configuration),
+            triggers=[machine.id],
+            add_previous_output_in_env=False,
             opts=self._options(machine),
         )
         started = command.local.Command(
@@ -169,20 +161,12 @@ class VirtualBox:
         return Node(settings=settings, access=access, key_file=str(naming.ssh_key_file(self._stack)), machine=started)
 
     def _contact(self, settings: NodeSettings, host_key: str, host_key_public: str, authorized: str) -> FirstContact:
-        return FirstContact(
+        card = Card(
             address=f"{settings.address}/{self._subnet.prefixlen}",
             gateway=str(self._subnet.network_address + 1),
             mac=naming.virtual_mac(self._stack, settings.name),
-            host_key=host_key,
-            host_key_public=host_key_public,
-            authorized_key=authorized,
         )
+        return FirstContact(host_key, host_key_public, authorized, card)
 
     def _options(self, *depends_on: pulumi.Resource, protect: bool | None = None) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions(parent=self._stage.parent, depends_on=depends_on or None, protect=protect)
-
-
-def _digest(configuration: pulumi.Output[str]) -> pulumi.Output[str]:
-    """Of a text with a key in it, and thus no secret itself: the machine's settings stay readable in a preview."""
-    digest = configuration.apply(lambda text: hashlib.sha256(text.encode()).hexdigest()[:16])
-    return pulumi.Output.unsecret(digest)

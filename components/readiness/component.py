@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pulumi
 import pulumi_command as command
 
-from components.nodes import Node
 from components.remote import as_root
 
-SCRIPT = Path(__file__).parent / "scripts" / "wait.sh"
+if TYPE_CHECKING:
+    from components.nodes import Node
+
+SCRIPTS = Path(__file__).parent / "scripts"
+ASK = SCRIPTS / "ask.sh"
+"""The function with which any script waits for answers."""
+WAIT = "".join(path.read_text(encoding="utf-8") for path in (ASK, SCRIPTS / "wait.sh"))
+"""The script that waits for the probes of its standard input for so many seconds."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,7 @@ def ready(
     return command.remote.Command(
         name,
         connection=node.access.connection(),
-        create=as_root(SCRIPT.read_text(encoding="utf-8"), str(seconds), user=node.access.user),
+        create=as_root(WAIT, str(seconds), user=node.access.user),
         stdin="".join(f"{probe.line()}\n" for probe in probes),
         triggers=list(again_when),
         add_previous_output_in_env=False,

@@ -7,12 +7,20 @@ from collections.abc import Iterable
 from operations.events import Step
 
 CONTAINER = "docker:index/container:Container"
+NODES = "::berth:nodes:"
 
 
 def notices(steps: Iterable[Step]) -> list[str]:
-    """One sentence per stage whose containers would be replaced or removed."""
+    """One sentence per stage whose containers would be replaced or removed, and one about nodes that restart."""
+    steps = list(steps)
     replaced = _containers(steps, "replace")
     found = []
+    restarted = _restarted(steps)
+    if restarted:
+        found.append(
+            f"Nodes: one after the other ({', '.join(restarted)}) restarts for its configuration, if the settings let "
+            "it; before each, the registry must answer and all other MinIO servers be there."
+        )
     servers = replaced.get("object-store", [])
     if servers:
         found.append(
@@ -27,6 +35,12 @@ def notices(steps: Iterable[Step]) -> list[str]:
         if stage in replaced:
             found.append(f"{what}: one after the other ({', '.join(replaced[stage])}); {how}")
     return found
+
+
+def _restarted(steps: Iterable[Step]) -> list[str]:
+    """Nodes whose configuration changes and which are asked for it afterwards."""
+    changed = [step.urn.rsplit("::", 1)[-1] for step in steps if step.op == "update" and NODES in step.urn]
+    return [name.removeprefix("nodes-") for name in changed if f"{name}-configuration" in changed]
 
 
 def _containers(steps: Iterable[Step], op: str) -> dict[str, list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 from urllib.parse import unquote
@@ -11,8 +12,7 @@ import yaml
 
 from config import naming
 from tests.program.recorder import ROOT, Recording, run_program
-
-HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILY/mG2veKNrL2w3+OHadxm5kQQjrO6AO0xHQiGFRS9k example"
+from tests.unit.components.node_stack import host_key
 
 
 def document() -> dict[str, Any]:
@@ -38,6 +38,11 @@ def stdin(recording: Recording, name: str) -> str:
     """What a command reads, secret or not."""
     found = recording.named(name).inputs["stdin"]
     return str(found["value"] if isinstance(found, dict) else found)
+
+
+def configuration(recording: Recording, name: str) -> str:
+    """What a machine is installed with."""
+    return base64.b64decode(stdin(recording, name).partition("---\n")[2]).decode()
 
 
 def told(recording: Recording, name: str) -> list[str]:
@@ -88,16 +93,15 @@ def test_what_a_machine_is_told_can_be_read_and_holds_no_key(staging: Recording)
 
 
 def test_a_machine_shows_the_key_that_was_made_for_it_from_its_first_start(staging: Recording) -> None:
-    for name in ("nodes-node1-drive", "nodes-node1-install"):
-        assert "KEY OPENSSH" in unquote(stdin(staging, name))
+    assert "KEY OPENSSH" in stdin(staging, "nodes-node1-drive")
+    assert "KEY OPENSSH" in unquote(configuration(staging, "nodes-node1-install"))
     connection = json.dumps(staging.named("nodes-node1-install").inputs["connection"])
     assert "AAAAnodes-node1-host-key" in connection
 
 
 def test_a_machine_is_installed_with_its_whole_configuration(staging: Recording) -> None:
-    header, _, text = stdin(staging, "nodes-node1-install").partition("---\n")
-    assert "device /dev/sda" in header
-    ignition = json.loads(text)
+    assert "device /dev/sda" in told(staging, "nodes-node1-install")
+    ignition = json.loads(configuration(staging, "nodes-node1-install"))
     files = {file["path"]: file for file in ignition["storage"]["files"]}
     assert files["/etc/ssh/ssh_host_ed25519_key"]["mode"] == 0o600
     network = next(file["contents"]["source"] for path, file in files.items() if path.endswith(".network"))
@@ -121,7 +125,12 @@ def test_machines_that_exist_are_reached_as_the_settings_say_and_nothing_is_made
     existing["config"]["berth:images"] = {"seed": {"address": "10.78.0.2"}}
     for at, node in enumerate(existing["config"]["berth:nodes"], 2011):
         node["provider"] = "virtualbox"
-        node["ssh"] = {"host": "127.0.0.1", "port": at, "keyFile": "~/.ssh/berth-staging", "hostKey": HOST_KEY}
+        node["ssh"] = {
+            "host": "127.0.0.1",
+            "port": at,
+            "keyFile": "~/.ssh/berth-staging",
+            "hostKey": host_key(at % 100),
+        }
     recording = run_program("staging", existing, preview=True)
     assert [resource.name for resource in recording.resources if resource.name.startswith("nodes")] == ["nodes"]
     assert recording.outputs["node_access"][3]["port"] == 2014

@@ -13,8 +13,7 @@ from typing import Any
 
 import pytest
 
-from components.nodes.install import lines
-from components.nodes.virtualbox import script
+from components.nodes.install import lines, script
 
 NAME = "berth-t-node1"
 KEY = "ssh-ed25519 AAAAmade"

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from components.nodes.install import SCRIPT, lines
+from components.nodes.install import lines, script
 
 CLOUD_CONFIG = "#cloud-config\nhostname: node1\n"
 LIVE = {"findmnt": "echo tmpfs", "lsblk": 'case "$*" in *SIZE*) echo 21474836480 ;; *TYPE*) echo disk ;; esac'}
-LIVE |= {"wipefs": "", "sync": "", "systemd-run": 'echo "$@" >>"$HOME/ran"'}
+LIVE |= {"wipefs": "", "sync": "", "systemctl": 'echo "systemctl $*" >>"$HOME/ran"'}
 LIVE["flatcar-install"] = 'echo "flatcar-install $*" >>"$HOME/ran"; for last; do :; done; cat "$last" >"$HOME/config"'
 
 
@@ -30,24 +32,27 @@ class Machine:
             path.write_text(f"#!/bin/sh\n{text}\n")
             path.chmod(0o755)
 
-    def install(self, configuration: str = CLOUD_CONFIG, **changes: object) -> subprocess.CompletedProcess[str]:
+    def install(
+        self, configuration: str = CLOUD_CONFIG, verb: str = "install", **changes: Any
+    ) -> subprocess.CompletedProcess[str]:
         known: dict[str, object] = {"node": "node1", "device": "/dev/sda", "least": 8192, "channel": "stable"}
         known |= {"setting": "berth:nodes[0].install", **changes}
         return subprocess.run(
-            ["sh", "-c", SCRIPT.read_text(encoding="utf-8"), "berth"],
-            input=f"{lines(known)}---\n{configuration}",
+            ["sh", "-c", script("install.sh"), "berth", verb],
+            input=f"{lines(known)}---\n{base64.b64encode(configuration.encode()).decode()}\n",
             env={
                 "PATH": f"{self.home}:{os.environ['PATH']}",
                 "HOME": str(self.home),
                 "BERTH_OS_RELEASE": str(self.home / "os-release"),
                 "BERTH_USER_DATA": str(self.home / "user_data"),
+                "BERTH_RUN": str(self.home),
             },
             capture_output=True,
             text=True,
             check=False,
         )
 
-    def refusal(self, **changes: object) -> str:
+    def refusal(self, **changes: Any) -> str:
         done = self.install(**changes)
         assert done.returncode == 1, done.stdout
         assert self.ran == ""
@@ -77,9 +82,33 @@ def test_ignition_has_a_word_of_its_own(machine: Machine) -> None:
     assert "-C stable -i " in machine.ran
 
 
-def test_a_machine_without_virtualbox_restarts_by_itself(machine: Machine) -> None:
-    machine.install(reboot="yes")
-    assert machine.ran.endswith("--on-active=3 systemctl reboot\n")
+def test_a_check_writes_nothing(machine: Machine) -> None:
+    assert machine.install(verb="check").stdout == "node1 can be installed on /dev/sda (20480 MB)\n"
+    assert machine.ran == ""
+
+
+def test_a_live_system_restarts_only_when_it_has_installed_something(machine: Machine) -> None:
+    assert "in which nothing was installed to /dev/sda" in machine.refusal(verb="restart")
+    machine.install()
+    machine.install(verb="restart")
+    assert machine.ran.endswith("systemctl reboot\n")
+
+
+def test_what_was_installed_is_not_installed_twice_by_one_live_system(machine: Machine) -> None:
+    machine.install()
+    assert machine.install().stdout == "node1 is installed on /dev/sda\n"
+    assert machine.ran.count("flatcar-install") == 1
+    machine.has(wipefs="echo 'ext4 signature'")
+    machine.install("#cloud-config\nhostname: other\n")
+    assert machine.ran.count("flatcar-install") == 2
+
+
+def test_an_installation_that_was_killed_is_done_again_on_the_disk_that_it_began_to_write(machine: Machine) -> None:
+    machine.has(flatcar_install="echo killed; exit 1")
+    machine.install()
+    machine.has(**LIVE | {"wipefs": "echo 'half a table'"})
+    assert "holds data" in machine.refusal(device="/dev/sdb")
+    assert machine.install().returncode == 0
 
 
 def test_a_host_that_is_no_live_system_is_refused(machine: Machine) -> None:
@@ -104,6 +133,11 @@ def test_data_on_the_disk_is_lost_only_where_the_settings_allow_it(machine: Mach
     machine.has(wipefs="", lsblk='case "$*" in *SIZE*) echo 21474836480 ;; *TYPE*) printf "disk\\npart\\n" ;; esac')
     assert "holds data" in machine.refusal()
     assert machine.install(wipe="yes").returncode == 0
+
+
+def test_a_disk_that_cannot_be_read_is_not_taken_for_an_empty_one(machine: Machine) -> None:
+    machine.has(wipefs="echo 'Input/output error'; exit 1")
+    assert "cannot be read: Input/output error" in machine.refusal()
 
 
 def test_an_installed_machine_is_given_its_changed_cloud_config_for_the_next_start(machine: Machine) -> None:

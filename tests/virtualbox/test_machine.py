@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from components.nodes.install import lines
-from components.nodes.virtualbox import script
+from components.nodes.install import lines, script
 from tests.virtualbox.conftest import DISK_MB, KEY, NAME, VirtualBox
 
 ATTACH = f"storageattach {NAME} --storagectl SATA --port"

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from components.nodes.install import lines
-from components.nodes.virtualbox import script
+from components.nodes.install import lines, script
 from tests.virtualbox import chroot
 from tests.virtualbox.conftest import DISK_MB, KEY, NAME, facts
 

@@ -1,8 +1,10 @@
 #!/bin/sh
 # Installs CoreOS or Flatcar from its own live system to a disk, with a configuration.
-#   install.sh    standard input: lines `key value`, a line `---`, then the configuration
-# An installed system is left as it is, but for the cloud-config that it reads at its next start.
+#   install.sh check | install | restart
+# Standard input: lines `key value`; for `install` a line `---` and the configuration in base64. A system that is
+# installed already is left as it is, but for the cloud-config that it reads at its next start, or refused.
 set -eu
+verb=$1
 LC_ALL=C
 export LC_ALL
 umask 077
@@ -13,7 +15,7 @@ while IFS= read -r line && [ "$line" != --- ]; do
     header="$header$line
 "
 done
-cat >"$work/configuration"
+base64 -d >"$work/configuration"
 
 refuse() {
     echo "berth: $*" >&2
@@ -33,11 +35,14 @@ case $system in
 coreos | flatcar) ;;
 *) refuse "$node runs ${system:-an unknown system}, not a live CoreOS or Flatcar; start its ISO there, then run again" ;;
 esac
+# What Berth began to write to a disk it may finish; a live system forgets this at its next start.
+note=${BERTH_RUN:-/run}/berth-install
+digest=$(sha256sum <"$work/configuration")
 case $(findmnt -n -o FSTYPE /) in
 tmpfs | ramfs | rootfs | overlay) ;;
 *)
     if [ "$(get installed)" = refused ]; then
-        refuse "$node runs an installed $system, not a live one; start the ISO there, or take \`install\` from the settings"
+        refuse "$node runs an installed $system, not a live one; start its ISO there, or take $(get setting) from the settings"
     fi
     if [ "$cloud_config" = yes ] && [ -f "$user_data" ] && ! cmp -s "$work/configuration" "$user_data"; then
         cp "$work/configuration" "$user_data.new"
@@ -50,6 +55,22 @@ tmpfs | ramfs | rootfs | overlay) ;;
     ;;
 esac
 
+if [ "$verb" = restart ]; then
+    case $(cat "$note" 2>/dev/null) in
+    "installed $disk "*) ;;
+    *) refuse "$node runs a live system in which nothing was installed to $disk; it is not restarted" ;;
+    esac
+    systemctl reboot
+    exit 0
+fi
+# An installation whose caller was killed goes on by itself.
+exec 9>"$note.lock"
+flock 9
+if [ "$(cat "$note" 2>/dev/null)" = "installed $disk $digest" ]; then
+    echo "$node is installed on $disk"
+    exit 0
+fi
+
 bytes=$(lsblk -dbnro SIZE "$disk" 2>/dev/null) ||
     refuse "$node has no disk $disk; it has: $(lsblk -dnro NAME,SIZE | tr '\n' ' ')"
 megabytes=$((bytes / 1048576))
@@ -57,13 +78,22 @@ megabytes=$((bytes / 1048576))
     refuse "$disk of $node has $megabytes MB; at least $(get least) are needed"
 mounted=$(lsblk -nro MOUNTPOINT "$disk" | grep . | tr '\n' ' ') || mounted=
 [ -z "$mounted" ] || refuse "$disk of $node is in use (${mounted% }); nothing was written"
-if [ "$(get wipe)" != yes ]; then
-    found=$(wipefs -n "$disk"; lsblk -nro TYPE "$disk" | grep -v '^disk$') || true
-    [ -z "$found" ] || refuse "$disk of $node holds data; \`wipe: true\` under $(get setting) allows Berth to lose it"
-fi
+case $(get wipe)$(cat "$note" 2>/dev/null) in
+yes* | *"begun $disk" | *"installed $disk "*) ;;
+*)
+    signatures=$(wipefs -n "$disk" 2>&1) || refuse "$disk of $node cannot be read: $signatures"
+    parts=$(lsblk -nro TYPE "$disk" | sed 1d)
+    [ -z "$signatures$parts" ] || refuse "$disk of $node holds data; \`wipe: true\` under $(get setting) allows Berth to lose it"
+    ;;
+esac
 
 installer=$(command -v flatcar-install || command -v coreos-install) ||
     refuse "$node has neither flatcar-install nor coreos-install; start an ISO that carries one of them"
+if [ "$verb" = check ]; then
+    echo "$node can be installed on $disk ($megabytes MB)"
+    exit 0
+fi
+
 set -- -d "$disk" -C "$(get channel)"
 for pair in version:-V source:-b; do
     [ -z "$(get "${pair%%:*}")" ] || set -- "$@" "${pair#*:}" "$(get "${pair%%:*}")"
@@ -74,11 +104,9 @@ if [ -n "$(get proxy)" ]; then
     https_proxy=$http_proxy
     export http_proxy https_proxy
 fi
+echo "begun $disk" >"$note"
 "$installer" "$@" "$work/configuration" >"$work/log" 2>&1 ||
     refuse "the installation of $node failed: $(tail -n 3 "$work/log" | tr '\n' ' ')"
 sync
+echo "installed $disk $digest" >"$note"
 echo "$node is installed on $disk"
-if [ "$(get reboot)" = yes ]; then
-    # A moment later, so that this command still ends well.
-    systemd-run --quiet --on-active=3 systemctl reboot
-fi

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,13 @@ SECRETS = Secrets({"usera": HASH}, {"etcd-key": "THE KEY OF ETCD\n", "docker-key
 STORE = ["registry", "object-store"]
 
 
+def host_key(number: int) -> str:
+    """A public key that nobody has the private half of; each machine shows another one."""
+    parts = (b"ssh-ed25519", bytes([number]) * 32)
+    text = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+    return f"ssh-ed25519 {base64.b64encode(text).decode()} example"
+
+
 def node(number: int, **own: Any) -> dict[str, Any]:
     """A node at 192.0.2.1N; the first three are members of etcd."""
     roles = [*STORE, *(["etcd"] if number < 4 else []), *(["load-balancer"] if number == 1 else [])]
@@ -25,7 +33,7 @@ def node(number: int, **own: Any) -> dict[str, Any]:
         "name": f"coreos{number}",
         "address": f"192.0.2.1{number}",
         "roles": roles,
-        "ssh": {"keyFile": "~/.ssh/berth", "hostKey": KEY},
+        "ssh": {"keyFile": "~/.ssh/berth", "hostKey": host_key(number)},
         **({"config": own} if own else {}),
     }
 

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from stacks import REMOVED, document
 
 import config
+from tests.unit.components.node_stack import host_key
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBkaoheYG/vv93tZ242H7dHWU2RWJCfB8xDJrNXcNm0s"
 SEALED = {"secure": "v1:x"}
@@ -341,6 +342,62 @@ VIRTUAL += [
         "Berth does not make",
         "prod",
     ),
+]
+
+LIVE = {"hostKey": host_key(1)}
+INSTALL: dict[str, Any] = {"disk": "/dev/sda", "live": LIVE}
+# The fourth node of the production stack, installed.
+INSTALLED = {
+    "nodes[3].ssh.hostKey": REMOVED,
+    "nodes[3].config": {"operatingSystem": "coreos"},
+    "nodes[3].install": INSTALL,
+}
+BARE_METAL = [
+    Refused(sentence, INSTALLED | changes, f"berth:nodes[{path}", words, "prod")
+    for sentence, changes, path, words in (
+        ("no disk", {"nodes[3].install": {"live": LIVE}}, "3].install.disk", "is missing"),
+        ("a disk by its number", {"nodes[3].install": INSTALL | {"disk": "0"}}, "3].install.disk", "path of a disk"),
+        ("no live system", {"nodes[3].install": {"disk": "/dev/sda"}}, "3].install.live", "is missing"),
+        ("no live host key", {"nodes[3].install": INSTALL | {"live": {}}}, "3].install.live.hostKey", "is missing"),
+        ("a wipe in words", {"nodes[3].install": INSTALL | {"wipe": "yes"}}, "3].install.wipe", "true or false"),
+        ("a host key that is made", {"nodes[3].ssh.hostKey": host_key(9)}, "3].ssh.hostKey", "Berth makes the key"),
+        ("no key", {"nodes[3].ssh.keyFile": REMOVED}, "3].ssh.keyFile", "is missing"),
+        ("no system", {"nodes[3].config": {"timezone": "UTC"}}, "3].config.operatingSystem", "is missing"),
+        (
+            "Debian from a live system",
+            {"nodes[3].config": {"operatingSystem": "debian"}},
+            "3].config.operatingSystem",
+            "cannot be installed",
+        ),
+        ("an installed virtual machine", {"nodes[3].provider": "virtualbox"}, "3].install", "provider is virtualbox"),
+        (
+            "one live system for two nodes",
+            {"nodes[4].install": INSTALL, "nodes[4].config": {"operatingSystem": "coreos"}}
+            | {"nodes[4].ssh.hostKey": REMOVED},
+            "4].install.live.hostKey",
+            "also the host key of berth4",
+        ),
+        (
+            "a live system at another node's door",
+            {"nodes[3].install": INSTALL | {"live": LIVE | {"host": "192.0.2.11"}}},
+            "3].install.live.port",
+            "same place as the ssh settings of berth1",
+        ),
+    )
+]
+
+TWICE = [
+    Refused(f"a machine twice, with {sentence}", changes, f"berth:nodes[{path}", words, "prod")
+    for sentence, changes, path, words in (
+        ("one address", {"nodes[1].address": "192.0.2.11"}, "1].address", "also the address of berth:nodes[0]"),
+        ("one host key", {"nodes[1].ssh.hostKey": KEY}, "1].ssh.hostKey", "also the host key of berth1"),
+        (
+            "one SSH host",
+            {"nodes[1].ssh.host": "192.0.2.11"},
+            "1].ssh.port",
+            "same place as the ssh settings of berth1",
+        ),
+    )
 ]
 
 PINS: dict[str, Any] = {"from": {"stack": "staging", "time": "2026-11-22T10:41:07Z"}}
@@ -793,7 +850,7 @@ KEYS = [
 ]
 
 
-ALL = NODES + CLUSTERS + MACHINES + VIRTUAL + PROMOTED + SERVICES + UPSTREAMS + DOCKER + KEYS
+ALL = NODES + CLUSTERS + MACHINES + VIRTUAL + BARE_METAL + TWICE + PROMOTED + SERVICES + UPSTREAMS + DOCKER + KEYS
 
 
 @pytest.mark.parametrize("case", ALL, ids=lambda case: case.sentence)

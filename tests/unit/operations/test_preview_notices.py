@@ -29,3 +29,12 @@ def test_an_engine_that_reports_each_replacement_in_three_steps_is_heard_once() 
 
 def test_new_containers_and_changed_files_are_no_news() -> None:
     assert notices([step("registry", "r", "create"), step("registry", "f", "replace", "command:remote:Command")]) == []
+
+
+def test_a_node_that_restarts_for_its_configuration_is_named() -> None:
+    def of(name: str, op: str = "update") -> Step:
+        return step("nodes", name, op, "command:local:Command")
+
+    (said,) = notices([of("nodes-berth5-configuration"), of("nodes-berth5"), of("nodes-berth6-configuration")])
+    assert said.startswith("Nodes: one after the other (berth5) restarts")
+    assert notices([of("nodes-berth5-configuration", "create"), of("nodes-berth5", "create")]) == []

@@ -30,6 +30,7 @@ from operations.promote import content, proof
 from operations.promote.run import Options, promote
 from operations.workspace import StackFile
 from tests.front.fake import Answer
+from tests.unit.components.node_stack import host_key
 from tests.unit.operations.conftest import LAB, OUTPUTS, Checkout
 from tests.unit.operations.registries import PASSWORD, USERS, Registry, World
 
@@ -488,7 +489,8 @@ def test_no_password_is_in_any_file_or_output(stacks: Stacks) -> None:
 def test_a_source_with_a_passphrase_of_its_own_is_read_with_it(stacks: Stacks, tmp_path: Path) -> None:
     stacks.staging.push("team/app:1", b"layer")
     real = {key: value for key, value in LAB.items() if key != "berth:lab"}
-    nodes = [{**node, "ssh": {"keyFile": "/k", "hostKey": KEY}} for node in LAB["berth:nodes"]]
+    doors = ({"keyFile": "/k", "hostKey": host_key(number)} for number in range(len(LAB["berth:nodes"])))
+    nodes = [{**node, "ssh": ssh} for node, ssh in zip(LAB["berth:nodes"], doors, strict=True)]
     real |= {"berth:nodes": nodes, "berth:images": {"seed": {"address": "10.77.0.2"}}}
     stacks.settings("staging", real)
     own = tmp_path / "own"
@@ -500,6 +502,3 @@ def test_a_source_with_a_passphrase_of_its_own_is_read_with_it(stacks: Stacks, t
         for call in stacks.checkout.calls
     }
     assert used["staging"] == str(own) and used["prod"].endswith("lab/passphrase")
-
-
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBkaoheYG/vv93tZ242H7dHWU2RWJCfB8xDJrNXcNm0s"
