@@ -144,7 +144,7 @@ class Stack:
     def run(self, *words: str) -> tuple[int, str]:
         """Status and output of the engine."""
         running = self.start(*words)
-        output, _ = running.communicate(timeout=200)
+        output, _ = running.communicate(timeout=600)
         return running.returncode, output
 
     def up(self) -> str:
