@@ -21,7 +21,7 @@ STORE = ["registry", "object-store"]
 
 def host_key(number: int) -> str:
     """A public key that nobody has the private half of; each machine shows another one."""
-    parts = (b"ssh-ed25519", bytes([number]) * 32)
+    parts = (b"ssh-ed25519", number.to_bytes(32, "big"))
     text = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
     return f"ssh-ed25519 {base64.b64encode(text).decode()} example"
 

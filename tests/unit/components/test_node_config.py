@@ -26,6 +26,7 @@ from tests.unit.components.node_stack import (
     document,
     everything,
     example,
+    host_key,
     machines_of,
 )
 
@@ -302,7 +303,8 @@ def test_five_hundred_nodes_take_less_than_a_second() -> None:
     for number in range(500 - len(nodes)):
         address = f"10.7.{number // 200}.{number % 200 + 1}"
         interface = {**first, "addresses": [f"{address}/16"], "gateway": "10.7.255.1", "vlans": []}
-        more = {"name": f"node{number}", "address": address, "roles": [], "ssh": nodes[0]["ssh"]}
+        ssh = {**nodes[0]["ssh"], "hostKey": host_key(1000 + number)}
+        more = {"name": f"node{number}", "address": address, "roles": [], "ssh": ssh}
         nodes.append({**more, "config": {"interfaces": [interface]}})
     settings = config.parse("test", text)
 
