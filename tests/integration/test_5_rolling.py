@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from http.client import HTTPException
 from typing import Any
 
 import pytest
@@ -18,33 +20,42 @@ pytestmark = pytest.mark.lab
 
 
 @contextmanager
-def under_load(registry: Registry, image: Image, long_ones: bool = True) -> Iterator[list[str]]:
-    """Reads and writes without a break; what failed is in the list, each request tried once only."""
+def under_load(
+    registry: Registry, image: Image, writes: Sequence[float] = (0, 4, 5), tries: int = 1
+) -> Iterator[list[str]]:
+    """Reads, and writes of so many seconds, without a break; what failed so often in a row, or hung, is in the list."""
     failed: list[str] = []
     stop = threading.Event()
     digest = max(image.blobs, key=lambda each: len(image.blobs[each]))
 
-    def read() -> None:
-        while not stop.is_set():
-            try:
-                answer = registry.blob("team/rolling", digest)
-                if answer.body != image.blobs[digest]:
-                    failed.append(f"read {answer.status}")
-            except OSError as error:
-                failed.append(f"read {error}")
+    def read() -> str:
+        answer = registry.blob("team/rolling", digest)
+        return "" if answer.body == image.blobs[digest] else str(answer.status)
 
-    def write(seconds: float) -> None:
+    def write(seconds: float) -> str:
+        answer = registry.upload("team/rolling", random_image(50_000).manifest, seconds=seconds)
+        return "" if answer.status == 201 else str(answer.status)
+
+    def keep_on(name: str, ask: Callable[[], str]) -> None:
+        problem = ""
         while not stop.is_set():
-            try:
-                answer = registry.upload("team/rolling", random_image(50_000).manifest, seconds=seconds)
-                if answer.status != 201:
-                    failed.append(f"write of {seconds} s: {answer.status}")
-            except (OSError, AssertionError) as error:
-                failed.append(f"write of {seconds} s: {error}")
+            for _ in range(tries):
+                try:
+                    problem = ask()
+                except TimeoutError:
+                    problem = "no answer"
+                    break
+                except (OSError, HTTPException, AssertionError) as error:
+                    problem = str(error)
+                if not problem:
+                    break
+                time.sleep(1)
+            if problem:
+                failed.append(f"{name}: {problem}")
 
     # The long ones are under way whenever a replica is told to end.
-    writes = (0, 4, 5) if long_ones else (0,)
-    threads = [threading.Thread(target=read), *(threading.Thread(target=write, args=[each]) for each in writes)]
+    asks = {"read": read, **{f"write of {seconds} s": partial(write, seconds) for seconds in writes}}
+    threads = [threading.Thread(target=keep_on, args=one) for one in asks.items()]
     for thread in threads:
         thread.start()
     try:
