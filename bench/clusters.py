@@ -4,6 +4,7 @@ A lab of N nodes is made from nothing twice: as `berth up` does it, and with one
 part from the first node's Docker to the last step of etcd or Swarm. The slowest node alone is the one whose own steps
 took longest when nothing ran beside them. The rest of the stack (object store, balancers, registry) is made meanwhile,
 for it waits for the same Docker; its processor time is in the figure.
+Images must be there: `berth up` of any lab makes them.
 Usage: python bench/clusters.py [--nodes 16]
 """
 
