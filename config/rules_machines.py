@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Network
 
 from config import naming
@@ -111,17 +111,29 @@ def virtual_network(settings: StackFile) -> Iterator[Problem]:
         return
     taken: dict[str | None, str] = {str(network.network_address + 1): "the gateway's (VirtualBox itself)"}
     taken[naming.seed_address(network)] = "the deploy host's"
-    taken[str(network.network_address)] = "the network's own"
+    nodes = [(index, node) for index, node in nodes_of(settings) if made_here(settings, node)]
+    fix = "Give all virtual machines addresses of one network, or set `berth:virtualbox.subnet`."
+    yield from _addresses_in(network, "the NAT network", nodes, taken, fix)
+
+
+def _addresses_in(
+    network: IPv4Network,
+    name: str,
+    nodes: Iterable[tuple[int, NodeSettings]],
+    taken: dict[str | None, str],
+    fix: str,
+) -> Iterator[Problem]:
+    """Each node's address is one of a network that Berth makes, and nobody else's there."""
+    taken = taken | {str(network.network_address): "the network's own"}
     taken[str(network.broadcast_address)] = "the broadcast address"
-    for index, node in nodes_of(settings):
-        if node.address is None or not made_here(settings, node):
-            continue
+    for index, node in nodes:
         at = path("nodes", index, "address")
+        if node.address is None:
+            continue
         if IPv4Address(node.address) not in network:
-            fix = "Give all virtual machines addresses of one network, or set `berth:virtualbox.subnet`."
-            yield Problem(at, f"is outside of the NAT network {network}.", fix, shown(node.address))
+            yield Problem(at, f"is outside of {name} {network}.", fix, shown(node.address))
         elif node.address in taken:
-            wrong = f"is {taken[node.address]} in the NAT network."
+            wrong = f"is {taken[node.address]} in {name}."
             yield Problem(at, wrong, "Use an address from the fourth one on.", shown(node.address))
 
 
@@ -160,18 +172,8 @@ def lab_addresses(settings: StackFile) -> Iterator[Problem]:
     taken[_seed(settings)] = "the seed registry's"
     if settings.lab.upstream:
         taken[naming.lab_upstream_address(network)] = "the stand-in upstream's"
-    taken[str(network.network_address)] = "the network's own"
-    taken[str(network.broadcast_address)] = "the broadcast address"
-    for index, node in nodes_of(settings):
-        at = path("nodes", index, "address")
-        if node.address is None:
-            continue
-        if IPv4Address(node.address) not in network:
-            fix = "Give all lab nodes addresses of one network, or set `berth:lab` to an object with `subnet`."
-            yield Problem(at, f"is outside of the lab's network {network}.", fix, shown(node.address))
-        elif node.address in taken:
-            wrong = f"is {taken[node.address]} in the lab's network."
-            yield Problem(at, wrong, "Use an address from the fourth one on.", shown(node.address))
+    fix = "Give all lab nodes addresses of one network, or set `berth:lab` to an object with `subnet`."
+    yield from _addresses_in(network, "the lab's network", nodes_of(settings), taken, fix)
 
 
 def lab_infrastructure(settings: StackFile) -> Iterator[Problem]:
