@@ -1,4 +1,4 @@
-"""Berth's table of contents: settings -> nodes -> Docker -> object store -> registry behind one name -> outputs."""
+"""Berth's table of contents: settings -> nodes -> Docker -> object store -> registry -> Kolla -> outputs."""
 
 import pulumi
 
@@ -9,6 +9,7 @@ from components.deploy_host import DeployHost, DeployHostArgs
 from components.docker_daemon import DockerDaemons, DockerDaemonsArgs
 from components.etcd import Etcd, EtcdArgs
 from components.images import Images
+from components.kolla import Kolla, KollaArgs
 from components.lab_upstream import LabUpstream, LabUpstreamArgs
 from components.load_balancer import LoadBalancer, LoadBalancerArgs
 from components.nodes import Nodes, NodesArgs
@@ -43,6 +44,7 @@ clients = RegistryClients(
 bucket = RegistryBucket("bucket", RegistryBucketArgs(settings, nodes, store, balancer, deploy_host))
 registry = Registry("registry", RegistryArgs(settings, nodes, daemons, images, authority, bucket, balancer, seed))
 caches = Caches("cache", CachesArgs(settings, nodes, daemons, images, authority, bucket, balancer, seed))
+kolla = Kolla("kolla", KollaArgs(settings, nodes, daemons, authority, accounts, serving=(registry, caches, clients)))
 
 pulumi.export("registry", f"{settings.registry.name}:{settings.registry.port}")
 pulumi.export("registry_ca", authority.certificate)
@@ -53,4 +55,5 @@ pulumi.export("object_store", f"https://{settings.store_endpoint}")
 if settings.virtualbox:
     pulumi.export("forwarded_object_store", f"https://{settings.store_from_deploy_host}")
 pulumi.export("images", images.pins())
+pulumi.export("kolla", kolla.access)
 pulumi.export("promoted", settings.pins.repositories if settings.pins else {})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from config.kolla import KollaSettings
 from config.model import ProxySettings
 from config.node_config import NodeConfig
 from config.problems import Problem, SettingsError
@@ -13,7 +14,6 @@ from config.settings import (
     ImageSettings,
     InstallerSettings,
     InstallSettings,
-    KollaSettings,
     LabSettings,
     LoadBalancerSettings,
     NodeSettings,

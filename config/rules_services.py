@@ -108,13 +108,6 @@ def node_user(settings: StackFile) -> Iterator[Problem]:
         yield Problem(at, wrong, fix, shown(registry.node_user))
 
 
-def no_kolla(settings: StackFile) -> Iterator[Problem]:
-    """Kolla is a stage of its own."""
-    if settings.kolla is not None and settings.kolla.enabled:
-        fix = "Set it to false; the roles of Kolla's nodes may stay."
-        yield Problem(path("kolla", "enabled"), "is not available: this version does not deploy Kolla.", fix, "true")
-
-
 def registry_name_is_free(settings: StackFile) -> Iterator[Problem]:
     """The registry's name leads to the balancer's address, a node's to that node."""
     name = settings.registry.name if settings.registry is not None else None
@@ -278,7 +271,6 @@ RULES: tuple[Rule, ...] = (
     versions_are_used,
     versions_have_own_names,
     node_user,
-    no_kolla,
     registry_name_is_free,
     seed_is_reachable,
     pins_agree,

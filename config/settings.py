@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, JsonValue
 
 from config import naming
 from config import values as v
+from config.kolla import KollaSettings
 from config.model import Model, ProxySettings
 from config.node_config import NodeConfig, resolve
 
@@ -495,13 +496,6 @@ class PinSettings(Model):
 
     repositories: dict[v.Tagged, v.Digest] = Field(default={}, examples=[{"team/app:1": "sha256:" + "0" * 64}])
     """Digest of each promoted tag in the stack's own registry; `berth verify` asks for them."""
-
-
-class KollaSettings(Model):
-    """OpenStack Kolla on the same nodes."""
-
-    enabled: v.Flag = False
-    """Not available in this version: leave it off."""
 
 
 def _lab(value: object) -> object:

@@ -6,7 +6,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from config import rules_clusters, rules_machines, rules_node_config, rules_nodes, rules_services, rules_upstreams
+from config import (
+    rules_clusters,
+    rules_kolla,
+    rules_machines,
+    rules_node_config,
+    rules_nodes,
+    rules_services,
+    rules_upstreams,
+)
 from config.draft import draft, with_defaults
 from config.problems import Location, Problem
 from config.settings import StackFile
@@ -19,6 +27,7 @@ RULES = (
     *rules_services.RULES,
     *rules_upstreams.RULES,
     *rules_node_config.RULES,
+    *rules_kolla.RULES,
 )
 
 

@@ -377,6 +377,32 @@ def _daemon_flag(value: str) -> str:
     return value
 
 
+def _tag(value: str) -> str:
+    if not _TAG.fullmatch(value):
+        raise refused("is not a tag.", "Use letters, digits and `. _ -`, such as 2026.1.")
+    return value
+
+
+def _variable(value: str) -> str:
+    if not re.fullmatch(r"[a-z_][a-z0-9_]*", value):
+        raise refused("is not the name of a variable.", "Use Kolla's own names, such as haproxy_max_connections.")
+    return value
+
+
+def _group_name(value: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9_-]*", value):
+        raise refused("is not the name of a group.", "Use the names of Kolla's inventory, such as keystone.")
+    return value
+
+
+def _folder(value: str) -> str:
+    _some_text(value)
+    path = PurePosixPath(value)
+    if path.is_absolute() or ".." in path.parts or str(path) != value or value == ".":
+        raise refused("is not a folder in the checkout.", "Write it from the checkout's root on, such as kolla/prod.")
+    return value
+
+
 def _swarm_label(value: str) -> str:
     if not re.fullmatch(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?", value) or value.startswith("berth."):
         fix = (
@@ -438,3 +464,8 @@ Flag = Annotated[bool, Field(strict=True)]
 Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
 # Room is left above it for the port of the health page.
 CachePort = Annotated[int, Field(strict=True, ge=1, le=65535 - naming.CACHE_HEALTH_ABOVE)]
+Tag = Annotated[_Str, AfterValidator(_tag)]
+Variable = Annotated[_Str, AfterValidator(_variable)]
+ServiceName = Variable
+GroupName = Annotated[_Str, AfterValidator(_group_name)]
+Folder = Annotated[_Str, AfterValidator(_folder)]

@@ -45,14 +45,24 @@ def input_hash(name: str) -> str:
     """Twelve hex digits over everything an image is made from: its folder, its pins, the suite or the toolchain."""
     if name not in NAMES:
         raise KeyError(name)
-    pins = versions()
-    files = [
-        (path.relative_to(folder(name)).as_posix(), path.stat().st_mode & 0o111 != 0, path.read_bytes().hex())
-        for path in sorted(folder(name).rglob("*"))
-        if path.is_file() and "__pycache__" not in path.parts and not path.name.endswith("_test.go")
-    ]
+    pins, files = versions(), _files(folder(name))
     ground = pins["go"] if "module" in pins[name] else pins["debian"]["suite"]
     return digest(name, pins[name], ground, files)
+
+
+def kolla_hash() -> str:
+    """Twelve hex digits over what Kolla's images are built by: recipes, overrides, the pinned kolla."""
+    lock = FOLDER.parent / "requirements-kolla-build.lock"
+    return digest("kolla", _files(folder("kolla")), lock.read_text(encoding="utf-8"))
+
+
+def _files(top: Path) -> list[tuple[str, bool, str]]:
+    """Every file below a folder that goes into an image: path, whether it is a program, content."""
+    return [
+        (path.relative_to(top).as_posix(), path.stat().st_mode & 0o111 != 0, path.read_bytes().hex())
+        for path in sorted(top.rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts and not path.name.endswith("_test.go")
+    ]
 
 
 def stored(storage: Path, service: str, digest: str) -> bool:

@@ -22,6 +22,7 @@ from operations import node_config as node_configs
 from operations.deploy import Run
 from operations.engine_run import Session, new_log, passthrough
 from operations.errors import DIFFERENT, DONE, FAILED, WRONG_USE, BerthError, UsageError
+from operations.kolla import commands as kolla
 from operations.workspace import StackFile, Workspace
 
 # Modules that talk to nodes and certificates are imported by the commands that need them: they take half a second.
@@ -460,6 +461,9 @@ def check(stack: Stack = "dev", as_json: Json = False) -> None:
         raise typer.Exit(WRONG_USE if problems else DONE)
     deploy.check_settings(stack_file)
     typer.echo(f"{stack_file.path.name} is accepted.")
+
+
+app.add_typer(kolla.app, name="kolla")
 
 
 def main(arguments: list[str] | None = None) -> None:

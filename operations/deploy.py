@@ -67,6 +67,7 @@ def up(run: Run) -> Outcome:
     check_settings(run.stack_file)
     with StackLock(run.workspace.stack_dir(run.stack), run.stack, "up", run.say) as lock:
         bootstrap.run(run.yes or run.confirm is None, run.console)
+        _build_kolla_images(run)
         session = run.session()
         recovery.go_on(session, lock.interrupted, run.say)
         if not run.workspace.stack_exists(run.stack):
@@ -87,6 +88,15 @@ def up(run: Run) -> Outcome:
             raise BerthError(describe_failure(f"Deploying {run.stack} failed", outcome))
         write_private(_count_file(run), json.dumps({"resources": outcome.view.done}) + "\n")
         return outcome
+
+
+def _build_kolla_images(run: Run) -> None:
+    """What the settings have built here, before anything waits for it; pushed once there is a registry."""
+    kolla = config.parse(run.stack, run.stack_file.document).kolla
+    if kolla.enabled and kolla.images.source == "built":
+        from operations.kolla_images import run as images
+
+        images.build(run, images.wanted(run.stack_file), push=False)
 
 
 def _refuse_taken(run: Run) -> None:

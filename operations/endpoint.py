@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import config
 from config import naming
-from operations.workspace import Workspace
+from operations.workspace import Workspace, write_private
 
 MAY = {"push": ("push", "admin"), "pull": ("pull", "push", "admin"), "admin": ("admin",)}
 
@@ -25,6 +27,10 @@ class User:
     def basic(self) -> str:
         """Name and password as HTTP's basic authentication and Docker's file of logins write them."""
         return base64.b64encode(f"{self.username}:{self.password or ''}".encode()).decode()
+
+    def log_in(self, registry: str, directory: Path) -> None:
+        """Make a directory for `docker --config` know the user: Docker's own format, without its warning about it."""
+        write_private(directory / "config.json", json.dumps({"auths": {registry: {"auth": self.basic}}}))
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -167,9 +168,18 @@ def follow(
                 step = view.take(event)
                 if step is not None:
                     shown.finished(step, step in view.failed)
+            view.note = _note(session)
             shown.show(view)
     lock.unfinished = process.returncode < 0
     return Outcome(process.returncode, view, time.monotonic() - started, log, events)
+
+
+def _note(session: Session) -> str:
+    """The last word of a resource that takes minutes; "" where there is none."""
+    try:
+        return session.workspace.progress_file(session.stack).read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
 
 
 def start(argv: Sequence[str], session: Session, output: int, lock: StackLock) -> subprocess.Popen[bytes]:
@@ -184,14 +194,15 @@ def start(argv: Sequence[str], session: Session, output: int, lock: StackLock) -
         # A session of its own: Ctrl-C reaches it once, through this process, and its remains can be told from others.
         start_new_session=True,
         # One call into libc, bound before the fork; no thread of ours is running yet.
-        preexec_fn=_interrupt_with_parent,  # noqa: PLW1509
+        preexec_fn=partial(end_with_parent, signal.SIGINT),  # noqa: PLW1509
     )
     lock.engine_started(process.pid, session.engine.kind.value)
     return process
 
 
-def _interrupt_with_parent() -> None:
-    _prctl(PR_SET_PDEATHSIG, signal.SIGINT, 0, 0, 0)
+def end_with_parent(number: signal.Signals) -> None:
+    """In a child before it becomes its program: the signal that it gets when this process dies, however it does."""
+    _prctl(PR_SET_PDEATHSIG, number, 0, 0, 0)
 
 
 def _is_running_after(process: subprocess.Popen[bytes], seconds: float) -> bool:

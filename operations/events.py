@@ -63,6 +63,8 @@ class RunView:
     errors: dict[str, list[str]] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     changes: dict[str, int] | None = None
+    note: str = ""
+    """What a resource that takes long says of itself."""
 
     def take(self, event: Mapping[str, Any]) -> Step | None:
         """Add one event; returns the step that it finished, if it finished one."""

@@ -49,6 +49,7 @@ class PlainDisplay:
         self._console = console
         self._title = title
         self._expected = expected
+        self._note = ""
         self._started = self._last = time.monotonic()
 
     def __enter__(self) -> PlainDisplay:
@@ -68,6 +69,9 @@ class PlainDisplay:
             self._line(f"{PAST.get(step.op, '')} {name}".strip())
 
     def show(self, view: RunView) -> None:
+        if view.note and view.note != self._note:
+            self._note = view.note
+            self._line(view.note)
         if time.monotonic() - self._last < self.QUIET:
             return
         total = f" of {self._expected}" if self._expected else ""
@@ -116,6 +120,5 @@ class LiveDisplay:
         total = max(self._expected, view.done) if self._expected else None
         count = f"{view.done}/{total}" if total else str(view.done)
         leaves = [step.title for step in view.running.values() if step.is_change]
-        self._progress.update(
-            self._task, completed=view.done, total=total, count=count, current=", ".join(leaves[-2:])[:70]
-        )
+        current = (view.note or ", ".join(leaves[-2:]))[:70]
+        self._progress.update(self._task, completed=view.done, total=total, count=count, current=current)

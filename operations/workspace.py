@@ -41,6 +41,10 @@ class Workspace:
         """Files that the program and this command keep about a stack on the deploy host."""
         return self.home / "stacks" / stack
 
+    def progress_file(self, stack: str) -> Path:
+        """Where a resource that takes minutes says how far it is."""
+        return self.stack_dir(stack) / "progress"
+
     def stack_file(self, stack: str) -> Path:
         """The stack's settings."""
         return self.root / f"Pulumi.{stack}.yaml"

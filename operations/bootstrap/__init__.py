@@ -17,17 +17,17 @@ from . import archive, docker_engine, plan, preflight, seed, steps, toolchain
 from .errors import BootstrapError
 from .preflight import Check, refuse_taken_ports
 
-__all__ = ["BootstrapError", "Check", "checks", "clean", "refuse_taken_ports", "run"]
+__all__ = ["BootstrapError", "Check", "alone", "checks", "clean", "refuse_taken_ports", "run"]
 
 DOCKER_DATA = Path("/var/lib/docker")
 CACHES = ("cache", "seed", "images.json", "dockerd.pid")
 
 
 @contextmanager
-def _alone(home: Path, console: Console) -> Iterator[None]:
-    """One bootstrap at a time in one run-time directory."""
-    (home / "cache").mkdir(parents=True, exist_ok=True)
-    with (home / "cache" / "lock").open("w") as lock:
+def alone(folder: Path, console: Console) -> Iterator[None]:
+    """One run at a time of those that share a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -40,7 +40,7 @@ def run(yes: bool, console: Console, only_check: bool = False, tests: bool = Fal
     """Install, build and store what is missing; `only_check` refuses instead of changing anything."""
     preflight.refuse([preflight.system, preflight.root])
     home = plan.home()
-    with _alone(home, console):
+    with alone(home / "cache", console):
         todo = plan.needed(home, tests)
         version = docker_engine.server_version()
         if version:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import random
 import re
@@ -21,7 +20,6 @@ from operations.drill.background import Background
 from operations.drill.oci import Refused, Registry, WrongBytes, layer
 from operations.endpoint import User
 from operations.errors import BerthError
-from operations.workspace import write_private
 
 REPOSITORY = "drill/load"
 LABEL = "berth.drill"
@@ -64,8 +62,8 @@ class Docker:
     stack: str
 
     def log_in(self, registry: str, user: User) -> None:
-        """Docker's own file format, without its warning about it."""
-        write_private(self.directory / "config.json", json.dumps({"auths": {registry: {"auth": user.basic}}}))
+        """From now on as this user."""
+        user.log_in(registry, self.directory)
 
     def run(self, *words: str, stdin: bytes = b"") -> str:
         """Run it; its output. Every failure is a `Failed`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
@@ -11,6 +12,7 @@ import yaml
 import config
 from components.registry.render import DRAIN_SECONDS
 from operations import policies
+from operations.preview import values
 from tests.program.recorder import ROOT, Recording, run_program
 
 STACKS = sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml"))
@@ -154,6 +156,35 @@ def test_resource_count_stays_in_the_hundreds_for_a_hundred_nodes() -> None:
     ]
     recording = changed_dev(nodes=nodes, loadBalancer={"address": "10.90.0.10"})
     assert len(recording.resources) < 900
+
+
+@pytest.fixture(scope="module")
+def kolla() -> Recording:
+    return run_program("kolla", preview=True)
+
+
+def test_kollas_steps_run_one_after_the_other_once_nodes_are_prepared(kolla: Recording) -> None:
+    assert {"kolla-control1", "kolla-control2", "kolla-control3"} <= waits_for(kolla, "kolla-push")
+    for before, step in itertools.pairwise(["push", "images", "prechecks", "pull", "deploy", "verify"]):
+        assert f"kolla-{before}" in waits_for(kolla, f"kolla-{step}")
+    assert not any(resource.name == "kolla-data1" for resource in kolla.resources), "it has none of Kolla's roles"
+
+
+def test_kolla_waits_until_the_registry_serves_and_every_node_is_logged_in(kolla: Recording) -> None:
+    waits = waits_for(kolla, "kolla-push")
+    assert any(name.startswith("registry-") for name in waits) and any(name.startswith("clients-") for name in waits)
+
+
+def test_a_preview_shows_what_kolla_is_told_and_none_of_its_secrets(kolla: Recording) -> None:
+    deploy = kolla.named("kolla-deploy")
+    shown = deploy.open["environment"]
+    assert "enable_keystone: true" in shown["KOLLA_GLOBALS"] and "control1" in shown["KOLLA_INVENTORY"]
+    assert json.loads(deploy.open["stdin"])["secret"] == "secret-of-kolla-passwords"
+    assert values.shown(values.read(deploy.inputs["stdin"])) == values.HIDDEN
+
+
+def test_a_stack_without_kolla_has_nothing_of_it(dev: Recording) -> None:
+    assert [resource.name for resource in dev.resources if resource.name.startswith("kolla-")] == []
 
 
 def test_a_members_turn_waits_for_the_one_before_and_for_everybodys_files(dev: Recording) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
-LOCKS = ("requirements.lock", "requirements-go.lock")
+LOCKS = ("requirements.lock", "requirements-go.lock", "requirements-kolla-build.lock", "requirements-kolla.lock")
 
 
 def lines(name: str) -> list[str]:

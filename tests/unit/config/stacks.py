@@ -11,7 +11,7 @@ from typing import Any
 import config
 
 ROOT = Path(__file__).parents[3]
-STACKS = ("dev", "staging", "prod")
+STACKS = ("dev", "staging", "prod", "kolla")
 REMOVED = object()
 
 

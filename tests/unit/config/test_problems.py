@@ -22,7 +22,7 @@ def test_everything_that_is_wrong_is_reported_at_once_even_when_values_cannot_be
         "nodes[1].name": "node3",
         "nodes[3].ssh": {"port": "x"},
         "docker": {"mtu": 1, "extra": {"hosts": []}},
-        "kolla.enabled": True,
+        "kolla.release": "wallaby",
     }
     assert {problem.path for problem in config.check("dev", document("dev", changes))} == {
         "berth:nods",
@@ -33,7 +33,7 @@ def test_everything_that_is_wrong_is_reported_at_once_even_when_values_cannot_be
         "berth:nodes[3].ssh.port",
         "berth:docker.mtu",
         "berth:docker.extra.hosts",
-        "berth:kolla.enabled",
+        "berth:kolla.release",
     }
 
 

@@ -475,7 +475,6 @@ SERVICES = [
         "berth:registry.name",
         "also the name of berth:nodes[1]",
     ),
-    Refused("Kolla", {"kolla.enabled": True}, "berth:kolla.enabled", "not available"),
     Refused(
         "an unknown way to find names",
         {"registry.names": "host"},
@@ -942,13 +941,6 @@ ACCEPTED = [
 @pytest.mark.parametrize(("sentence", "stack", "changes"), ACCEPTED, ids=[case[0] for case in ACCEPTED])
 def test_accepted(sentence: str, stack: str, changes: dict[str, Any]) -> None:
     assert config.check(stack, document(stack, changes)) == []
-
-
-def test_etcd_on_a_node_with_kolla_is_refused_beside_kolla_itself() -> None:
-    changes = {"kolla.enabled": True, "nodes[3].roles": ["object-store", "etcd"]}
-    problems = config.check("dev", document("dev", changes))
-    assert [problem.path for problem in problems] == ["berth:nodes[3].roles", "berth:kolla.enabled"]
-    assert "Kolla brings its own etcd" in problems[0].wrong
 
 
 def test_free_text_arrives_unchanged() -> None:

@@ -56,7 +56,7 @@ LAB: dict[str, Any] = {
 }
 
 
-def _program(path: Path, python: str) -> None:
+def executable(path: Path, python: str) -> None:
     """An executable made of Python text; by way of sh, for a #! line cannot name a path with a space."""
     source = path.with_name(f"{path.name}.py")
     source.write_text(python)
@@ -83,7 +83,7 @@ class Checkout:
     def install_pulumi(self, plugins: bool = True) -> Path:
         """A complete `pulumi`, by default with all the plugins."""
         program = self.bin / "pulumi"
-        _program(program, FAKE_ENGINE.read_text())
+        executable(program, FAKE_ENGINE.read_text())
         (self.bin / "pulumi-language-python").touch(mode=0o755)
         for name, version in engines.plugin_versions().items() if plugins else ():
             folder = self.user / ".pulumi" / "plugins" / f"resource-{name}-v{version}"
@@ -121,7 +121,7 @@ class Docker:
         self.log = checkout.bin / "docker.log"
         self.table = checkout.bin / "docker.json"
         self.table.write_text("{}")
-        _program(
+        executable(
             checkout.bin / "docker",
             "import json, sys\nargs = ' '.join(sys.argv[1:])\n"
             f"open({str(self.log)!r}, 'a').write(args + '\\n')\n"

@@ -1,0 +1,26 @@
+"""What the Kolla stage takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+
+from components.accounts import Accounts
+from components.certificates import CertificateAuthority
+from components.docker_daemon import DockerDaemons
+from components.nodes import Nodes
+from config import Settings
+
+
+@dataclass(frozen=True)
+class KollaArgs:
+    """Inputs of `Kolla`."""
+
+    settings: Settings
+    nodes: Nodes
+    daemons: DockerDaemons
+    authority: CertificateAuthority
+    accounts: Accounts
+    serving: tuple[pulumi.Resource, ...]
+    """Done when the registry answers and every node may pull from it."""

@@ -1,0 +1,138 @@
+"""OpenStack Kolla as resources: nodes prepared, then kolla-ansible's steps in their order."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pulumi_command as command
+import pulumi_random as random
+
+import images
+from components.kolla import node as nodes
+from components.kolla import render
+from components.kolla.args import KollaArgs
+from components.kolla.overrides import read_overrides
+from components.kolla.passwords import password
+from components.remote import host_state
+from config import Settings, naming
+
+SCRIPT = Path(__file__).parent / "scripts" / "node.sh"
+STEPS = ("images", "prechecks", "pull", "deploy", "verify")
+"""In their order. `deploy` is `reconfigure` or `upgrade` where there is something already."""
+
+
+class Kolla(pulumi.ComponentResource):
+    """Kolla on the nodes that have its roles; nothing where it is not enabled."""
+
+    access: pulumi.Output[dict[str, Any]] | dict[str, Any]
+    """Where OpenStack answers, and its administrator's password; secret. Empty without Kolla."""
+
+    def __init__(self, name: str, args: KollaArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("berth:kolla:Kolla", name, None, opts)
+        self.access = {}
+        if args.settings.kolla.enabled:
+            self._deploy(name, args)
+        self.register_outputs({})
+
+    def _deploy(self, name: str, args: KollaArgs) -> None:
+        settings = args.settings
+        made = random.RandomPassword(
+            f"{name}-passwords",
+            length=64,
+            special=False,
+            # Databases and messages outlive the services: without their passwords they are lost.
+            opts=pulumi.ResourceOptions(parent=self, protect=settings.lab is None or None),
+        )
+        self.access = pulumi.Output.secret(made.result.apply(lambda secret: _access(settings, secret)))
+        before: list[pulumi.Resource] = [*args.serving]
+        prepared = [
+            host_state(
+                f"{name}-{on.node.name}",
+                stack=settings.stack,
+                stage=nodes.STAGE,
+                node=on.node,
+                entries=nodes.entries(settings, on.node.settings),
+                scripts=[SCRIPT],
+                opts=on.node.options(self, on.ready),
+            )
+            for on in args.daemons.on(args.nodes.all)
+            if on.node.name in render.members(settings)
+        ]
+        before += prepared
+        # The root of the checkout, from which engines run the program.
+        wanted = render.document(settings, read_overrides(Path.cwd(), settings.kolla.overrides))
+        user = settings.registry.node_user
+        login = args.accounts.account(user).password if user else ""
+        stdin = pulumi.Output.all(made.result, login, args.authority.certificate).apply(partial(_inputs, args, wanted))
+        before.append(self._teardown(name, args, stdin, before))
+        # In plain view, for the preview: the standard input is secret as a whole.
+        shown = render.shown(wanted)
+        steps = [(step, f"step {step}", stdin) for step in STEPS]
+        if settings.kolla.images.source == "built":
+            shown["KOLLA_RECIPES"] = images.kolla_hash()
+            steps.insert(0, ("push", "push", _push(args)))
+        for step, verb, given in steps:
+            before = [
+                command.local.Command(
+                    f"{name}-{step}",
+                    create=f"./berth kolla {verb} --stack {settings.stack}",
+                    stdin=given,
+                    environment=shown,
+                    add_previous_output_in_env=False,
+                    opts=pulumi.ResourceOptions(parent=self, depends_on=before),
+                )
+            ]
+
+    def _teardown(
+        self, name: str, args: KollaArgs, stdin: pulumi.Output[str], before: Sequence[pulumi.Resource]
+    ) -> pulumi.Resource:
+        """Does nothing until it is destroyed, which is after the steps and before the nodes' preparation."""
+        stack = args.settings.stack
+        refusal = "berth:kolla.allowDestroy is false: set it to true and run `./berth up` to let Kolla's services go"
+        allowed = f"./berth kolla step destroy --stack {stack}"
+        return command.local.Command(
+            f"{name}-teardown",
+            create="true",
+            delete=allowed if args.settings.kolla.allow_destroy else f"echo {shlex.quote(refusal)} >&2; exit 1",
+            stdin=stdin,
+            add_previous_output_in_env=False,
+            opts=pulumi.ResourceOptions(
+                parent=self, depends_on=before, deleted_with=args.nodes.with_role("control")[0].machine
+            ),
+        )
+
+
+def _push(args: KollaArgs) -> pulumi.Output[str]:
+    """What `berth kolla push` reads."""
+    account = next(account for account in args.accounts.all if account.role in ("push", "admin"))
+    registry = naming.endpoint(args.settings.registry.name, args.settings.registry.port)
+    return pulumi.Output.all(account.password, args.authority.certificate).apply(
+        lambda two: json.dumps({"registry": registry, "username": account.name, "password": two[0], "ca": two[1]})
+    )
+
+
+def _inputs(args: KollaArgs, document: dict[str, Any], secrets: list[str]) -> str:
+    """What a step reads, as `operations.kolla.steps.from_stdin` wants it."""
+    own, registry, ca = secrets
+    known_hosts = str(naming.known_hosts_file(args.settings.stack))
+    access = {
+        node.name: render.way_in(node.access.host, node.access.port, node.access.user, node.key_file, known_hosts)
+        for node in args.nodes.all
+    }
+    given = {"docker_registry_password": registry} if registry else {}
+    return json.dumps({"document": document, "access": access, "secret": own, "ca": ca, "given": given}, sort_keys=True)
+
+
+def _access(settings: Settings, secret: str) -> dict[str, Any]:
+    return {
+        "secret": secret,
+        "address": settings.kolla.internal_address,
+        "user": "admin",
+        "password": password(secret, "keystone_admin_password"),
+    }

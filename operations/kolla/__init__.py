@@ -1,0 +1,1 @@
+"""OpenStack Kolla from the deploy host: its environment, its inputs, its runs."""

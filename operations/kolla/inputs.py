@@ -1,0 +1,70 @@
+"""Gathers what a run of kolla-ansible is made from: the settings, the way into the nodes, the stack's secrets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import config
+from components.kolla import render
+from components.kolla.overrides import OverridesError, read_overrides
+from config import Settings
+from operations import access, deploy
+from operations.engine_run import Session
+from operations.errors import BerthError, UsageError
+from operations.kolla.play import Inputs
+from operations.workspace import StackFile, Workspace
+
+
+def settings_of(stack_file: StackFile) -> Settings:
+    """The stack's settings, if they are good and Kolla is among them."""
+    deploy.check_settings(stack_file)
+    settings = config.parse(stack_file.stack, stack_file.document)
+    if not settings.kolla.enabled:
+        raise UsageError(f"Kolla is not enabled on {stack_file.stack}: set `enabled: true` under berth:kolla.")
+    return settings
+
+
+def document(workspace: Workspace, settings: Settings) -> dict[str, Any]:
+    """What is deployed, without secrets and ways in."""
+    try:
+        return render.document(settings, read_overrides(workspace.root, settings.kolla.overrides))
+    except OverridesError as problem:
+        raise BerthError(str(problem)) from None
+
+
+def ways_in(workspace: Workspace, stack: str, doors: list[access.Door]) -> dict[str, dict[str, Any]]:
+    """Ansible's variables of each node, by its name."""
+    known_hosts = str(workspace.stack_dir(stack) / "known_hosts")
+    return {
+        door.name: render.way_in(door.host, door.port, door.user, str(door.key_file), known_hosts) for door in doors
+    }
+
+
+def of_stack(session: Session, settings: Settings) -> Inputs:
+    """The inputs of a run by hand, on a stack that stands."""
+    outputs = session.outputs(show_secrets=True)
+    kolla: Mapping[str, Any] = outputs.get("kolla") or {}
+    if not kolla.get("secret"):
+        raise BerthError(f"Stack {session.stack} has no passwords for Kolla yet: ./berth up --stack {session.stack}.")
+    doors = access.doors(session.workspace, outputs)
+    user = (outputs.get("registry_users") or {}).get(settings.registry.node_user) or {}
+    given = {"docker_registry_password": user["password"]} if user.get("password") else {}
+    wanted = document(session.workspace, settings)
+    ways = ways_in(session.workspace, session.stack, doors)
+    return Inputs(wanted, ways, str(kolla["secret"]), str(outputs["registry_ca"]), given)
+
+
+def deployed_file(workspace: Workspace, stack: str) -> Path:
+    """What the last complete deployment was made from, without secrets."""
+    return workspace.stack_dir(stack) / "kolla" / "deployed.json"
+
+
+def deployed(workspace: Workspace, stack: str) -> dict[str, Any] | None:
+    """The document of the last complete deployment; None before the first one."""
+    try:
+        return dict(json.loads(deployed_file(workspace, stack).read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,101 @@
+"""Asks a deployment whether it works: every container on every node, and a token through the internal address."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from operations.errors import BerthError
+
+PATIENCE = 120.0
+"""Seconds that containers may take to become healthy after a deployment."""
+# Names, states and images of Kolla's containers: they carry its label.
+LIST = "docker ps --all --filter label=kolla_version --format '{{.Names}}\t{{.Image}}\t{{.Status}}'"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One question and its answer."""
+
+    where: str
+    question: str
+    ok: bool
+    answer: str
+
+    def line(self) -> str:
+        return f"{'ok ' if self.ok else 'BAD'} {self.where}: {self.question}: {self.answer}"
+
+
+def containers(
+    nodes: list[str], needed: Mapping[str, list[str]], run: Callable[[str, str], subprocess.CompletedProcess[str]]
+) -> list[Finding]:
+    """Every image that a node was to run is in a container that runs, and is healthy where it can say so."""
+    with ThreadPoolExecutor(max(1, len(nodes))) as pool:
+        answers = pool.map(lambda node: run(node, LIST), nodes)
+    return [finding for node, done in zip(nodes, answers, strict=True) for finding in judge(node, needed, done)]
+
+
+def judge(node: str, needed: Mapping[str, list[str]], done: subprocess.CompletedProcess[str]) -> list[Finding]:
+    """The answers of one node."""
+    if done.returncode:
+        return [Finding(node, "Docker", False, done.stderr.strip() or "does not answer")]
+    rows = [line.split("\t") for line in done.stdout.splitlines() if line.count("\t") == 2]
+    by_image = {image: (name, status) for name, image, status in rows}
+    found = []
+    for image in needed.get(node, []):
+        name, status = by_image.get(image, (image.rpartition("/")[2], "no container"))
+        good = status.startswith("Up") and "unhealthy" not in status and "starting" not in status
+        # Kolla pulls these for its own tasks; they need not keep running.
+        found.append(Finding(node, name, good, status))
+    return found
+
+
+def token(address: str, password: str, port: int = 5000) -> Finding:
+    """A token for the administrator through the internal address."""
+    identity = {
+        "methods": ["password"],
+        "password": {"user": {"name": "admin", "domain": {"id": "default"}, "password": password}},
+    }
+    scope = {"project": {"name": "admin", "domain": {"id": "default"}}}
+    body = json.dumps({"auth": {"identity": identity, "scope": scope}}).encode()
+    url = f"http://{address}:{port}/v3/auth/tokens"
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+    started = time.monotonic()
+    try:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=20) as answer:
+            got: dict[str, Any] = json.load(answer)
+            until = got.get("token", {}).get("expires_at", "?")
+            ok = answer.status == 201 and bool(answer.headers.get("X-Subject-Token"))
+            text = f"{answer.status} in {time.monotonic() - started:.2f} s, valid until {until}"
+    except (OSError, ValueError) as error:
+        status = getattr(error, "code", None)
+        ok, text = False, str(status or error)
+    return Finding(address, "a token", ok, text)
+
+
+def settle(ask: Callable[[], list[Finding]], tell: Callable[[str], None], patience: float = PATIENCE) -> list[Finding]:
+    """Ask until everything is right, or patience is at an end."""
+    started = time.monotonic()
+    while True:
+        found = ask()
+        wrong = [finding for finding in found if not finding.ok]
+        if not wrong or time.monotonic() - started > patience:
+            return found
+        tell(f"verify: {len(wrong)} of {len(found)} answers are not right yet: {wrong[0].line()}")
+        time.sleep(3)
+
+
+def insist(found: list[Finding]) -> str:
+    """One line if all is well; an error with what is not otherwise."""
+    wrong = [finding for finding in found if not finding.ok]
+    if wrong:
+        lines = "\n".join(f"    {finding.line()}" for finding in wrong)
+        raise BerthError(f"{len(wrong)} of {len(found)} answers are wrong:\n{lines}")
+    return f"verify: all {len(found)} answers are right"

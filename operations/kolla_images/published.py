@@ -1,0 +1,138 @@
+"""Images of this machine into a stack's registry, and what is there into the image lock."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from operations import engines
+from operations.bootstrap.steps import Display
+from operations.deploy import Run
+from operations.endpoint import Endpoint, User, endpoint
+from operations.engine_run import Session
+from operations.errors import BerthError
+from operations.kolla_images.builder import tag
+from operations.promote.store import Store
+from operations.workspace import Workspace, write_private
+
+
+@dataclass(frozen=True)
+class Locked:
+    """One image as nodes are to get it."""
+
+    repository: str
+    tag: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Target:
+    """A stack's registry with the user that may push, and the place in it where Kolla looks for images."""
+
+    store: Store
+    end: Endpoint
+    user: User
+    namespace: str
+    tag: str
+
+    @classmethod
+    def open(cls, run: Run, namespace: str, tag: str) -> Target:
+        """Refuses where nobody may push, before anything is built."""
+        session = Session.open(run.workspace, run.stack_file, engines.choose(run.wanted))
+        outputs = session.outputs(show_secrets=True)
+        end = endpoint(run.workspace, run.stack, outputs, show_secrets=True)
+        user = end.users["push"]
+        if user is None:
+            raise BerthError(f"Nobody may push to {end.registry}: give a user of {run.stack} the role push.")
+        return cls(Store(run.stack, end, str(outputs["registry_ca"]), user), end, user, namespace, tag)
+
+
+@dataclass(frozen=True)
+class Published:
+    """What the registry has now."""
+
+    registry: str
+    images: Mapping[str, Locked]
+    new: Sequence[str]
+    """Images that it lacked."""
+
+
+def publish(target: Target, references: Mapping[str, str], display: Display) -> Published:
+    """Push each image (name -> reference on this machine) that the registry does not have under its tag."""
+    store, end = target.store, target.end
+    found: dict[str, Locked] = {}
+    new = []
+    with tempfile.TemporaryDirectory(prefix="berth-push-") as folder, display.open():
+        target.user.log_in(end.registry, Path(folder))
+        for name, reference in references.items():
+            repository = f"{target.namespace}/{name}"
+            digest = _same(store, repository, target.tag, image_id(reference))
+            if digest is None:
+                with display.step(f"Push {repository}:{target.tag}"):
+                    _push(folder, reference, f"{end.registry}/{repository}:{target.tag}")
+                new.append(name)
+                digest = store.tagged(repository, target.tag)
+            if digest is None:
+                raise BerthError(f"{end.registry} took {repository}:{target.tag}, and does not have it now.")
+            found[name] = Locked(repository, target.tag, digest)
+    return Published(end.registry, found, new)
+
+
+def image_id(reference: str) -> str:
+    """What this machine's Docker knows the image by."""
+    answer = subprocess.run(
+        ["docker", "image", "inspect", "--format={{.Id}}", reference], capture_output=True, text=True, check=False
+    )
+    if answer.returncode:
+        raise BerthError(f"Docker has no image {reference}: {answer.stderr.strip()}")
+    return answer.stdout.strip()
+
+
+def _same(store: Store, repository: str, tag: str, id_: str) -> str | None:
+    """The digest under the tag, if it is this very image: Docker knows it by its configuration, or by its manifest."""
+    manifest = store.manifest(repository, tag)
+    if manifest is None:
+        return None
+    return manifest.digest if id_ in (manifest.digest, manifest.document.get("config", {}).get("digest")) else None
+
+
+def _push(login: str, reference: str, name: str) -> None:
+    tag(reference, name)
+    try:
+        pushed = subprocess.run(
+            ["docker", "--config", login, "push", "--quiet", name], capture_output=True, text=True, check=False
+        )
+    finally:
+        subprocess.run(["docker", "image", "rm", "--no-prune", name], capture_output=True, check=False)
+    if pushed.returncode:
+        raise BerthError(f"{name} can't be pushed: {pushed.stderr.strip()}")
+
+
+def lock_file(workspace: Workspace, stack: str) -> Path:
+    """Where the digests of a stack's Kolla images are kept."""
+    return workspace.stack_dir(stack) / "kolla-images.json"
+
+
+def read_lock(workspace: Workspace, stack: str) -> dict[str, Locked]:
+    """The image lock: name -> what was pushed; empty where nothing was."""
+    try:
+        document = json.loads(lock_file(workspace, stack).read_text(encoding="utf-8"))
+    except OSError:
+        return {}
+    return {name: Locked(**entry) for name, entry in document.items()}
+
+
+def write_lock(workspace: Workspace, stack: str, images: Mapping[str, Locked]) -> None:
+    """Enter images; those of other tags or places go, as no node will pull them again."""
+    places = {(image.repository.rpartition("/")[0], image.tag) for image in images.values()}
+    kept = {
+        name: image
+        for name, image in read_lock(workspace, stack).items()
+        if (image.repository.rpartition("/")[0], image.tag) in places
+    }
+    entries = {name: asdict(image) for name, image in sorted({**kept, **images}.items())}
+    write_private(lock_file(workspace, stack), json.dumps(entries, indent=2) + "\n")

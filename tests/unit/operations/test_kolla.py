@@ -1,0 +1,264 @@
+"""Runs of kolla-ansible: what is on disk for how long, what a failure says; the image check; what is verified."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import config
+from components.kolla import render
+from config.kolla_release import release
+from operations.errors import BerthError
+from operations.kolla import differences, images, play, verify
+from operations.kolla.environment import Environment
+from operations.workspace import write_private
+
+ROOT = Path(__file__).resolve().parents[3]
+SAMPLE = (ROOT / "tests" / "golden" / "kolla-sample.ini").read_text(encoding="utf-8")
+REGISTRY = "registry.kolla.berth.test:4000"
+FAKE = """\
+#!/bin/sh
+stat -c %a "$3/passwords.yml" >"$3/seen"
+printf '%s\\n' "$*" >>"$3/seen"
+echo 'PLAY [all]'
+cat >>"$BERTH_EVENTS" <<'EVENTS'
+{events}
+EVENTS
+exit {status}
+"""
+TASK = {"event": "task", "task": "mariadb : Check port"}
+FAILED = {"event": "failed", "host": "control2", "task": "mariadb : Check port", "ignored": False, "message": "in use"}
+STATS = {"event": "stats", "hosts": {"control1": {"ok": 3, "changed": 1}, "control2": {"ok": 2, "changed": 0}}}
+
+
+def document() -> dict[str, Any]:
+    return render.document(config.parse("kolla", config.read(ROOT / "Pulumi.kolla.yaml")), {"nova.conf": "[DEFAULT]\n"})
+
+
+@pytest.fixture
+def inputs() -> play.Inputs:
+    access = {"control1": {"ansible_host": "10.78.0.11"}}
+    return play.Inputs(document(), access, "secret", "CA", {"docker_registry_password": "own"})
+
+
+def environment(folder: Path, events: list[dict[str, Any]] | None = None, status: int = 0) -> Environment:
+    """An environment whose kolla-ansible only notes what it sees."""
+    inventory = folder / "share" / "kolla-ansible" / "ansible" / "inventory" / "multinode"
+    sample = folder / "share" / "kolla-ansible" / "etc_examples" / "kolla" / "passwords.yml"
+    for path in (inventory, sample, folder / "bin" / "x"):
+        path.parent.mkdir(parents=True)
+    inventory.write_text(SAMPLE)
+    sample.write_text("database_password:\nnova_ssh_key:\n  private_key:\ndocker_registry_password:\n")
+    program = folder / "bin" / "kolla-ansible"
+    program.write_text(FAKE.format(events="\n".join(map(json.dumps, events or [])), status=status))
+    program.chmod(0o755)
+    return Environment(folder)
+
+
+def test_passwords_are_on_disk_for_their_owner_alone_and_gone_when_the_run_ends(
+    tmp_path: Path, inputs: play.Inputs
+) -> None:
+    with play.inputs_on_disk(tmp_path / "run", inputs, environment(tmp_path)) as folder:
+        file = folder / "passwords.yml"
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600 and stat.S_IMODE(folder.stat().st_mode) == 0o700
+        known = yaml.safe_load(file.read_text())
+        assert known["docker_registry_password"] == "own" and len(known["database_password"]) == 40
+        assert (folder / "config" / "nova.conf").read_text() == "[DEFAULT]\n"
+    assert not file.exists()
+
+
+def test_passwords_are_gone_also_when_the_run_breaks_off(tmp_path: Path, inputs: play.Inputs) -> None:
+    with pytest.raises(KeyboardInterrupt), play.inputs_on_disk(tmp_path / "run", inputs, environment(tmp_path)):
+        raise KeyboardInterrupt
+    assert not list(tmp_path.rglob("run/passwords.yml"))
+
+
+def test_what_an_older_run_had_is_not_told_to_a_new_one(tmp_path: Path, inputs: play.Inputs) -> None:
+    made = environment(tmp_path)
+    old = tmp_path / "run" / "inventory" / "host_vars" / "control9.yml"
+    old.parent.mkdir(parents=True)
+    old.write_text("a: 1\n")
+    with play.inputs_on_disk(tmp_path / "run", inputs, made):
+        assert not old.exists()
+
+
+def run(folder: Path, inputs: play.Inputs, events: list[dict[str, Any]], status: int) -> play.Played:
+    made = environment(folder, events, status)
+    with play.inputs_on_disk(folder / "run", inputs, made) as run_folder:
+        return play.play("deploy", run_folder, made, folder / "deploy.log", lambda _: None, ["--tags", "mariadb"])
+
+
+def test_a_run_is_kolla_ansible_on_the_rendered_inputs(tmp_path: Path, inputs: play.Inputs) -> None:
+    played = run(tmp_path, inputs, [TASK, STATS], 0)
+    folder = tmp_path / "run"
+    mode, argv = (folder / "seen").read_text().splitlines()
+    assert mode == "600"
+    assert argv == f"deploy --configdir {folder} --inventory {folder}/inventory --tags mariadb"
+    assert played.summary() == "deploy: 0 s, control1 ok=3 changed=1, control2 ok=2 changed=0"
+    assert "PLAY [all]" in played.log.read_text()
+
+
+def test_a_failed_task_is_told_with_host_task_message_and_log(tmp_path: Path, inputs: play.Inputs) -> None:
+    played = run(tmp_path, inputs, [TASK, FAILED, STATS], 2)
+    with pytest.raises(BerthError) as refused:
+        play.insist(played)
+    text = str(refused.value)
+    assert "control2: mariadb : Check port\n    in use" in text and str(tmp_path / "deploy.log") in text
+
+
+def test_a_failure_that_kolla_ignores_is_none(tmp_path: Path, inputs: play.Inputs) -> None:
+    played = run(tmp_path, inputs, [TASK, {**FAILED, "ignored": True}, STATS], 0)
+    assert play.insist(played).failures == []
+
+
+def test_a_run_that_fails_without_a_task_shows_the_end_of_its_log(tmp_path: Path, inputs: play.Inputs) -> None:
+    with pytest.raises(BerthError, match=r"PLAY \[all\]"):
+        play.insist(run(tmp_path, inputs, [], 1))
+
+
+def test_an_interrupted_run_leaves_no_worker_of_ansible_behind(
+    tmp_path: Path, inputs: play.Inputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(play, "STOP", 0.5)
+    made = environment(tmp_path, [TASK, FAILED])
+    program = Path(made.program("kolla-ansible"))
+    # A child of its own, in the background, where a shell lets it ignore an interruption.
+    worker = 'sleep 600 &\necho $! >"$3/worker"'
+    program.write_text(program.read_text().replace("echo 'PLAY [all]'", worker).replace("exit 0", "wait"))
+
+    def interrupted(_: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), play.inputs_on_disk(tmp_path / "run", inputs, made) as folder:
+        play.play("deploy", folder, made, tmp_path / "deploy.log", interrupted)
+    pid = int((tmp_path / "run" / "worker").read_text())
+    assert not Path(f"/proc/{pid}/cmdline").exists() or not Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+def test_the_first_deployment_is_deploy_then_it_is_reconfigure_and_another_release_is_upgrade() -> None:
+    now, known = document(), release("2026.1")
+    assert differences.verb(None, now, known) == ("deploy", [])
+    assert differences.verb(now, now, known) == ("reconfigure", [])
+    assert differences.verb({**now, "release": "2025.2"}, now, known) == ("upgrade", [])
+
+
+def test_a_release_cannot_be_left_out() -> None:
+    with pytest.raises(BerthError, match=r"2026.1 cannot follow 2024.2.*go to 2025.1 or 2025.2 first"):
+        differences.verb({**document(), "release": "2024.2"}, document(), release("2026.1"))
+
+
+def test_diff_shows_what_changed_and_nothing_else() -> None:
+    now = document()
+    later = {**now, "globals": {**now["globals"], "enable_etcd": False}}
+    text = differences.text(differences.files(now, SAMPLE), differences.files(later, SAMPLE))
+    assert "-enable_etcd: true" in text and "+enable_etcd: false" in text and "multinode" not in text
+    kept = json.loads(json.dumps(now, sort_keys=True))
+    assert differences.text(differences.files(kept, SAMPLE), differences.files(now, SAMPLE)) == "", "as it was kept"
+
+
+class FakeStore:
+    """A registry with some tags."""
+
+    def __init__(self, digests: dict[str, str]) -> None:
+        self._digests = digests
+
+    def tagged(self, repository: str, tag: str) -> str | None:
+        return self._digests.get(f"{repository}:{tag}")
+
+    def manifest(self, repository: str, tag: str) -> Any:
+        digest = self._digests.get(f"{repository}:{tag}")
+        return digest and type("Manifest", (), {"digest": digest})()
+
+
+WANTED = [images.Image("kolla/cron", "2026.1"), images.Image("kolla/etcd", "2026.1")]
+BOTH = {"kolla/cron:2026.1": "sha256:a", "kolla/etcd:2026.1": "sha256:b"}
+
+
+def lock(digest: str) -> dict[str, dict[str, str]]:
+    return {"etcd": {"repository": "kolla/etcd", "tag": "2026.1", "digest": digest}}
+
+
+def test_images_that_are_there_as_they_were_locked_are_accepted() -> None:
+    images.check(WANTED, FakeStore(BOTH), lock("sha256:b"), "kolla")  # type: ignore[arg-type]
+
+
+def test_missing_images_are_all_named() -> None:
+    with pytest.raises(BerthError, match=r"2 of 2 images .*\n    kolla/cron:2026.1\n    kolla/etcd:2026.1\n"):
+        images.check(WANTED, FakeStore({}), {}, "kolla")  # type: ignore[arg-type]
+
+
+def test_a_tag_that_moved_since_the_lock_is_refused() -> None:
+    with pytest.raises(BerthError, match=r"kolla/etcd:2026.1 is sha256:b, and was sha256:c"):
+        images.check(WANTED, FakeStore(BOTH), lock("sha256:c"), "kolla")  # type: ignore[arg-type]
+
+
+def test_an_image_of_another_registry_is_refused() -> None:
+    found = images.images(
+        {"control1": [f"{REGISTRY}/kolla/cron:1"], "control2": [f"{REGISTRY}/kolla/cron:1"]}, REGISTRY
+    )
+    assert found == [images.Image("kolla/cron", "1")]
+    with pytest.raises(BerthError, match=r"quay.io/kolla/cron:1 is not in the stack's registry"):
+        images.images({"control1": ["quay.io/kolla/cron:1"]}, REGISTRY)
+
+
+def listed(text: str, status: int = 0) -> subprocess.CompletedProcess[str]:
+    return subprocess.CompletedProcess([], status, text, "no route to host" if status else "")
+
+
+@pytest.mark.parametrize(
+    ("status", "good"),
+    [
+        ("Up 2 minutes (healthy)", True),
+        ("Up 2 minutes", True),
+        ("Up 5 seconds (health: starting)", False),
+        ("Up 2 minutes (unhealthy)", False),
+        ("Exited (1) 3 seconds ago", False),
+    ],
+)
+def test_a_container_is_right_when_it_runs_and_is_not_sick(status: str, good: bool) -> None:
+    image = f"{REGISTRY}/kolla/etcd:2026.1"
+    (finding,) = verify.judge("control1", {"control1": [image]}, listed(f"etcd\t{image}\t{status}\n"))
+    assert (finding.ok, finding.answer) == (good, status)
+
+
+def test_a_missing_container_and_a_silent_node_are_wrong() -> None:
+    image = f"{REGISTRY}/kolla/etcd:2026.1"
+    assert [finding.ok for finding in verify.judge("control1", {"control1": [image]}, listed(""))] == [False]
+    assert verify.judge("control1", {}, listed("", 255)) == [
+        verify.Finding("control1", "Docker", False, "no route to host")
+    ]
+
+
+def test_what_is_wrong_is_told_line_by_line() -> None:
+    good, bad = verify.Finding("a", "etcd", True, "Up"), verify.Finding("b", "etcd", False, "gone")
+    assert verify.insist([good]) == "verify: all 1 answers are right"
+    with pytest.raises(BerthError, match=r"1 of 2 answers are wrong:\n    BAD b: etcd: gone"):
+        verify.insist([good, bad])
+
+
+def test_a_token_that_nobody_issues_is_an_answer_too() -> None:
+    finding = verify.token("127.0.0.1", "password", port=9)
+    assert not finding.ok and "refused" in finding.answer
+
+
+def test_ansible_itself_says_which_images_every_node_will_pull(tmp_path: Path) -> None:
+    made = Environment(Path(os.environ.get("BERTH_HOME") or ROOT / ".berth") / "kolla-venv")
+    if not Path(made.program("ansible-playbook")).exists():
+        pytest.skip("kolla-ansible is not installed here: ./berth kolla inventory installs it")
+    raw = config.read(ROOT / "Pulumi.kolla.yaml")
+    raw["config"]["berth:kolla"]["groups"] = {"etcd": ["control1"]}
+    told = render.document(config.parse("kolla", raw), {})
+    for path, text in render.files(told, made.sample_inventory, {}).items():
+        write_private(tmp_path / path, text)
+    needed = images.needed(made, tmp_path)
+    names = {host: {image.name for image in images.images({host: own}, REGISTRY)} for host, own in needed.items()}
+    everywhere = {"cron", "haproxy", "keepalived", "keystone", "keystone-fernet", "keystone-ssh", "kolla-toolbox"}
+    everywhere |= {"mariadb-server", "memcached", "rabbitmq"}
+    assert names == {"control1": everywhere | {"etcd"}, "control2": everywhere, "control3": everywhere}

@@ -1,0 +1,408 @@
+"""Kolla's images: which, built when, named how, pushed and locked when."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from rich.console import Console
+
+from operations import deploy
+from operations.bootstrap.steps import Display
+from operations.deploy import Run
+from operations.endpoint import User
+from operations.errors import BerthError, UsageError
+from operations.kolla_images import builder, catalogue, published, recipes, run
+from operations.kolla_images.published import Locked, Target, publish, read_lock, write_lock
+from operations.workspace import StackFile
+from tests.unit.operations.conftest import OUTPUTS, Checkout, Docker, executable
+from tests.unit.operations.registries import OCI, PASSWORD, Registry, World, digest_of
+
+ROOT = Path(deploy.__file__).resolve().parents[1]
+GROUND = "berth/kolla/debian:0123456789ab"
+SMALLEST = ["cron", "etcd", "kolla-toolbox", "mariadb-server", "memcached"]
+
+
+def display() -> tuple[Display, io.StringIO]:
+    text = io.StringIO()
+    return Display(Console(file=text, width=200)), text
+
+
+# Which images
+
+
+def test_the_smallest_set_is_three_services_and_what_kolla_runs_everywhere() -> None:
+    assert catalogue.images_of(["memcached", "etcd", "mariadb"]) == SMALLEST
+
+
+def test_services_that_no_package_brings_are_refused_all_at_once_with_reasons() -> None:
+    with pytest.raises(UsageError) as refused:
+        catalogue.images_of(["keystone", "fluentd", "nova"])
+    text = str(refused.value)
+    assert "fluentd: Debian has no package of it" in text and "nova: there is no recipe" in text
+    assert "keystone:" not in text and "berth kolla copy" in text
+
+
+def test_the_settings_decide_and_where_they_are_silent_kolla_does() -> None:
+    def has(**said: bool) -> Any:
+        return said.get
+
+    off = {"openstack_core": False, "fluentd": False, "proxysql": False, "rabbitmq": False}
+    assert catalogue.enabled(has(**off)) == ["haproxy", "keepalived", "mariadb", "memcached"]
+    assert catalogue.enabled(has(**off, haproxy=False, etcd=True)) == ["etcd", "mariadb", "memcached"]
+    assert "keystone" in catalogue.enabled(has(**off, keystone=True))
+    assert {"nova", "placement", "fluentd"} <= set(catalogue.enabled(has()))
+
+
+# What an image is made from
+
+
+def rendered(folder: Path, **dockerfiles: str) -> Path:
+    for name, text in dockerfiles.items():
+        place = folder / "group" / name.replace("_", "-")
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "Dockerfile").write_text(text)
+        (place / "Dockerfile.j2").write_text("the template itself")
+    return folder
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    return rendered(
+        tmp_path / "rendered",
+        base=f"FROM {GROUND}\nRUN true\n",
+        cron="FROM berth/kolla/base:2026.1\nRUN cron\n",
+        openstack_base="FROM berth/kolla/base:2026.1\n",
+        keystone="FROM berth/kolla/openstack-base:2026.1\n",
+    )
+
+
+def keys(tree: Path, **taken_in: str) -> dict[str, str]:
+    return recipes.keys(recipes.read(tree), {name.replace("_", "-"): text for name, text in taken_in.items()})
+
+
+def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
+    return {name for name in before if before[name] != after[name]}
+
+
+def test_parents_come_before_the_images_that_start_from_them(tree: Path) -> None:
+    assert recipes.with_parents(["keystone", "cron"], recipes.read(tree)) == [
+        *("base", "openstack-base", "keystone"),
+        "cron",
+    ]
+
+
+def test_an_image_without_a_template_is_an_error_of_the_table(tree: Path) -> None:
+    with pytest.raises(BerthError, match=r"image glance: images/kolla/services.toml"):
+        recipes.with_parents(["glance"], recipes.read(tree))
+
+
+def test_a_changed_file_changes_the_keys_of_its_image_and_of_all_that_start_from_it(tree: Path) -> None:
+    before = keys(tree)
+    assert all(re.fullmatch("[0-9a-f]{12}", key) for key in before.values())
+    (tree / "group" / "cron" / "extend_start.sh").write_text("true\n")
+    assert changed(before, keys(tree)) == {"cron"}
+    before = keys(tree)
+    (tree / "group" / "openstack-base" / "Dockerfile").write_text("FROM berth/kolla/base:2026.1\nRUN more\n")
+    assert changed(before, keys(tree)) == {"openstack-base", "keystone"}
+    before = keys(tree)
+    (tree / "group" / "base" / "Dockerfile").write_text("FROM berth/kolla/debian:ba9876543210\nRUN true\n")
+    assert changed(before, keys(tree)) == set(before)
+
+
+def test_a_changed_source_counts_as_a_changed_file_and_a_template_does_not(tree: Path) -> None:
+    before = keys(tree, openstack_base="1")
+    assert changed(before, keys(tree, openstack_base="2")) == {"openstack-base", "keystone"}
+    (tree / "group" / "cron" / "Dockerfile.j2").write_text("another comment")
+    assert keys(tree, openstack_base="1") == before
+
+
+def test_recipes_come_back_from_a_file_as_they_were(tree: Path) -> None:
+    known = recipes.read(tree)
+    assert recipes.load(recipes.dump(known)) == known
+
+
+@pytest.fixture
+def own_recipes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of images/kolla that a test may change."""
+    folder = tmp_path / "kolla"
+    shutil.copytree(catalogue.FOLDER, folder)
+    monkeypatch.setattr(recipes, "FOLDER", folder)
+    return folder
+
+
+def config(pip: dict[str, str] | None = None, threads: int = 2) -> str:
+    return recipes.build_config("2026.1", GROUND, pip or {}, threads)
+
+
+def test_every_local_source_is_there_and_belongs_to_an_image() -> None:
+    assert set(recipes.sources(config())) == {"openstack-base", "kolla-toolbox", "mariadb-server"}
+
+
+def test_other_constraints_are_another_source_of_just_the_images_that_use_them(own_recipes: Path) -> None:
+    before = recipes.sources(config())
+    with (own_recipes / "requirements" / "upper-constraints.txt").open("a") as file:
+        file.write("x===1\n")
+    assert changed(before, recipes.sources(config())) == {"openstack-base", "kolla-toolbox"}
+
+
+def test_templates_are_rendered_again_for_another_override_and_not_for_another_index_or_speed(
+    own_recipes: Path,
+) -> None:
+    before = recipes.rendering_key(config())
+    assert recipes.rendering_key(config({"PIP_INDEX_URL": "https://pypi.example.com/simple"}, threads=8)) == before
+    with (own_recipes / "overrides.j2").open("a") as file:
+        file.write("{% block cron_footer %}RUN true{% endblock %}\n")
+    assert recipes.rendering_key(config()) != before
+
+
+def test_an_index_with_a_password_is_refused_before_a_history_keeps_it() -> None:
+    with pytest.raises(BerthError, match="PIP_INDEX_URL holds a password") as refused:
+        config({"PIP_INDEX_URL": "https://me:canary@pypi.example.com/simple"})
+    assert "canary" not in str(refused.value)
+
+
+# Building
+
+
+@pytest.fixture
+def tools(tmp_path: Path) -> builder.Tools:
+    venv = tmp_path / "venv"
+    (venv / "bin").mkdir(parents=True)
+    return builder.Tools(venv)
+
+
+def fake_kolla_build(tools: builder.Tools, *lines: str, failed: dict[str, str] | None = None) -> None:
+    """A kolla-build that says these lines, logs `keystone` and sums up."""
+    entries = [{"name": name, "status": status} for name, status in (failed or {}).items()]
+    executable(
+        tools.venv / "bin" / "kolla-build",
+        "import json, pathlib, sys\n"
+        "given = dict(word.split('=', 1) for word in sys.argv if word.startswith('--') and '=' in word)\n"
+        f"print({chr(10).join(lines)!r})\n"
+        f"logs = pathlib.Path(given['--logs-dir'])\n"
+        f"for name in {list(failed or {})!r}:\n"
+        "    (logs / f'{name}.log').write_text(f'ERROR:kolla.common.utils.{name}:no such package\\n')\n"
+        "(logs / 'asked').write_text(' '.join(sys.argv[1:]))\n"
+        f"pathlib.Path(given['--summary-json-file']).write_text({json.dumps({'failed': entries})!r})\n",
+    )
+
+
+def said(image: str) -> tuple[str, str]:
+    begun = f"INFO:kolla.common.utils.{image}:Building started at 2026-11-22 14:03:40.775505"
+    return begun, f"INFO:kolla.common.utils.{image}:Built at 2026-11-22 14:04:40.775505 (took 0:01:00)"
+
+
+ORDER = builder.Order(
+    names=["base", "openstack-base", "keystone"],
+    keys={"base": "b" * 12, "openstack-base": "c" * 12, "keystone": "d" * 12},
+    stale=frozenset({"openstack-base", "keystone"}),
+    release="2026.1",
+    config="[DEFAULT]\n",
+    fresh=False,
+)
+
+
+def test_only_what_is_stale_is_built_on_top_of_what_has_the_right_key(
+    tools: builder.Tools, tmp_path: Path, docker: Docker
+) -> None:
+    fake_kolla_build(tools, *said("openstack-base"), *said("keystone"))
+    shown, text = display()
+    builder.build(tools, ORDER, {}, tmp_path / "logs", shown)
+    assert docker.calls == [
+        f"tag berth/kolla/base:{'b' * 12} berth/kolla/base:2026.1",
+        "image rm --force --no-prune berth/kolla/openstack-base:2026.1",
+        "image rm --force --no-prune berth/kolla/keystone:2026.1",
+        f"tag berth/kolla/openstack-base:2026.1 berth/kolla/openstack-base:{'c' * 12}",
+        f"tag berth/kolla/keystone:2026.1 berth/kolla/keystone:{'d' * 12}",
+    ]
+    asked = (tmp_path / "logs" / "asked").read_text()
+    assert asked.endswith("--skip-existing ^keystone$ ^openstack\\-base$") and "--nocache" not in asked
+    assert re.search(r"Build openstack-base: done in \d+ s\nBuild keystone: done in \d+ s\n", text.getvalue())
+
+
+def test_a_failing_image_is_named_with_its_log_and_what_was_built_before_it_is_kept(
+    tools: builder.Tools, tmp_path: Path, docker: Docker
+) -> None:
+    begun, _ = said("keystone")
+    fake_kolla_build(tools, *said("openstack-base"), begun, failed={"keystone": "error"})
+    with pytest.raises(BerthError) as failed:
+        builder.build(tools, ORDER, {}, tmp_path / "logs", display()[0])
+    log = tmp_path / "logs" / "keystone.log"
+    assert str(failed.value).splitlines()[:2] == ["The image keystone was not built (error).", "    no such package"]
+    assert f"Log: {log};" in str(failed.value) and log.is_file()
+    tags = [call for call in docker.calls if call.startswith("tag ")]
+    assert any(f"openstack-base:{'c' * 12}" in call for call in tags)
+    assert not any(f"keystone:{'d' * 12}" in call for call in tags)
+
+
+def test_what_starts_from_a_failing_image_is_named_too(tools: builder.Tools, tmp_path: Path, docker: Docker) -> None:
+    fake_kolla_build(tools, said("openstack-base")[0], failed={"openstack-base": "error"})
+    with pytest.raises(BerthError, match=r"image openstack-base was not built .*: keystone\."):
+        builder.build(tools, ORDER, {}, tmp_path / "logs", display()[0])
+
+
+def test_fresh_packages_mean_no_layer_of_dockers_cache(tools: builder.Tools, tmp_path: Path, docker: Docker) -> None:
+    fake_kolla_build(tools, *said("openstack-base"), *said("keystone"))
+    builder.build(tools, replace(ORDER, fresh=True), {}, tmp_path / "logs", display()[0])
+    assert "--nocache" in (tmp_path / "logs" / "asked").read_text()
+
+
+def test_an_image_with_its_key_is_not_built_again(docker: Docker) -> None:
+    docker.answers({"image ls": f"berth/kolla/base:2026.1\nberth/kolla/base:{'b' * 12}\nberth/kolla/keystone:old\n"})
+    assert builder.present(ORDER.keys) == {"base"}
+
+
+# The registry
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with World.of(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def registry(world: World) -> Registry:
+    return world.registry()
+
+
+@pytest.fixture
+def target(world: World, registry: Registry) -> Target:
+    return Target(world.store("dev", registry), registry.end(), User("writer", PASSWORD), "kolla", "2026.1")
+
+
+CONFIG = digest_of(b'{"os":"linux"}')
+"""Of the images that the registry makes."""
+
+
+def test_an_image_that_the_registry_has_under_its_tag_is_not_pushed(
+    target: Target, registry: Registry, docker: Docker
+) -> None:
+    digest = registry.push("kolla/etcd:2026.1", b"layer")
+    docker.answers({"image inspect": f"{CONFIG}\n"})
+    done = publish(target, {"etcd": "berth/kolla/etcd:1"}, display()[0])
+    assert done.images == {"etcd": Locked("kolla/etcd", "2026.1", digest)} and not done.new
+    assert not any("push" in call for call in docker.calls)
+
+
+def test_an_image_that_is_missing_or_another_under_the_tag_is_pushed_with_the_stacks_own_user(
+    target: Target, registry: Registry, docker: Docker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.push("kolla/etcd:2026.1", b"older")
+    docker.answers({"image inspect": f"sha256:{'e' * 64}\n"})
+    logins = []
+
+    def push(login: str, reference: str, name: str) -> None:
+        logins.append(json.loads((Path(login) / "config.json").read_text())["auths"])
+        registry.push(name.partition("/")[2], reference.encode(), type_=OCI)
+
+    monkeypatch.setattr(published, "_push", push)
+    done = publish(target, {"etcd": "new/etcd", "cron": "new/cron"}, display()[0])
+    assert done.new == ["etcd", "cron"]
+    assert {name: image.digest for name, image in done.images.items()} == {
+        name: registry.tags[f"kolla/{name}"]["2026.1"] for name in ("etcd", "cron")
+    }
+    assert logins[0] == {target.end.registry: {"auth": target.user.basic}}
+
+
+def test_the_lock_keeps_what_was_pushed_before_as_long_as_place_and_tag_are_the_same(checkout: Checkout) -> None:
+    old = {name: Locked(f"kolla/{name}", "2026.1", "sha256:1") for name in ("cron", "etcd")}
+    write_lock(checkout.workspace, "dev", old)
+    new = {"etcd": Locked("kolla/etcd", "2026.1", "sha256:2")}
+    write_lock(checkout.workspace, "dev", new)
+    assert read_lock(checkout.workspace, "dev") == {**old, **new}
+    moved = {"etcd": Locked("kolla/etcd", "2026.2", "sha256:3")}
+    write_lock(checkout.workspace, "dev", moved)
+    assert read_lock(checkout.workspace, "dev") == moved
+    assert read_lock(checkout.workspace, "other") == {}
+
+
+# The commands
+
+
+@pytest.fixture
+def dev(checkout: Checkout, world: World) -> Run:
+    checkout.install_pulumi()
+    checkout.deploy(outputs={**OUTPUTS, "registry_ca": world.ca})
+    return Run(checkout.workspace, StackFile.read(checkout.workspace, "dev"), Console(file=io.StringIO()))
+
+
+def want(*images: str) -> run.Wanted:
+    return run.Wanted(images, "2026.1", "kolla", "2026.1")
+
+
+def test_an_archive_gives_the_images_whatever_they_were_called_and_lacking_one_pushes_none(
+    dev: Run, docker: Docker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = tmp_path / "kolla.tar"
+    archive.touch()
+    docker.answers({"load": "Loaded image: quay.io/openstack.kolla/etcd:2026.1-debian-trixie\n"})
+    pushed: dict[str, Any] = {}
+
+    def note(target: Target, references: dict[str, str], shown: Display) -> published.Published:
+        pushed.update(references)
+        return published.Published("r", {"etcd": Locked("kolla/etcd", "2026.1", "sha256:1")}, ["etcd"])
+
+    monkeypatch.setattr(run, "publish", note)
+    with pytest.raises(BerthError, match=r"kolla\.tar lacks the images cron"):
+        run.copy(dev, want("etcd", "cron"), str(archive))
+    assert not pushed
+    assert run.copy(dev, want("etcd"), str(archive)).summary() == "r has 1 images; 1 were pushed."
+    assert pushed == {"etcd": "quay.io/openstack.kolla/etcd:2026.1-debian-trixie"}
+    assert list(read_lock(dev.workspace, "dev")) == ["etcd"]
+
+
+def test_images_come_through_the_stacks_own_registry_never_from_the_upstream_itself(
+    dev: Run, docker: Docker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "publish", lambda *_: published.Published("r", {}, []))
+    run.copy(dev, want("etcd"), "quay.io/openstack.kolla:2026.1-debian-trixie")
+    pulled = [call.partition("pull --quiet ")[2] for call in docker.calls if "pull" in call]
+    assert pulled == ["registry.berth.test:4000/quay.io/openstack.kolla/etcd:2026.1-debian-trixie"]
+
+
+@pytest.mark.parametrize("source", ["gone.tar", "quay.io/openstack.kolla", "etcd:1"])
+def test_a_source_that_is_no_archive_and_no_place_in_the_registry_is_refused(dev: Run, source: str) -> None:
+    with pytest.raises(UsageError, match="neither an archive nor a place in the registry"):
+        run.copy(dev, want("etcd"), source)
+
+
+def test_the_program_pushes_what_is_built_and_refuses_to_go_on_without_it(
+    dev: Run, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pushed: dict[str, str] = {}
+
+    def note(target: Target, references: dict[str, str], shown: Display) -> published.Published:
+        pushed.update(references)
+        return published.Published("r", {}, [])
+
+    monkeypatch.setattr(run, "publish", note)
+    monkeypatch.setattr(run, "plan", lambda *_: ORDER)
+    with pytest.raises(BerthError, match=r"not built: openstack-base, keystone\. .*kolla build --stack dev"):
+        run.push_built(dev.workspace, "dev", want("keystone"), target, dev.console)
+    assert not pushed
+    monkeypatch.setattr(run, "plan", lambda *_: replace(ORDER, stale=frozenset()))
+    run.push_built(dev.workspace, "dev", want("keystone"), target, dev.console)
+    assert pushed == {"keystone": f"berth/kolla/keystone:{'d' * 12}"}
+
+
+@pytest.mark.parametrize(("source", "built"), [("built", True), ("archive", False)])
+def test_up_builds_the_images_first_where_the_settings_have_them_built(
+    checkout: Checkout, monkeypatch: pytest.MonkeyPatch, source: str, built: bool
+) -> None:
+    given = yaml.safe_load((ROOT / "Pulumi.kolla.yaml").read_text(encoding="utf-8"))["config"]
+    checkout.settings("dev", {**given, "berth:kolla": {**given["berth:kolla"], "images": {"source": source}}})
+    asked = []
+    monkeypatch.setattr(run, "build", lambda _, wanted, push: asked.append((wanted.images, push)))
+    deploy._build_kolla_images(Run(checkout.workspace, StackFile.read(checkout.workspace, "dev"), Console()))
+    assert [push for _, push in asked] == ([False] if built else [])
+    assert not built or set(SMALLEST) < set(asked[0][0])
