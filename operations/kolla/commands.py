@@ -34,17 +34,22 @@ def inventory(stack: Stack = "kolla") -> None:
 
 @app.command()
 def diff(stack: Stack = "kolla") -> None:
-    """Show what changed in globals, inventory and overrides since the last deployment; exit with 3 if anything did."""
-    from operations.kolla import differences, inputs
+    """Show what changed in globals, inventory and overrides since the last deployment, and what that asks for.
+
+    Exits with 3 if anything did.
+    """
+    from operations.kolla import deployed, differences, inputs, steps
     from operations.kolla.environment import environment
 
     workspace = Workspace.current()
-    settings = inputs.settings_of(StackFile.read(workspace, stack))
-    sample = environment(workspace, _say).sample_inventory
-    before = inputs.deployed(workspace, stack)
-    old = differences.files(before, sample) if before else {}
-    changed = differences.text(old, differences.files(inputs.document(workspace, settings), sample))
+    document = inputs.document(workspace, inputs.settings_of(StackFile.read(workspace, stack)))
+    made = environment(workspace, _say)
+    before = deployed.read(workspace, stack)
+    old = differences.files(before.document, made.sample_inventory) if before else {}
+    changed = differences.text(old, differences.files(document, made.sample_inventory))
     typer.echo(changed or "Nothing changed since the last deployment.")
+    if changed:
+        typer.echo(f"The next up: {steps.plan_of(workspace, stack, document, made)}")
     raise typer.Exit(DIFFERENT if changed else DONE)
 
 

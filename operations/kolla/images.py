@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import json
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from components.kolla import render
 from operations.errors import BerthError
 from operations.kolla.environment import Environment
 from operations.promote.store import Store
-from operations.workspace import Workspace
+from operations.workspace import Workspace, write_private
 
 PROGRAM = Path(__file__).with_name("plugins") / "kolla_images.py"
 QUESTIONS = 8
+
+ByHost = Mapping[str, Mapping[str, str]]
+"""What every host runs: image -> the tag of the playbook's part that deploys it."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,7 @@ class Image:
         return f"{self.repository}:{self.tag}"
 
 
-def needed(environment: Environment, folder: Path) -> dict[str, list[str]]:
+def needed(environment: Environment, folder: Path) -> ByHost:
     """The images of every host, as kolla-ansible itself would name them."""
     argv = [environment.program("python"), str(PROGRAM), str(environment.share), str(folder)]
     answer = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
@@ -44,7 +50,15 @@ def needed(environment: Environment, folder: Path) -> dict[str, list[str]]:
     return dict(json.loads(answer.stdout))
 
 
-def images(by_host: Mapping[str, list[str]], registry: str) -> list[Image]:
+def needed_by(environment: Environment, document: Mapping[str, Any]) -> ByHost:
+    """The same for what is not on disk yet."""
+    with tempfile.TemporaryDirectory() as folder:
+        for path, text in render.files(document, environment.sample_inventory, {}).items():
+            write_private(Path(folder) / path, text)
+        return needed(environment, Path(folder))
+
+
+def images(by_host: ByHost, registry: str) -> list[Image]:
     """Each image once; all of them are in this registry."""
     found = []
     for reference in sorted({image for own in by_host.values() for image in own}):
@@ -64,8 +78,8 @@ def lock(workspace: Workspace, stack: str) -> dict[str, dict[str, str]]:
         return {}
 
 
-def check(wanted: list[Image], store: Store, locked: Mapping[str, Mapping[str, str]], stack: str) -> None:
-    """Refuse what is missing, or is not what was locked under this tag; all of it at once."""
+def check(wanted: list[Image], store: Store, locked: Mapping[str, Mapping[str, str]], stack: str) -> dict[Image, str]:
+    """The digest of each; refuses what is missing, or is not what was locked under this tag, all of it at once."""
     with ThreadPoolExecutor(QUESTIONS) as pool:
         found = list(pool.map(lambda image: store.manifest(image.repository, image.tag), wanted))
     missing, moved = [], []
@@ -85,3 +99,4 @@ def check(wanted: list[Image], store: Store, locked: Mapping[str, Mapping[str, s
     if moved:
         named = "\n".join(f"    {line}" for line in moved)
         raise BerthError(f"Tags have moved since their images were locked:\n{named}\nBuild or copy these images again.")
+    return {image: manifest.digest for image, manifest in zip(wanted, found, strict=True) if manifest}

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import config
@@ -55,16 +53,3 @@ def of_stack(session: Session, settings: Settings) -> Inputs:
     wanted = document(session.workspace, settings)
     ways = ways_in(session.workspace, session.stack, doors)
     return Inputs(wanted, ways, str(kolla["secret"]), str(outputs["registry_ca"]), given)
-
-
-def deployed_file(workspace: Workspace, stack: str) -> Path:
-    """What the last complete deployment was made from, without secrets."""
-    return workspace.stack_dir(stack) / "kolla" / "deployed.json"
-
-
-def deployed(workspace: Workspace, stack: str) -> dict[str, Any] | None:
-    """The document of the last complete deployment; None before the first one."""
-    try:
-        return dict(json.loads(deployed_file(workspace, stack).read_text(encoding="utf-8")))
-    except (OSError, ValueError):
-        return None

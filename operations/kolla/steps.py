@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +21,15 @@ from config.kolla_release import release
 from operations import engines
 from operations.endpoint import Endpoint, User
 from operations.engine_run import Session, new_log
-from operations.kolla import differences, images, inputs, play, verify
-from operations.kolla.environment import environment
+from operations.kolla import deployed, images, inputs, plan, play, verify
+from operations.kolla.environment import Environment, environment
 from operations.lock import StackLock
 from operations.promote.store import Store
 from operations.workspace import StackFile, Workspace, write_private
 
 CHANGING = ("deploy", "reconfigure", "upgrade")
 CLOUDS = "clouds.yaml"
+SURE = ("--yes-i-really-really-mean-it",)
 
 
 def by_hand(step: str, stack: str, options: Sequence[str] = ()) -> None:
@@ -58,36 +62,102 @@ def run(
     tell: Callable[[str], None],
     options: Sequence[str] = (),
 ) -> str:
-    """One step on given inputs; says how it went. What a whole deployment was made from is noted for `diff`."""
+    """One step on given inputs; says how it went."""
     made = environment(workspace, tell)
-    known = release(str(wanted.document["release"]))
-    before = inputs.deployed(workspace, stack)
+    before = deployed.read(workspace, stack)
     if step in CHANGING and before:
-        differences.check_upgrade(str(before["release"]), known)
+        plan.check_upgrade(str(before.document["release"]), release(str(wanted.document["release"])))
     with play.inputs_on_disk(run_folder(workspace, stack), wanted, made) as folder:
         if step == "images":
             return _check_images(workspace, stack, wanted, images.needed(made, folder))
         if step == "verify":
             return verify.insist(_look(wanted, images.needed(made, folder), tell))
-        log = new_log(workspace, stack, f"kolla-{step}")
-        played = play.insist(play.play(step, folder, made, log, tell, options))
+        played = _play(step, workspace, stack, folder, made, tell, options)
     if step in CHANGING and not options:
-        text = json.dumps(wanted.document, indent=1, sort_keys=True)
-        write_private(inputs.deployed_file(workspace, stack), text)
+        deployed.note(workspace, stack, wanted.document, wanted.access)
+    if step == "destroy":
+        deployed.forget(workspace, stack)
     return played.summary()
 
 
-def _check_images(workspace: Workspace, stack: str, wanted: play.Inputs, needed: Mapping[str, list[str]]) -> str:
+def _play(
+    step: str,
+    workspace: Workspace,
+    stack: str,
+    folder: Path,
+    made: Environment,
+    tell: Callable[[str], None],
+    options: Sequence[str],
+) -> play.Played:
+    return play.insist(play.play(step, folder, made, new_log(workspace, stack, f"kolla-{step}"), tell, options))
+
+
+def plan_of(workspace: Workspace, stack: str, document: Mapping[str, Any], made: Environment) -> plan.Plan:
+    """What would lead from the last deployment to this document."""
+    before = deployed.read(workspace, stack)
+    by_host = images.needed_by(made, document) if before else {}
+    tags = {image: tag for own in by_host.values() for image, tag in own.items()}
+    digests = deployed.found_images(workspace, stack)
+    return plan.plan(before, document, digests, tags, release(str(document["release"])))
+
+
+def lead(workspace: Workspace, stack: str, wanted: play.Inputs, tell: Callable[[str], None]) -> str:
+    """Bring what is deployed to what is wanted, with the least that does it."""
+    found = plan_of(workspace, stack, wanted.document, environment(workspace, tell))
+    tell(f"deploy: {found}")
+    with _leaving(workspace, stack, wanted, found.leaving, tell) as clean_up:
+        summary = run(found.verb, workspace, stack, wanted, tell, found.options)
+        clean_up()
+    deployed.note(workspace, stack, wanted.document, wanted.access)
+    return f"{found}\n{summary}"
+
+
+@contextmanager
+def _leaving(
+    workspace: Workspace,
+    stack: str,
+    wanted: play.Inputs,
+    nodes: Sequence[str],
+    tell: Callable[[str], None],
+) -> Iterator[Callable[[], None]]:
+    """Stop the services of nodes that leave; what comes with it removes them. A node that is lost already has none."""
+    before = deployed.read(workspace, stack) if nodes else None
+    if before is None:
+        yield lambda: None
+        return
+    reached = []
+    for node in nodes:
+        if subprocess.run(ssh_command(before.access[node], "true"), stdin=subprocess.DEVNULL, check=False).returncode:
+            tell(f"{node} does not answer: its services are not stopped, and what it has is not removed")
+        else:
+            reached.append(node)
+    if not reached:
+        yield lambda: None
+        return
+    made = environment(workspace, tell)
+    then = dataclasses.replace(wanted, document=before.document, access=before.access)
+    options = ("--limit", ",".join(reached), *SURE)
+    with play.inputs_on_disk(deployed.folder(workspace, stack) / "leaving", then, made) as folder:
+
+        def do(step: str) -> None:
+            _play(step, workspace, stack, folder, made, tell, options)
+
+        do("stop")
+        yield partial(do, "destroy")
+
+
+def _check_images(workspace: Workspace, stack: str, wanted: play.Inputs, needed: images.ByHost) -> str:
     variables = wanted.document["globals"]
     registry, user = str(variables["docker_registry"]), variables.get("docker_registry_username")
     login = User(str(user), wanted.given["docker_registry_password"]) if user else None
     found = images.images(needed, registry)
     store = Store(stack, Endpoint(registry, "", {}), wanted.ca, login)
-    images.check(found, store, images.lock(workspace, stack), stack)
+    digests = images.check(found, store, images.lock(workspace, stack), stack)
+    deployed.note_images(workspace, stack, {f"{registry}/{image}": digest for image, digest in digests.items()})
     return f"images: all {len(found)} are in {registry}"
 
 
-def _look(wanted: play.Inputs, needed: Mapping[str, list[str]], tell: Callable[[str], None]) -> list[verify.Finding]:
+def _look(wanted: play.Inputs, needed: images.ByHost, tell: Callable[[str], None]) -> list[verify.Finding]:
     variables, nodes = wanted.document["globals"], wanted.document["nodes"]
     admin = str(password(wanted.secret, "keystone_admin_password"))
     has_keystone = any("/keystone:" in image for own in needed.values() for image in own)
@@ -125,12 +195,11 @@ def from_stdin(step: str, stack: str) -> None:
     def tell(line: str) -> None:
         write_private(progress, f"{line}\n")
 
-    # Asked for in the settings, where it stays until somebody takes it back.
-    options = ["--yes-i-really-really-mean-it"] if step == "destroy" else []
-    if step == "deploy":
-        known = release(str(wanted.document["release"]))
-        step, options = differences.verb(inputs.deployed(workspace, stack), wanted.document, known)
     try:
-        typer.echo(run(step, workspace, stack, wanted, tell, options))
+        if step == "deploy":
+            typer.echo(lead(workspace, stack, wanted, tell))
+        else:
+            # Asked for in the settings, where it stays until somebody takes it back.
+            typer.echo(run(step, workspace, stack, wanted, tell, SURE if step == "destroy" else ()))
     finally:
         progress.unlink(missing_ok=True)

@@ -7,12 +7,13 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 from operations.errors import BerthError
+from operations.kolla.images import ByHost
 
 PATIENCE = 120.0
 """Seconds that containers may take to become healthy after a deployment."""
@@ -34,7 +35,7 @@ class Finding:
 
 
 def containers(
-    nodes: list[str], needed: Mapping[str, list[str]], run: Callable[[str, str], subprocess.CompletedProcess[str]]
+    nodes: list[str], needed: ByHost, run: Callable[[str, str], subprocess.CompletedProcess[str]]
 ) -> list[Finding]:
     """Every image that a node was to run is in a container that runs, and is healthy where it can say so."""
     with ThreadPoolExecutor(max(1, len(nodes))) as pool:
@@ -42,17 +43,16 @@ def containers(
     return [finding for node, done in zip(nodes, answers, strict=True) for finding in judge(node, needed, done)]
 
 
-def judge(node: str, needed: Mapping[str, list[str]], done: subprocess.CompletedProcess[str]) -> list[Finding]:
+def judge(node: str, needed: ByHost, done: subprocess.CompletedProcess[str]) -> list[Finding]:
     """The answers of one node."""
     if done.returncode:
         return [Finding(node, "Docker", False, done.stderr.strip() or "does not answer")]
     rows = [line.split("\t") for line in done.stdout.splitlines() if line.count("\t") == 2]
     by_image = {image: (name, status) for name, image, status in rows}
     found = []
-    for image in needed.get(node, []):
+    for image in needed.get(node, {}):
         name, status = by_image.get(image, (image.rpartition("/")[2], "no container"))
         good = status.startswith("Up") and "unhealthy" not in status and "starting" not in status
-        # Kolla pulls these for its own tasks; they need not keep running.
         found.append(Finding(node, name, good, status))
     return found
 

@@ -14,7 +14,6 @@ import yaml
 
 import config
 from components.kolla import render
-from config.kolla_release import release
 from operations.errors import BerthError
 from operations.kolla import differences, images, play, verify
 from operations.kolla.environment import Environment
@@ -142,18 +141,6 @@ def test_an_interrupted_run_leaves_no_worker_of_ansible_behind(
     assert not Path(f"/proc/{pid}/cmdline").exists() or not Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
-def test_the_first_deployment_is_deploy_then_it_is_reconfigure_and_another_release_is_upgrade() -> None:
-    now, known = document(), release("2026.1")
-    assert differences.verb(None, now, known) == ("deploy", [])
-    assert differences.verb(now, now, known) == ("reconfigure", [])
-    assert differences.verb({**now, "release": "2025.2"}, now, known) == ("upgrade", [])
-
-
-def test_a_release_cannot_be_left_out() -> None:
-    with pytest.raises(BerthError, match=r"2026.1 cannot follow 2024.2.*go to 2025.1 or 2025.2 first"):
-        differences.verb({**document(), "release": "2024.2"}, document(), release("2026.1"))
-
-
 def test_diff_shows_what_changed_and_nothing_else() -> None:
     now = document()
     later = {**now, "globals": {**now["globals"], "enable_etcd": False}}
@@ -186,7 +173,8 @@ def lock(digest: str) -> dict[str, dict[str, str]]:
 
 
 def test_images_that_are_there_as_they_were_locked_are_accepted() -> None:
-    images.check(WANTED, FakeStore(BOTH), lock("sha256:b"), "kolla")  # type: ignore[arg-type]
+    found = images.check(WANTED, FakeStore(BOTH), lock("sha256:b"), "kolla")  # type: ignore[arg-type]
+    assert {str(image): digest for image, digest in found.items()} == BOTH
 
 
 def test_missing_images_are_all_named() -> None:
@@ -201,11 +189,11 @@ def test_a_tag_that_moved_since_the_lock_is_refused() -> None:
 
 def test_an_image_of_another_registry_is_refused() -> None:
     found = images.images(
-        {"control1": [f"{REGISTRY}/kolla/cron:1"], "control2": [f"{REGISTRY}/kolla/cron:1"]}, REGISTRY
+        {"control1": {f"{REGISTRY}/kolla/cron:1": "cron"}, "control2": {f"{REGISTRY}/kolla/cron:1": "cron"}}, REGISTRY
     )
     assert found == [images.Image("kolla/cron", "1")]
     with pytest.raises(BerthError, match=r"quay.io/kolla/cron:1 is not in the stack's registry"):
-        images.images({"control1": ["quay.io/kolla/cron:1"]}, REGISTRY)
+        images.images({"control1": {"quay.io/kolla/cron:1": "cron"}}, REGISTRY)
 
 
 def listed(text: str, status: int = 0) -> subprocess.CompletedProcess[str]:
@@ -224,13 +212,13 @@ def listed(text: str, status: int = 0) -> subprocess.CompletedProcess[str]:
 )
 def test_a_container_is_right_when_it_runs_and_is_not_sick(status: str, good: bool) -> None:
     image = f"{REGISTRY}/kolla/etcd:2026.1"
-    (finding,) = verify.judge("control1", {"control1": [image]}, listed(f"etcd\t{image}\t{status}\n"))
+    (finding,) = verify.judge("control1", {"control1": {image: "etcd"}}, listed(f"etcd\t{image}\t{status}\n"))
     assert (finding.ok, finding.answer) == (good, status)
 
 
 def test_a_missing_container_and_a_silent_node_are_wrong() -> None:
     image = f"{REGISTRY}/kolla/etcd:2026.1"
-    assert [finding.ok for finding in verify.judge("control1", {"control1": [image]}, listed(""))] == [False]
+    assert [finding.ok for finding in verify.judge("control1", {"control1": {image: "etcd"}}, listed(""))] == [False]
     assert verify.judge("control1", {}, listed("", 255)) == [
         verify.Finding("control1", "Docker", False, "no route to host")
     ]
@@ -262,3 +250,7 @@ def test_ansible_itself_says_which_images_every_node_will_pull(tmp_path: Path) -
     everywhere = {"cron", "haproxy", "keepalived", "keystone", "keystone-fernet", "keystone-ssh", "kolla-toolbox"}
     everywhere |= {"mariadb-server", "memcached", "rabbitmq"}
     assert names == {"control1": everywhere | {"etcd"}, "control2": everywhere, "control3": everywhere}
+    tags = {image.rpartition("/")[2]: tag for own in needed.values() for image, tag in own.items()}
+    assert tags["haproxy:2026.1"] == tags["keepalived:2026.1"] == "loadbalancer"
+    assert tags["mariadb-server:2026.1"] == "mariadb" and tags["keystone-fernet:2026.1"] == "keystone"
+    assert images.needed_by(made, told) == needed

@@ -1,0 +1,150 @@
+"""What re-runs when: the step of kolla-ansible that leads from the last deployment to the wanted one."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import config
+from components.kolla import render
+from config.kolla_release import release
+from operations.errors import BerthError
+from operations.kolla import deployed, plan, play, steps
+from operations.kolla.deployed import Deployed
+from operations.workspace import Workspace
+
+ROOT = Path(__file__).resolve().parents[3]
+KNOWN = release("2026.1")
+TAGS = {"r/kolla/keystone:1": "keystone", "r/kolla/haproxy:1": "loadbalancer", "r/kolla/etcd:1": "etcd"}
+DIGESTS = dict.fromkeys(TAGS, "sha256:a")
+
+
+def document(overrides: dict[str, str] | None = None, **roles: list[str]) -> dict[str, Any]:
+    raw = config.read(ROOT / "Pulumi.kolla.yaml")
+    for node in raw["config"]["berth:nodes"]:
+        node["roles"] = roles.get(node["name"], node["roles"])
+    return render.document(config.parse("kolla", raw), overrides or {})
+
+
+def asked(now: dict[str, Any], before: dict[str, Any] | None = None, **digests: str) -> plan.Plan:
+    images = {**DIGESTS, **{f"r/kolla/{name}:1": digest for name, digest in digests.items()}}
+    return plan.plan(Deployed(before or document(), {}, DIGESTS), now, images, TAGS, KNOWN)
+
+
+def test_the_first_deployment_is_deploy() -> None:
+    assert plan.plan(None, document(), DIGESTS, TAGS, KNOWN).verb == "deploy"
+
+
+def test_a_changed_global_is_for_all_services_and_so_is_a_run_without_any_change() -> None:
+    later = document()
+    later["globals"] = {**later["globals"], "keystone_token_expiry": 60}
+    for now in (later, document()):
+        assert (asked(now).verb, asked(now).options) == ("reconfigure", ())
+
+
+def test_another_image_of_one_service_is_for_this_service_alone_one_node_at_a_time() -> None:
+    found = asked(document(), keystone="sha256:b")
+    assert (found.verb, found.options) == ("reconfigure", ("--tags", "keystone", "--extra", "kolla_serial=1"))
+    assert asked(document(), haproxy="sha256:b").options[1] == "loadbalancer"
+    assert asked(document(), haproxy="sha256:b", etcd="sha256:c").options[1] == "etcd,loadbalancer"
+
+
+@pytest.mark.parametrize("path", ["keystone.conf", "keystone/policy.yaml", "haproxy/haproxy_custom.cfg"])
+def test_an_override_of_one_service_is_for_this_service_alone(path: str) -> None:
+    tag = "loadbalancer" if path.startswith("haproxy") else "keystone"
+    assert asked(document({path: "x"})).options[:2] == ("--tags", tag)
+    gone = asked(document(), document({path: "x"}))
+    assert gone.options[:2] == ("--tags", tag), "and so is its removal"
+
+
+@pytest.mark.parametrize("path", ["global.conf", "galera.cnf"])
+def test_an_override_of_all_services_or_of_nobody_known_is_for_all(path: str) -> None:
+    assert asked(document({path: "x"})).options == ()
+
+
+def test_an_image_that_moved_beside_a_changed_global_is_for_all() -> None:
+    later = document()
+    later["globals"] = {**later["globals"], "keystone_token_expiry": 60}
+    assert asked(later, keystone="sha256:b").options == ()
+
+
+def test_a_new_compute_node_is_deployed_alone() -> None:
+    found = asked(document(data1=["object-store", "compute"]))
+    assert (found.verb, found.options, found.leaving) == ("deploy", ("--limit", "data1"), ())
+
+
+def test_a_new_control_node_is_told_to_the_others() -> None:
+    fewer = document(control3=["object-store"])
+    assert (asked(document(), fewer).verb, asked(document(), fewer).options) == ("deploy", ())
+
+
+def test_a_new_node_beside_another_change_is_for_all() -> None:
+    now = document({"keystone.conf": "x"}, data1=["object-store", "compute"])
+    assert (asked(now).verb, asked(now).options) == ("deploy", ())
+
+
+def test_a_node_that_leaves_is_drained_and_the_others_are_told() -> None:
+    found = asked(document(control3=["object-store"]))
+    assert (found.verb, found.options, found.leaving) == ("deploy", (), ("control3",))
+    assert str(found) == "deploy (nodes leave, control3 drained first)"
+
+
+def test_another_release_is_an_upgrade_and_none_can_be_left_out() -> None:
+    assert asked(document(), {**document(), "release": "2025.2"}).verb == "upgrade"
+    with pytest.raises(BerthError, match=r"2026.1 cannot follow 2024.2.*go to 2025.1 or 2025.2 first"):
+        asked(document(), {**document(), "release": "2024.2"})
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    monkeypatch.setenv("BERTH_HOME", str(tmp_path))
+    return Workspace.current()
+
+
+def note(workspace: Workspace, now: dict[str, Any]) -> None:
+    options = f'-o "UserKnownHostsFile={workspace.stack_dir("kolla") / "known_hosts"}"'
+    way = {"ansible_ssh_common_args": options, "ansible_ssh_private_key_file": "key", "ansible_port": 22}
+    way |= {"ansible_user": "root", "ansible_host": "127.0.0.1"}
+    workspace.stack_dir("kolla").mkdir(parents=True, exist_ok=True)
+    (workspace.stack_dir("kolla") / "known_hosts").write_text("key of control3\n")
+    deployed.note(workspace, "kolla", now, dict.fromkeys(now["nodes"], way))
+
+
+def test_what_was_deployed_is_known_with_the_host_keys_of_then(workspace: Workspace) -> None:
+    deployed.note_images(workspace, "kolla", DIGESTS)
+    note(workspace, document())
+    (workspace.stack_dir("kolla") / "known_hosts").write_text("")
+    before = deployed.read(workspace, "kolla")
+    assert before and before.images == DIGESTS and before.document["nodes"] == ["control1", "control2", "control3"]
+    option = before.access["control3"]["ansible_ssh_common_args"]
+    assert Path(option.split("=")[1].rstrip('"')).read_text() == "key of control3\n"
+    deployed.forget(workspace, "kolla")
+    assert deployed.read(workspace, "kolla") is None
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["answers", "is lost"])
+def test_a_node_that_leaves_is_stopped_before_and_cleared_after_unless_it_is_lost(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, lost: bool
+) -> None:
+    note(workspace, document())
+    ran, said = [], []
+
+    def played(step: str, *args: Any) -> play.Played:
+        ran.append((step, *args[-1]))
+        return play.Played(step, Path("log"))
+
+    made = dataclasses.make_dataclass("Made", ["sample_inventory", "sample_passwords"])("", {})
+    monkeypatch.setattr(steps, "_play", played)
+    monkeypatch.setattr(steps, "environment", lambda *_: made)
+    monkeypatch.setattr(steps.images, "needed_by", lambda *_: {})
+    monkeypatch.setattr(steps, "ssh_command", lambda *_: ["false" if lost else "true"])
+    now = document(control3=["object-store"])
+    steps.lead(workspace, "kolla", play.Inputs(now, {}, "secret", "CA"), said.append)
+    drained = ("--limit", "control3", "--yes-i-really-really-mean-it")
+    assert ran == ([("deploy",)] if lost else [("stop", *drained), ("deploy",), ("destroy", *drained)])
+    assert any("control3 does not answer" in line for line in said) == lost
+    after = deployed.read(workspace, "kolla")
+    assert after and after.document["nodes"] == ["control1", "control2"]
