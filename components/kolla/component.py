@@ -51,6 +51,7 @@ class Kolla(pulumi.ComponentResource):
         )
         self.access = pulumi.Output.secret(made.result.apply(lambda secret: _access(settings, secret)))
         before: list[pulumi.Resource] = [*args.serving]
+        own = [on for on in args.daemons.on(args.nodes.all) if on.node.name in render.members(settings)]
         prepared = [
             host_state(
                 f"{name}-{on.node.name}",
@@ -61,8 +62,7 @@ class Kolla(pulumi.ComponentResource):
                 scripts=[SCRIPT],
                 opts=on.node.options(self, on.ready),
             )
-            for on in args.daemons.on(args.nodes.all)
-            if on.node.name in render.members(settings)
+            for on in own
         ]
         before += prepared
         # The root of the checkout, from which engines run the program.
@@ -72,7 +72,11 @@ class Kolla(pulumi.ComponentResource):
         stdin = pulumi.Output.all(made.result, login, args.authority.certificate).apply(partial(_inputs, args, wanted))
         before.append(self._teardown(name, args, stdin, before))
         # In plain view, for the preview: the standard input is secret as a whole.
-        shown = render.shown(wanted)
+        shown: dict[str, pulumi.Input[str]] = {**render.shown(wanted)}
+        machines = {on.node.name: on.node.machine.id for on in own if on.node.machine}
+        if machines:
+            # A machine that was made anew has lost its containers.
+            shown["KOLLA_MACHINES"] = pulumi.Output.json_dumps(machines)
         steps = [(step, f"step {step}", stdin) for step in STEPS]
         if settings.kolla.images.source == "built":
             shown["KOLLA_RECIPES"] = images.kolla_hash()

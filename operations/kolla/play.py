@@ -21,6 +21,7 @@ import yaml
 from components.kolla import render
 from components.kolla.passwords import passwords
 from operations.errors import BerthError
+from operations.kolla.alone import alone, held
 from operations.kolla.environment import Environment
 from operations.workspace import write_private
 
@@ -116,6 +117,12 @@ class Played:
 def inputs_on_disk(folder: Path, inputs: Inputs, environment: Environment) -> Iterator[Path]:
     """The rendered inputs in `folder`; passwords and way in are gone again when the block ends."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with alone(folder), _written(folder, inputs, environment):
+        yield folder
+
+
+@contextmanager
+def _written(folder: Path, inputs: Inputs, environment: Environment) -> Iterator[None]:
     for name in ("inventory", "config"):
         shutil.rmtree(folder / name, ignore_errors=True)
     for path, text in render.files(inputs.document, environment.sample_inventory, inputs.access).items():
@@ -128,7 +135,7 @@ def inputs_on_disk(folder: Path, inputs: Inputs, environment: Environment) -> It
     try:
         known = passwords(inputs.secret, environment.sample_passwords, inputs.given)
         write_private(secrets, yaml.safe_dump(known, sort_keys=True))
-        yield folder
+        yield
     finally:
         secrets.unlink(missing_ok=True)
         shutil.rmtree(sockets, ignore_errors=True)
@@ -158,7 +165,7 @@ def play(
     # Berth's own packages are for another Python.
     variables.pop("PYTHONPATH", None)
     played, started = Played(step, log), time.monotonic()
-    with log.open("ab") as output:
+    with log.open("ab") as output, held(folder) as guard:
         process = subprocess.Popen(
             argv,
             cwd=folder,
@@ -168,7 +175,9 @@ def play(
             stderr=output,
             # Ansible's workers outlive it when it alone is stopped: all of them are one session, and go together.
             start_new_session=True,
+            pass_fds=(guard.fileno(),),
         )
+        guard.write(str(process.pid))
     try:
         _follow(process, events, played, started, tell)
     except BaseException:
@@ -190,7 +199,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 def _follow(
     process: subprocess.Popen[bytes], events: Path, played: Played, started: float, tell: Callable[[str], None]
 ) -> None:
-    task, since, told, rest = "", started, started, ""
+    task, since, told, rest, parent = "", started, started, "", os.getppid()
     with events.open(encoding="utf-8") as lines:
         running = True
         while running:
@@ -208,6 +217,8 @@ def _follow(
             if task and now - told >= QUIET:
                 told = now
                 tell(f"{played.step}: {now - started:.0f} s: {task} ({now - since:.0f} s)")
+            if os.getppid() != parent:
+                raise BerthError(f"kolla-ansible {played.step} was ended: what had started it is gone.")
             if running:
                 time.sleep(POLL)
 

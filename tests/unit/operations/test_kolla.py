@@ -6,6 +6,7 @@ import json
 import os
 import stat
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import config
 from components.kolla import render
 from operations.errors import BerthError
 from operations.kolla import differences, images, play, verify
+from operations.kolla.alone import alone
 from operations.kolla.environment import Environment
 from operations.workspace import write_private
 
@@ -89,7 +91,10 @@ def test_what_an_older_run_had_is_not_told_to_a_new_one(tmp_path: Path, inputs: 
 
 
 def run(folder: Path, inputs: play.Inputs, events: list[dict[str, Any]], status: int) -> play.Played:
-    made = environment(folder, events, status)
+    return run_in(environment(folder, events, status), folder, inputs)
+
+
+def run_in(made: Environment, folder: Path, inputs: play.Inputs) -> play.Played:
     with play.inputs_on_disk(folder / "run", inputs, made) as run_folder:
         return play.play("deploy", run_folder, made, folder / "deploy.log", lambda _: None, ["--tags", "mariadb"])
 
@@ -139,6 +144,35 @@ def test_an_interrupted_run_leaves_no_worker_of_ansible_behind(
         play.play("deploy", folder, made, tmp_path / "deploy.log", interrupted)
     pid = int((tmp_path / "run" / "worker").read_text())
     assert not Path(f"/proc/{pid}/cmdline").exists() or not Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+def test_a_run_that_was_killed_leaves_nothing_running_beside_the_next(tmp_path: Path) -> None:
+    left = "import sys, subprocess; from pathlib import Path; from operations.kolla.alone import alone, held\n"
+    left += "with alone(Path(sys.argv[1])), held(Path(sys.argv[1])) as guard:\n"
+    left += "    run = subprocess.Popen(['sleep', '600'], start_new_session=True, pass_fds=(guard.fileno(),))\n"
+    left += "    guard.write(str(run.pid)); guard.flush(); print(run.pid, flush=True); run.wait()\n"
+    owner = subprocess.Popen([sys.executable, "-c", left, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert owner.stdout
+    session = int(owner.stdout.readline())
+    with pytest.raises(BerthError, match="Another run of kolla-ansible"), alone(tmp_path):
+        pass
+    owner.kill()
+    owner.wait()
+    assert Path(f"/proc/{session}").exists(), "what it had started lives on"
+    with alone(tmp_path):
+        assert not Path(f"/proc/{session}/cmdline").exists() or not Path(f"/proc/{session}/cmdline").read_bytes()
+
+
+def test_a_run_ends_with_the_program_that_started_it(
+    tmp_path: Path, inputs: play.Inputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parents = iter([1, 1, 2])
+    monkeypatch.setattr(play.os, "getppid", lambda: next(parents))
+    made = environment(tmp_path, [TASK])
+    program = Path(made.program("kolla-ansible"))
+    program.write_text(program.read_text().replace("exit 0", "sleep 600"))
+    with pytest.raises(BerthError, match="what had started it is gone"):
+        run_in(made, tmp_path, inputs)
 
 
 def test_diff_shows_what_changed_and_nothing_else() -> None:

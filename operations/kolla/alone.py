@@ -1,0 +1,46 @@
+"""One run of kolla-ansible at a time on the same inputs, also after one that was killed."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from operations.errors import BerthError
+
+OWNER = "owner.lock"
+"""Locked by whoever uses the folder."""
+SESSION = "session.lock"
+"""Locked by kolla-ansible itself, which may outlive its owner; holds the number of its session."""
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Refuses while another run uses the folder; ends what one that was killed has left running."""
+    with (folder / OWNER).open("a") as owner:
+        try:
+            fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BerthError("Another run of kolla-ansible on this stack is under way: wait for its end.") from None
+        with (folder / SESSION).open("a+", encoding="utf-8") as session:
+            try:
+                fcntl.flock(session, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                session.seek(0)
+                with contextlib.suppress(ValueError, ProcessLookupError):
+                    os.killpg(int(session.read()), signal.SIGKILL)
+                fcntl.flock(session, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[IO[str]]:
+    """The session's file, locked as long as anybody has it open; its number is to be written to it."""
+    with (folder / SESSION).open("w", encoding="utf-8", buffering=1) as session:
+        fcntl.flock(session, fcntl.LOCK_EX)
+        yield session
