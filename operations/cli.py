@@ -9,6 +9,7 @@ import os
 import shlex
 import sys
 import traceback
+from functools import partial
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -390,12 +391,14 @@ def test(context: typer.Context) -> None:
     if importlib.util.find_spec("pytest") is None:
         raise BerthError("pytest is not installed here: ./berth up installs what development needs.")
     from operations import bootstrap
+    from operations.kolla.environment import environment
 
     workspace = Workspace.current()
     os.chdir(workspace.root)
     try:
         bootstrap.run(yes=True, console=Console(highlight=False), tests=True)
-    except bootstrap.BootstrapError as problem:
+        environment(workspace, partial(typer.echo, err=True))
+    except (bootstrap.BootstrapError, BerthError) as problem:
         if os.environ.get("CI"):
             raise
         os.environ["BERTH_NO_LAB"] = str(problem)

@@ -24,6 +24,13 @@ ExecStart=/usr/bin/mount --make-rshared /run
 WantedBy=multi-user.target
 """
 
+# kolla-ansible asks systemd for a reload in a way that never succeeds, so that nothing refers to its units: a stopped
+# one is unloaded at once, is in no list, and kolla-ansible waits two minutes for it to be `dead`.
+KNOWN_UNITS = f"""\
+{HEADER}[Service]
+ExecStartPost=-/usr/bin/systemctl daemon-reload
+"""
+
 
 def time_entries(settings: Settings, node: NodeSettings) -> list[Entry]:
     """chrony's files. Without servers of one's own the first control node's clock is what the others follow."""
@@ -46,6 +53,7 @@ def entries(settings: Settings, node: NodeSettings) -> list[Entry]:
     own = settings.kolla.host_variables.get(node.name, {}).get("network_interface", settings.kolla.interface)
     result.append(Fact("interface", [str(own)]))
     result += [Fact("resolves", [other.name, other.address]) for other in settings.nodes]
+    result.append(File("/etc/systemd/system/kolla-.service.d/berth.conf", KNOWN_UNITS))
     if settings.lab:
         result.append(File("/etc/systemd/system/berth-shared-run.service", SHARED_RUN))
     return result

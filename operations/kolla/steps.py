@@ -44,7 +44,7 @@ def by_hand(step: str, stack: str, options: Sequence[str] = ()) -> None:
 
     with StackLock(workspace.stack_dir(stack), stack, f"kolla {step}", tell):
         wanted = inputs.of_stack(Session.open(workspace, stack_file, engines.choose(None)), settings)
-        typer.echo(run(step, workspace, stack, wanted, tell, options))
+        typer.echo(run(step, workspace, stack, wanted, tell, options, patience=verify.BY_HAND))
     if step == "post-deploy":
         typer.echo(f"clouds.yaml: {run_folder(workspace, stack) / CLOUDS}")
 
@@ -61,8 +61,9 @@ def run(
     wanted: play.Inputs,
     tell: Callable[[str], None],
     options: Sequence[str] = (),
+    patience: float = verify.PATIENCE,
 ) -> str:
-    """One step on given inputs; says how it went."""
+    """One step on given inputs; says how it went. `patience` in seconds is for what starts as it is verified."""
     made = environment(workspace, tell)
     before = deployed.read(workspace, stack)
     if step in CHANGING and before:
@@ -71,7 +72,7 @@ def run(
         if step == "images":
             return _check_images(workspace, stack, wanted, images.needed(made, folder))
         if step == "verify":
-            return verify.insist(_look(wanted, images.needed(made, folder), tell))
+            return verify.insist(_look(wanted, images.needed(made, folder), tell, patience))
         played = _play(step, workspace, stack, folder, made, tell, options)
     if step in CHANGING and not options:
         deployed.note(workspace, stack, wanted.document, wanted.access)
@@ -157,7 +158,9 @@ def _check_images(workspace: Workspace, stack: str, wanted: play.Inputs, needed:
     return f"images: all {len(found)} are in {registry}"
 
 
-def _look(wanted: play.Inputs, needed: images.ByHost, tell: Callable[[str], None]) -> list[verify.Finding]:
+def _look(
+    wanted: play.Inputs, needed: images.ByHost, tell: Callable[[str], None], patience: float
+) -> list[verify.Finding]:
     variables, nodes = wanted.document["globals"], wanted.document["nodes"]
     admin = str(password(wanted.secret, "keystone_admin_password"))
     has_keystone = any("/keystone:" in image for own in needed.values() for image in own)
@@ -171,7 +174,7 @@ def _look(wanted: play.Inputs, needed: images.ByHost, tell: Callable[[str], None
         address = str(variables["kolla_internal_vip_address"])
         return [*found, *([verify.token(address, admin)] if has_keystone else [])]
 
-    return verify.settle(ask, tell)
+    return verify.settle(ask, tell, patience)
 
 
 def ssh_command(access: Mapping[str, Any], command: str) -> list[str]:

@@ -17,6 +17,8 @@ from operations.kolla.images import ByHost
 
 PATIENCE = 120.0
 """Seconds that containers may take to become healthy after a deployment."""
+BY_HAND = 10.0
+"""Seconds where nothing was deployed just now."""
 # Names, states and images of Kolla's containers: they carry its label.
 LIST = "docker ps --all --filter label=kolla_version --format '{{.Names}}\t{{.Image}}\t{{.Status}}'"
 

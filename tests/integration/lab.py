@@ -47,7 +47,7 @@ class Lab:
                 shutil.copy2(source, target)
         home.mkdir()
         shared = Path(os.environ.get("BERTH_HOME") or ROOT / ".berth")
-        for name in ("venv", "cache", "seed"):
+        for name in ("venv", "cache", "seed", "kolla-venv", "kolla-build-venv"):
             (home / name).symlink_to((shared / name).resolve())
         shutil.copy2(shared / "images.json", home / "images.json")
         lab = cls(root, home)

@@ -23,13 +23,19 @@ ELSEWHERE = re.compile(r"https?://|\bgpg --keyserver|ansible-galaxy|\bgit clone|
 """Fetching from other places than a mirror of Debian or PyPI, and what makes each day's image another one."""
 
 
+def kolla_build(folder: Path) -> builder.Tools:
+    """kolla-build's environment, shared by all tests; its log in `folder`."""
+    tools = builder.Tools(WORKSPACE.home / "kolla-build-venv")
+    if not tools.ready:
+        tools.install(Shell(folder / "log"))
+    return tools
+
+
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All of Kolla's templates with the overrides; kolla-build's environment stays for later runs."""
     folder = tmp_path_factory.mktemp("kolla")
-    tools, shell = builder.Tools(WORKSPACE.home / "kolla-build-venv"), Shell(folder / "log")
-    if not tools.ready:
-        tools.install(shell)
+    tools, shell = kolla_build(folder), Shell(folder / "log")
     config = folder / "kolla-build.conf"
     config.write_text(recipes.build_config("2026.1", "berth/kolla/debian:0", {}, 2), encoding="utf-8")
     shell.run(tools.command(config, "--template-only", f"--work-dir={folder}"))

@@ -2,6 +2,7 @@
 tab=$(printf '\t')
 packages=''
 source=no
+shared_run=/etc/systemd/system/berth-shared-run.service
 
 stage_line() {
     case $1 in
@@ -51,8 +52,10 @@ stage_before_change() {
 }
 
 stage_after_change() {
-    if is_changed /etc/systemd/system/berth-shared-run.service; then
+    if is_changed /etc/systemd/system/kolla-.service.d/berth.conf || is_changed "$shared_run"; then
         systemctl daemon-reload
+    fi
+    if is_changed "$shared_run"; then
         systemctl enable --now --quiet berth-shared-run.service
     fi
     if is_changed /etc/chrony/conf.d/berth.conf || is_changed /etc/chrony/sources.d/berth.sources; then

@@ -1,0 +1,133 @@
+"""Kolla for real: prechecks, pull and deploy of the smallest set, from images that this machine has built."""
+
+from __future__ import annotations
+
+import os
+import socket
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.integration.lab import Lab
+from tests.integration.test_9_kolla_images import kolla_build
+
+CONTROL = ("control1", "control2", "control3")
+SMALLEST = {
+    "enabled": True,
+    "release": "2026.1",
+    "internalAddress": "10.74.0.11",
+    "services": {
+        "openstack_core": False,
+        "mariadb": True,
+        "memcached": True,
+        "etcd": True,
+        "haproxy": False,
+        "proxysql": False,
+        "rabbitmq": False,
+        "fluentd": False,
+    },
+}
+ADDRESS = "10.74.0.30"
+"""Free, for Kolla's keepalived; data1 takes it in a test."""
+
+
+class KollaLab(Lab):
+    """The kolla profile under the tests' own names and addresses, with the smallest set of services."""
+
+    def document(self) -> dict[str, Any]:
+        text = (self.root / "Pulumi.kolla.yaml").read_text(encoding="utf-8")
+        text = text.replace("10.78.0", self.subnet).replace("registry.kolla.", f"registry.{self.stack}.")
+        return {**yaml.safe_load(text)}
+
+    def write_settings(self, **changes: Any) -> None:
+        super().write_settings(**{"kolla": SMALLEST, **changes})
+
+    def kolla(self, **changes: Any) -> None:
+        """The smallest set with changes on top."""
+        self.write_settings(kolla={**SMALLEST, **changes})
+
+    def runs(self) -> list[str]:
+        """Every run of kolla-ansible that there was."""
+        return sorted(path.name for path in (self.home / "logs").glob("*-kolla-*.log"))
+
+
+@pytest.fixture(scope="module")
+def kolla(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KollaLab]:
+    if problem := os.environ.get("BERTH_NO_LAB"):
+        pytest.skip(f"this machine could not be made ready for a lab: {problem}")
+    folder = tmp_path_factory.mktemp("kolla")
+    folder.chmod(0o755)
+    kolla_build(folder)
+    plain = KollaLab.make(folder)
+    made = KollaLab(plain.root, plain.home, "cikolla", "10.74.0")
+    plain.stack_file.unlink()
+    yield made
+    made.try_berth("down", "--yes")
+
+
+def test_an_interface_that_a_node_lacks_is_named_before_kolla_runs(kolla: KollaLab) -> None:
+    kolla.kolla(interface="eth9")
+    code, output = kolla.try_berth("up", "--yes", timeout=1200)
+    assert code == 1
+    assert "has no interface eth9" in output and "berth:kolla.interface" in output
+    assert kolla.runs() == []
+
+
+def test_the_smallest_set_is_checked_pulled_and_deployed(kolla: KollaLab) -> None:
+    kolla.write_settings()
+    output = kolla.berth("up", "--yes", timeout=1500)
+    assert [name.split("-")[2] for name in kolla.runs()] == ["deploy", "prechecks", "pull"], output
+    for number, node in enumerate(CONTROL, 11):
+        address = f"{kolla.subnet}.{number}"
+        with socket.create_connection((address, 11211), timeout=5) as memcached:
+            memcached.sendall(b"version\r\n")
+            assert memcached.recv(100).startswith(b"VERSION")
+        with urllib.request.urlopen(f"http://{address}:2379/health", timeout=5) as etcd:
+            assert b'"health":"true"' in etcd.read()
+        status = kolla.on(node, "docker", "inspect", "-f", "{{.State.Health.Status}}", "mariadb")
+        assert status.strip() == "healthy", "its health check asks whether it is a member in step with the others"
+    # RabbitMQ, Keystone and whatever else is off left nothing behind.
+    names = kolla.on("control2", "docker", "ps", "--filter", "label=kolla_version", "--format", "{{.Names}}").split()
+    assert sorted(names) == ["cron", "etcd", "kolla_toolbox", "mariadb", "memcached"]
+
+
+def test_nothing_changed_starts_no_ansible(kolla: KollaLab) -> None:
+    before = kolla.runs()
+    assert "No change" in kolla.berth("up", "--yes")
+    assert kolla.runs() == before
+    assert "Nothing changed since the last deployment." in kolla.berth("kolla", "diff")
+
+
+def test_no_secret_is_left_on_disk(kolla: KollaLab) -> None:
+    folder = kolla.home / "stacks" / kolla.stack / "kolla"
+    assert not list(folder.rglob("passwords.yml")) and (folder / "deployed.json").is_file()
+
+
+def test_an_internal_address_that_somebody_else_has_is_refused_by_prechecks(kolla: KollaLab) -> None:
+    kolla.on("data1", "ip", "address", "add", f"{ADDRESS}/24", "dev", "eth0")
+    kolla.kolla(internalAddress=ADDRESS, services={**SMALLEST["services"], "haproxy": True})
+    code, output = kolla.try_berth("kolla", "prechecks", "--tags", "loadbalancer")
+    kolla.write_settings()
+    kolla.on("data1", "ip", "address", "delete", f"{ADDRESS}/24", "dev", "eth0")
+    assert code == 1 and "loadbalancer : Checking if kolla_internal_vip_address" in output and "Log: " in output
+
+
+def test_an_override_touches_its_own_service_alone(kolla: KollaLab) -> None:
+    started = {node: starts(kolla, node) for node in CONTROL}
+    folder = kolla.root / "kolla" / "memcached"
+    folder.mkdir(parents=True)
+    (folder / "memcached_custom.txt").write_text("x\n")
+    kolla.kolla(overrides="kolla")
+    code, output = kolla.try_berth("kolla", "diff")
+    assert code == 3 and "The next up: reconfigure --tags memcached --extra kolla_serial=1" in output
+    assert {node: starts(kolla, node) for node in CONTROL} == started
+    kolla.write_settings()
+
+
+def starts(kolla: KollaLab, node: str) -> dict[str, str]:
+    """When each of Kolla's containers was started."""
+    names = kolla.on(node, "docker", "ps", "--filter", "label=kolla_version", "--format", "{{.Names}}").split()
+    return {name: kolla.on(node, "docker", "inspect", "-f", "{{.State.StartedAt}}", name) for name in names}
