@@ -6,7 +6,9 @@ import os
 import socket
 import urllib.request
 from collections.abc import Iterator
-from typing import Any
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 import yaml
@@ -34,6 +36,9 @@ ADDRESS = "10.74.0.30"
 """Free, for Kolla's keepalived; data1 takes it in a test."""
 
 
+T = TypeVar("T", bound="KollaLab")
+
+
 class KollaLab(Lab):
     """The kolla profile under the tests' own names and addresses, with the smallest set of services."""
 
@@ -54,18 +59,24 @@ class KollaLab(Lab):
         return sorted(path.name for path in (self.home / "logs").glob("*-kolla-*.log"))
 
 
-@pytest.fixture(scope="module")
-def kolla(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KollaLab]:
+@contextmanager
+def new_lab(kind: type[T], folder: Path, stack: str, subnet: str) -> Iterator[T]:
+    """A lab of this kind, not up yet, and down in the end."""
     if problem := os.environ.get("BERTH_NO_LAB"):
         pytest.skip(f"this machine could not be made ready for a lab: {problem}")
-    folder = tmp_path_factory.mktemp("kolla")
     folder.chmod(0o755)
     kolla_build(folder)
-    plain = KollaLab.make(folder)
-    made = KollaLab(plain.root, plain.home, "cikolla", "10.74.0")
+    plain = kind.make(folder)
     plain.stack_file.unlink()
+    made = kind(plain.root, plain.home, stack, subnet)
     yield made
     made.try_berth("down", "--yes")
+
+
+@pytest.fixture(scope="module")
+def kolla(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KollaLab]:
+    with new_lab(KollaLab, tmp_path_factory.mktemp("kolla"), "cikolla", "10.74.0") as made:
+        yield made
 
 
 def test_an_interface_that_a_node_lacks_is_named_before_kolla_runs(kolla: KollaLab) -> None:

@@ -1,0 +1,175 @@
+"""The kolla profile up to Keystone's tokens: what fails in the middle, what a change touches, who comes and goes."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from operations.drill.lab_node import LabNode, freeze, tree
+from operations.kolla import verify
+from tests.integration.lab import run
+from tests.integration.test_9_kolla_up import CONTROL, KollaLab, new_lab, starts
+
+pytestmark = pytest.mark.full
+ADDRESS = "10.73.0.20"
+
+
+class Profile(KollaLab):
+    """All services of the profile."""
+
+    def write_settings(self, **changes: Any) -> None:
+        document = self.document()
+        kolla = document["config"]["berth:kolla"]
+        kolla |= changes
+        for node, roles in self.roles.items():
+            next(one for one in document["config"]["berth:nodes"] if one["name"] == node)["roles"] = roles
+        self.stack_file.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+
+    roles: dict[str, list[str]] = {}  # noqa: RUF012
+
+    @property
+    def password(self) -> str:
+        """The administrator's, as an operator gets it."""
+        said = self.berth("kolla", "post-deploy")
+        path = re.search(r"clouds.yaml: (\S+)", said)
+        assert path, said
+        clouds = yaml.safe_load(Path(path[1]).read_text(encoding="utf-8"))
+        return str(clouds["clouds"]["kolla-admin"]["auth"]["password"])
+
+
+@pytest.fixture(scope="module")
+def profile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Profile]:
+    with new_lab(Profile, tmp_path_factory.mktemp("keystone"), "keystone", "10.73.0") as made:
+        made.write_settings()
+        output = made.berth("up", "--yes", timeout=2400)
+        print(output[-3000:])
+        yield made
+
+
+@contextmanager
+def tokens(profile: Profile, password: str) -> Iterator[Callable[[], float]]:
+    """Asks for a token twice a second; gives the longest time without one so far, in seconds."""
+    stop, seen = threading.Event(), [time.monotonic()]
+
+    def ask() -> None:
+        while not stop.wait(0.5):
+            if verify.token(ADDRESS, password).ok:
+                seen.append(time.monotonic())
+
+    def gap() -> float:
+        times = [*seen, time.monotonic()]
+        return max(later - earlier for earlier, later in itertools.pairwise(times))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        yield gap
+    finally:
+        stop.set()
+        asking.join()
+
+
+def test_keystone_issues_a_token_through_the_internal_address(profile: Profile) -> None:
+    said = profile.berth("kolla", "verify")
+    assert re.search(r"verify: all \d+ answers are right", said)
+    assert verify.token(ADDRESS, profile.password).ok
+    for node in CONTROL:
+        status = profile.on(node, "docker", "exec", "rabbitmq", "rabbitmqctl", "cluster_status", "--formatter=json")
+        assert len(json.loads(status)["running_nodes"]) == 3
+
+
+@pytest.mark.parametrize("node", CONTROL)
+def test_with_one_control_node_frozen_tokens_are_still_issued(profile: Profile, node: str) -> None:
+    password = profile.password
+    init = LabNode(node, f"berth-{profile.stack}-{node}").init()
+    freeze(init)
+    try:
+        deadline = time.monotonic() + 60
+        while not verify.token(ADDRESS, password).ok:
+            assert time.monotonic() < deadline, f"no token for a minute without {node}"
+        good = [verify.token(ADDRESS, password).ok for _ in range(10)]
+        assert sum(good) >= 9, good
+    finally:
+        for pid in tree(init):
+            os.kill(pid, signal.SIGCONT)
+    profile.berth("kolla", "verify")
+
+
+def test_an_override_of_keystone_touches_keystone_alone_one_node_at_a_time(profile: Profile) -> None:
+    before = {node: starts(profile, node) for node in CONTROL}
+    folder = profile.root / "overrides" / "keystone"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder.parent / "keystone.conf").write_text("[token]\nexpiration = 7200\n")
+    profile.write_settings(overrides="overrides")
+    with tokens(profile, profile.password) as gap:
+        output = profile.berth("up", "--yes", timeout=900)
+        assert "reconfigure --tags keystone --extra kolla_serial=1" in output
+        assert gap() < 30, "seconds without a token"
+    after = {node: starts(profile, node) for node in CONTROL}
+    for node in CONTROL:
+        changed = {name for name in after[node] if after[node][name] != before[node][name]}
+        assert "keystone" in changed and all(name.startswith("keystone") for name in changed)
+
+
+def log_has(profile: Profile, text: str, since: float) -> bool:
+    logs = [path for path in (profile.home / "logs").glob("*-kolla-*.log") if path.stat().st_mtime > since]
+    return any(text in path.read_text(errors="replace") for path in logs)
+
+
+@pytest.mark.parametrize("how", ["killed", "node lost"])
+def test_a_reconfiguration_that_is_cut_off_is_completed_by_the_next(profile: Profile, how: str) -> None:
+    started = time.time()
+    profile.write_settings(overrides="overrides", globals={"keystone_token_expiry": 1000 if how == "killed" else 2000})
+    process = profile.start("up", "--yes")
+    while not log_has(profile, "TASK [memcached : ", started):
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.5)
+    if how == "killed":
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    else:
+        run(["docker", "kill", f"berth-{profile.stack}-control3"])
+        output, _ = process.communicate(timeout=900)
+        assert process.returncode == 1 and "control3" in output and "Log: " in output
+        assert log_has(profile, "TASK [keystone : ", started), "the other nodes go on"
+        run(["docker", "start", f"berth-{profile.stack}-control3"])
+    output = profile.berth("up", "--yes", timeout=1200)
+    assert "No change" not in output
+    profile.berth("kolla", "verify")
+
+
+def test_a_full_disk_is_told_with_its_node(profile: Profile) -> None:
+    profile.on("control2", "mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", "/etc/kolla/memcached")
+    try:
+        code, output = profile.try_berth("kolla", "reconfigure", "--tags", "memcached", timeout=600)
+    finally:
+        profile.on("control2", "umount", "/etc/kolla/memcached")
+    assert code == 1 and "control2: memcached : " in output and "No space left on device" in output
+    assert "control1: memcached" not in output
+    profile.berth("kolla", "reconfigure", "--tags", "memcached", timeout=600)
+
+
+def test_a_new_compute_node_is_deployed_alone_and_is_cleared_when_it_leaves(profile: Profile) -> None:
+    before = {node: starts(profile, node) for node in CONTROL}
+    profile.roles["data1"] = ["object-store", "compute"]
+    settings = {"overrides": "overrides", "globals": {"keystone_token_expiry": 2000}}
+    profile.write_settings(**settings)
+    assert "deploy --limit data1 (data1 new)" in profile.berth("up", "--yes", timeout=900)
+    assert sorted(starts(profile, "data1")) == ["cron", "kolla_toolbox"]
+    assert {node: starts(profile, node) for node in CONTROL} == before
+    profile.roles.clear()
+    profile.write_settings(**settings)
+    assert "data1 drained first" in profile.berth("up", "--yes", timeout=900)
+    assert starts(profile, "data1") == {} and "No change" in profile.berth("up", "--yes")
