@@ -13,7 +13,7 @@ from operations.kolla.deployed import Deployed
 PARTS = ("hosts", "groups", "globals", "hostVariables", "groupVariables", "overrides")
 CLUSTERED = ("control", "network")
 """Roles whose services know all their members: a new one changes the others, too."""
-ONE_BY_ONE = ("--extra", "kolla_serial=1")
+ONE_BY_ONE = ("--extra-vars", "kolla_serial=1")
 
 
 @dataclass(frozen=True)

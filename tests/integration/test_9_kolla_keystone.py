@@ -115,7 +115,7 @@ def test_an_override_of_keystone_touches_keystone_alone_one_node_at_a_time(profi
     profile.write_settings(overrides="overrides")
     with tokens(profile, profile.password) as gap:
         output = profile.berth("up", "--yes", timeout=900)
-        assert "reconfigure --tags keystone --extra kolla_serial=1" in output
+        assert "reconfigure --tags keystone --extra-vars kolla_serial=1" in output
         assert gap() < 30, "seconds without a token"
     after = {node: starts(profile, node) for node in CONTROL}
     for node in CONTROL:
