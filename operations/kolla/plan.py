@@ -62,7 +62,7 @@ def plan(
     services = _services(old, now, moved, tags) if changed <= {"overrides"} else None
     if services:
         return Plan("reconfigure", ("--tags", ",".join(services), *ONE_BY_ONE), "nothing else has changed")
-    return Plan("reconfigure")
+    return Plan("reconfigure", why="for all services")
 
 
 def _services(
