@@ -138,6 +138,21 @@ def test_an_override_touches_its_own_service_alone(kolla: KollaLab) -> None:
     kolla.write_settings()
 
 
+def test_to_take_kolla_away_one_has_to_allow_it(kolla: KollaLab) -> None:
+    before = {node: starts(kolla, node) for node in CONTROL}
+    kolla.kolla(enabled=False)
+    code, output = kolla.try_berth("up", "--yes")
+    assert code == 1 and "berth:kolla.allowDestroy is false: set it to true and run `./berth up`" in output
+    assert {node: starts(kolla, node) for node in CONTROL} == before
+    kolla.kolla(allowDestroy=True)
+    kolla.berth("up", "--yes")
+    kolla.kolla(enabled=False)
+    kolla.berth("up", "--yes", timeout=600)
+    for node in CONTROL:
+        assert starts(kolla, node) == {} and "mariadb" not in kolla.on(node, "docker", "volume", "ls")
+    assert not list((kolla.home / "stacks" / kolla.stack / "kolla").glob("deployed.json"))
+
+
 def starts(kolla: KollaLab, node: str) -> dict[str, str]:
     """When each of Kolla's containers was started."""
     names = kolla.on(node, "docker", "ps", "--filter", "label=kolla_version", "--format", "{{.Names}}").split()
