@@ -171,8 +171,7 @@ def _look(
 
     def ask() -> list[verify.Finding]:
         found = verify.containers(nodes, needed, on)
-        address = str(variables["kolla_internal_vip_address"])
-        return [*found, *([verify.token(address, admin)] if has_keystone else [])]
+        return [*found, *([verify.token(verify.keystone(variables), admin)] if has_keystone else [])]
 
     return verify.settle(ask, tell, patience)
 

@@ -7,7 +7,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -59,16 +59,22 @@ def judge(node: str, needed: ByHost, done: subprocess.CompletedProcess[str]) -> 
     return found
 
 
-def token(address: str, password: str, port: int = 5000) -> Finding:
-    """A token for the administrator through the internal address."""
+def keystone(variables: Mapping[str, Any]) -> str:
+    """Where Keystone answers inside, by the globals that say so."""
+    scheme = "https" if str(variables.get("kolla_enable_tls_internal")).lower() in ("true", "yes") else "http"
+    name = variables.get("kolla_internal_fqdn") or variables["kolla_internal_vip_address"]
+    return f"{scheme}://{name}:{variables.get('keystone_internal_port', 5000)}"
+
+
+def token(endpoint: str, password: str) -> Finding:
+    """A token for the administrator."""
     identity = {
         "methods": ["password"],
         "password": {"user": {"name": "admin", "domain": {"id": "default"}, "password": password}},
     }
     scope = {"project": {"name": "admin", "domain": {"id": "default"}}}
     body = json.dumps({"auth": {"identity": identity, "scope": scope}}).encode()
-    url = f"http://{address}:{port}/v3/auth/tokens"
-    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+    request = urllib.request.Request(f"{endpoint}/v3/auth/tokens", body, {"Content-Type": "application/json"})
     started = time.monotonic()
     try:
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=20) as answer:
@@ -79,7 +85,7 @@ def token(address: str, password: str, port: int = 5000) -> Finding:
     except (OSError, ValueError) as error:
         status = getattr(error, "code", None)
         ok, text = False, str(status or error)
-    return Finding(address, "a token", ok, text)
+    return Finding(endpoint, "a token", ok, text)
 
 
 def settle(ask: Callable[[], list[Finding]], tell: Callable[[str], None], patience: float = PATIENCE) -> list[Finding]:

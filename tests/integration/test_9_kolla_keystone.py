@@ -23,7 +23,7 @@ from tests.integration.lab import run
 from tests.integration.test_9_kolla_up import CONTROL, KollaLab, new_lab, starts
 
 pytestmark = pytest.mark.full
-ADDRESS = "10.73.0.20"
+KEYSTONE = "http://10.73.0.20:5000"
 
 
 class Profile(KollaLab):
@@ -65,7 +65,7 @@ def tokens(profile: Profile, password: str) -> Iterator[Callable[[], float]]:
 
     def ask() -> None:
         while not stop.wait(0.5):
-            if verify.token(ADDRESS, password).ok:
+            if verify.token(KEYSTONE, password).ok:
                 seen.append(time.monotonic())
 
     def gap() -> float:
@@ -84,7 +84,7 @@ def tokens(profile: Profile, password: str) -> Iterator[Callable[[], float]]:
 def test_keystone_issues_a_token_through_the_internal_address(profile: Profile) -> None:
     said = profile.berth("kolla", "verify")
     assert re.search(r"verify: all \d+ answers are right", said)
-    assert verify.token(ADDRESS, profile.password).ok
+    assert verify.token(KEYSTONE, profile.password).ok
     for node in CONTROL:
         status = profile.on(node, "docker", "exec", "rabbitmq", "rabbitmqctl", "cluster_status", "--formatter=json")
         assert len(json.loads(status)["running_nodes"]) == 3
@@ -97,9 +97,9 @@ def test_with_one_control_node_frozen_tokens_are_still_issued(profile: Profile, 
     freeze(init)
     try:
         deadline = time.monotonic() + 60
-        while not verify.token(ADDRESS, password).ok:
+        while not verify.token(KEYSTONE, password).ok:
             assert time.monotonic() < deadline, f"no token for a minute without {node}"
-        good = [verify.token(ADDRESS, password).ok for _ in range(10)]
+        good = [verify.token(KEYSTONE, password).ok for _ in range(10)]
         assert sum(good) >= 9, good
     finally:
         for pid in tree(init):

@@ -266,8 +266,15 @@ def test_what_is_wrong_is_told_line_by_line() -> None:
 
 
 def test_a_token_that_nobody_issues_is_an_answer_too() -> None:
-    finding = verify.token("127.0.0.1", "password", port=9)
+    finding = verify.token("http://127.0.0.1:9", "password")
     assert not finding.ok and "refused" in finding.answer
+
+
+def test_keystone_is_asked_where_the_globals_say_that_it_is() -> None:
+    plain = {"kolla_internal_vip_address": "10.78.0.20"}
+    assert verify.keystone(plain) == "http://10.78.0.20:5000"
+    named = {**plain, "kolla_internal_fqdn": "os.example.com", "kolla_enable_tls_internal": True}
+    assert verify.keystone(named) == "https://os.example.com:5000"
 
 
 def test_ansible_itself_says_which_images_every_node_will_pull(tmp_path: Path) -> None:
