@@ -85,7 +85,8 @@ class Kolla(pulumi.ComponentResource):
             before = [
                 command.local.Command(
                     f"{name}-{step}",
-                    create=f"./berth kolla {verb} --stack {settings.stack}",
+                    # No shell in between: a step ends when what has started it is gone.
+                    create=f"exec ./berth kolla {verb} --stack {settings.stack}",
                     stdin=given,
                     environment=shown,
                     add_previous_output_in_env=False,
@@ -99,7 +100,7 @@ class Kolla(pulumi.ComponentResource):
         """Does nothing until it is destroyed, which is after the steps and before the nodes' preparation."""
         stack = args.settings.stack
         refusal = "berth:kolla.allowDestroy is false: set it to true and run `./berth up` to let Kolla's services go"
-        allowed = f"./berth kolla step destroy --stack {stack}"
+        allowed = f"exec ./berth kolla step destroy --stack {stack}"
         return command.local.Command(
             f"{name}-teardown",
             create="true",

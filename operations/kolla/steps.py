@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -190,6 +191,8 @@ def ssh_command(access: Mapping[str, Any], command: str) -> list[str]:
 
 def from_stdin(step: str, stack: str) -> None:
     """Run a step while the program deploys: all inputs come by standard input, progress goes to a file."""
+    # An engine that gives up says so by SIGTERM.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     workspace = Workspace.current()
     wanted = play.Inputs(**json.load(sys.stdin))
     progress = workspace.progress_file(stack)
