@@ -27,6 +27,8 @@ LAB_GLOBALS: Mapping[str, Any] = {
     "modules": [],
     # HAProxy wants two files for each connection.
     "haproxy_max_connections": 4000,
+    # Four programs with an Erlang machine each, on three nodes: every half minute they would keep two cores half busy.
+    "rabbitmq_healthcheck_interval": 120,
 }
 # With Ansible's own Python: what else is on the deploy host need not suit its modules.
 DEPLOY_HOST = "localhost ansible_connection=local ansible_python_interpreter='{{ ansible_playbook_python }}'"

@@ -15,7 +15,7 @@ from typing import Any
 from operations.errors import BerthError
 from operations.kolla.images import ByHost
 
-PATIENCE = 120.0
+PATIENCE = 180.0
 """Seconds that containers may take to become healthy after a deployment."""
 BY_HAND = 10.0
 """Seconds where nothing was deployed just now."""
