@@ -97,9 +97,16 @@ def post_deploy(stack: Stack = "kolla") -> None:
 
 
 @app.command()
-def images(stack: Stack = "kolla") -> None:
-    """Ask the registry for every image that the nodes will pull, and name those that it lacks."""
-    _step("images", stack, None, None)
+def images(
+    stack: Stack = "kolla",
+    accept: Annotated[
+        bool, typer.Option("--accept", help="Take tags that have moved since they were locked as they are now.")
+    ] = False,
+) -> None:
+    """Ask the registry for every image that the nodes will pull, name those that it lacks, and lock the others."""
+    from operations.kolla import steps
+
+    steps.by_hand("images", stack, accept=accept)
 
 
 @app.command()

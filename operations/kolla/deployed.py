@@ -21,7 +21,7 @@ class Deployed:
     access: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Ansible's variables for the way into each node, with a file of host keys that outlives the node's own entry."""
     images: Mapping[str, str] = field(default_factory=dict)
-    """Digest of each image as the registry had it, by the name that nodes pull."""
+    """Digest of each image as it was locked, by the name that nodes pull."""
 
 
 def folder(workspace: Workspace, stack: str) -> Path:
@@ -31,12 +31,18 @@ def folder(workspace: Workspace, stack: str) -> Path:
 
 def read(workspace: Workspace, stack: str) -> Deployed | None:
     """The last one; None before the first, and on a machine that never deployed this stack."""
-    known = _json(folder(workspace, stack) / "deployed.json")
-    return Deployed(**known) if known else None
+    try:
+        return Deployed(**json.loads((folder(workspace, stack) / "deployed.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return None
 
 
 def note(
-    workspace: Workspace, stack: str, document: Mapping[str, Any], access: Mapping[str, Mapping[str, Any]]
+    workspace: Workspace,
+    stack: str,
+    document: Mapping[str, Any],
+    access: Mapping[str, Mapping[str, Any]],
+    images: Mapping[str, str],
 ) -> None:
     """Keep what was deployed, and the host keys of its nodes: who leaves the stack has to be reached once more."""
     own = folder(workspace, stack) / "known_hosts"
@@ -47,27 +53,10 @@ def note(
         name: {key: str(value).replace(str(now), str(own)) if key == options else value for key, value in way.items()}
         for name, way in access.items()
     }
-    made = Deployed(document, ways, found_images(workspace, stack))
+    made = Deployed(document, ways, images)
     write_private(folder(workspace, stack) / "deployed.json", json.dumps(asdict(made), indent=1, sort_keys=True))
 
 
 def forget(workspace: Workspace, stack: str) -> None:
     """There is no deployment any more."""
     (folder(workspace, stack) / "deployed.json").unlink(missing_ok=True)
-
-
-def note_images(workspace: Workspace, stack: str, digests: Mapping[str, str]) -> None:
-    """Keep what the image check found."""
-    write_private(folder(workspace, stack) / "images.json", json.dumps(digests, indent=1, sort_keys=True))
-
-
-def found_images(workspace: Workspace, stack: str) -> dict[str, str]:
-    """What the image check found last."""
-    return _json(folder(workspace, stack) / "images.json")
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError):
-        return {}

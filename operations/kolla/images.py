@@ -1,12 +1,11 @@
-"""The image check: everything that the nodes will pull is in the registry, and is what was built."""
+"""The image check: everything that the nodes will pull is in the registry, and is what it was before."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import tempfile
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,12 @@ from typing import Any
 from components.kolla import render
 from operations.errors import BerthError
 from operations.kolla.environment import Environment
+from operations.kolla_images.published import Locked
+from operations.promote.content import each
 from operations.promote.store import Store
-from operations.workspace import Workspace, write_private
+from operations.workspace import write_private
 
 PROGRAM = Path(__file__).with_name("plugins") / "kolla_images.py"
-QUESTIONS = 8
 
 ByHost = Mapping[str, Mapping[str, str]]
 """What every host runs: image -> the tag of the playbook's part that deploys it."""
@@ -70,33 +70,33 @@ def images(by_host: ByHost, registry: str) -> list[Image]:
     return found
 
 
-def lock(workspace: Workspace, stack: str) -> dict[str, dict[str, str]]:
-    """What was built or copied last: name -> repository, tag, digest; empty where nothing was."""
-    try:
-        return dict(json.loads((workspace.stack_dir(stack) / "kolla-images.json").read_text(encoding="utf-8")))
-    except OSError:
-        return {}
+def check(
+    wanted: Sequence[Image], store: Store, locked: Mapping[str, Locked], accept: bool = False
+) -> dict[str, Locked]:
+    """The images as they are in the registry, for the lock; refuses what is missing and names all of it.
 
-
-def check(wanted: list[Image], store: Store, locked: Mapping[str, Mapping[str, str]], stack: str) -> dict[Image, str]:
-    """The digest of each; refuses what is missing, or is not what was locked under this tag, all of it at once."""
-    with ThreadPoolExecutor(QUESTIONS) as pool:
-        found = list(pool.map(lambda image: store.manifest(image.repository, image.tag), wanted))
-    missing, moved = [], []
-    for image, manifest in zip(wanted, found, strict=True):
-        own = locked.get(image.name, {})
-        if manifest is None:
-            missing.append(str(image))
-        elif own.get("repository") == image.repository and own.get("tag") == image.tag:
-            before = own["digest"]
-            moved += [f"{image} is {manifest.digest}, and was {before}"] if before != manifest.digest else []
+    What is not what was locked under this tag is refused, too, unless `accept`.
+    """
+    found = each(lambda image: store.manifest(image.repository, image.tag), wanted)
+    missing = [f"    {image}" for image, manifest in zip(wanted, found, strict=True) if manifest is None]
     if missing:
-        named = "\n".join(f"    {name}" for name in missing)
         raise BerthError(
-            f"{len(missing)} of {len(wanted)} images are not in the registry:\n{named}\n"
-            f"Build them (./berth kolla build --stack {stack}) or copy them, then run this again."
+            f"{len(missing)} of {len(wanted)} images are not in {store.registry}:\n"
+            + "\n".join(missing)
+            + f"\nBuild them (./berth kolla build --stack {store.stack}) or copy them (./berth kolla copy), "
+            "then run this again."
         )
-    if moved:
-        named = "\n".join(f"    {line}" for line in moved)
-        raise BerthError(f"Tags have moved since their images were locked:\n{named}\nBuild or copy these images again.")
-    return {image: manifest.digest for image, manifest in zip(wanted, found, strict=True) if manifest}
+    now, moved = dict[str, Locked](), []
+    for image, manifest in zip(wanted, filter(None, found), strict=True):
+        now[image.name] = Locked(image.repository, image.tag, manifest.digest)
+        before = locked.get(image.name)
+        if before and before != now[image.name] and (before.repository, before.tag) == (image.repository, image.tag):
+            moved.append(f"    {image} is {manifest.digest}, and was {before.digest}")
+    if moved and not accept:
+        raise BerthError(
+            f"Tags have moved in {store.registry} since their images were locked:\n"
+            + "\n".join(moved)
+            + "\nBuild or copy these images again, or take them as they are: "
+            f"./berth kolla images --accept --stack {store.stack}"
+        )
+    return now

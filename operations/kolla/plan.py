@@ -40,7 +40,7 @@ def plan(
 ) -> Plan:
     """The step that does what differs and no more, where that is safe.
 
-    `images` are the digests in the registry, `tags` each image's part of the playbook. Raises BerthError where a
+    `images` are the locked digests, `tags` each image's part of the playbook. Raises BerthError where a
     release between the two was left out.
     """
     if before is None:
@@ -54,7 +54,7 @@ def plan(
     if leaving:
         return Plan("deploy", why="nodes leave", leaving=leaving)
     changed = {part for part in PARTS if _without(old[part], new) != _without(now[part], new)}
-    moved = sorted(name for name, digest in images.items() if before.images.get(name, digest) != digest)
+    moved = [name for name in tags if name in images and before.images.get(name, images[name]) != images[name]]
     if new:
         if changed or moved or any(name in now["hosts"][role] for role in CLUSTERED for name in new):
             return Plan("deploy", why=f"{' and '.join(new)} new, and others have to know")

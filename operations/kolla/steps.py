@@ -24,6 +24,7 @@ from operations.endpoint import Endpoint, User
 from operations.engine_run import Session, new_log
 from operations.kolla import deployed, images, inputs, plan, play, verify
 from operations.kolla.environment import Environment, environment
+from operations.kolla_images.published import read_lock, write_lock
 from operations.lock import StackLock
 from operations.promote.store import Store
 from operations.workspace import StackFile, Workspace, write_private
@@ -33,8 +34,8 @@ CLOUDS = "clouds.yaml"
 SURE = ("--yes-i-really-really-mean-it",)
 
 
-def by_hand(step: str, stack: str, options: Sequence[str] = ()) -> None:
-    """Run a step on the stack as its settings are now."""
+def by_hand(step: str, stack: str, options: Sequence[str] = (), accept: bool = False) -> None:
+    """Run a step on the stack as its settings are now; `accept` locks images anew that are others than before."""
     workspace = Workspace.current()
     stack_file = StackFile.read(workspace, stack)
     settings = inputs.settings_of(stack_file)
@@ -45,7 +46,7 @@ def by_hand(step: str, stack: str, options: Sequence[str] = ()) -> None:
 
     with StackLock(workspace.stack_dir(stack), stack, f"kolla {step}", tell):
         wanted = inputs.of_stack(Session.open(workspace, stack_file, engines.choose(None)), settings)
-        typer.echo(run(step, workspace, stack, wanted, tell, options, patience=verify.BY_HAND))
+        typer.echo(run(step, workspace, stack, wanted, tell, options, verify.BY_HAND, accept))
     if step == "post-deploy":
         typer.echo(f"clouds.yaml: {run_folder(workspace, stack) / CLOUDS}")
 
@@ -63,6 +64,7 @@ def run(
     tell: Callable[[str], None],
     options: Sequence[str] = (),
     patience: float = verify.PATIENCE,
+    accept: bool = False,
 ) -> str:
     """One step on given inputs; says how it went. `patience` in seconds is for what starts as it is verified."""
     made = environment(workspace, tell)
@@ -71,12 +73,12 @@ def run(
         plan.check_upgrade(str(before.document["release"]), release(str(wanted.document["release"])))
     with play.inputs_on_disk(run_folder(workspace, stack), wanted, made) as folder:
         if step == "images":
-            return _check_images(workspace, stack, wanted, images.needed(made, folder))
+            return _check_images(workspace, stack, wanted, images.needed(made, folder), accept)
         if step == "verify":
             return verify.insist(_look(wanted, images.needed(made, folder), tell, patience))
         played = _play(step, workspace, stack, folder, made, tell, options)
     if step in CHANGING and not options:
-        deployed.note(workspace, stack, wanted.document, wanted.access)
+        _note(workspace, stack, wanted)
     if step == "destroy":
         deployed.forget(workspace, stack)
     return played.summary()
@@ -99,8 +101,17 @@ def plan_of(workspace: Workspace, stack: str, document: Mapping[str, Any], made:
     before = deployed.read(workspace, stack)
     by_host = images.needed_by(made, document) if before else {}
     tags = {image: tag for own in by_host.values() for image, tag in own.items()}
-    digests = deployed.found_images(workspace, stack)
-    return plan.plan(before, document, digests, tags, release(str(document["release"])))
+    return plan.plan(before, document, _digests(workspace, stack, document), tags, release(str(document["release"])))
+
+
+def _digests(workspace: Workspace, stack: str, document: Mapping[str, Any]) -> dict[str, str]:
+    """What is locked, by the names that nodes pull."""
+    registry, locked = document["globals"]["docker_registry"], read_lock(workspace, stack).values()
+    return {f"{registry}/{image.repository}:{image.tag}": image.digest for image in locked}
+
+
+def _note(workspace: Workspace, stack: str, wanted: play.Inputs) -> None:
+    deployed.note(workspace, stack, wanted.document, wanted.access, _digests(workspace, stack, wanted.document))
 
 
 def lead(workspace: Workspace, stack: str, wanted: play.Inputs, tell: Callable[[str], None]) -> str:
@@ -110,7 +121,7 @@ def lead(workspace: Workspace, stack: str, wanted: play.Inputs, tell: Callable[[
     with _leaving(workspace, stack, wanted, found.leaving, tell) as clean_up:
         summary = run(found.verb, workspace, stack, wanted, tell, found.options)
         clean_up()
-    deployed.note(workspace, stack, wanted.document, wanted.access)
+    _note(workspace, stack, wanted)
     return f"{found}\n{summary}"
 
 
@@ -148,15 +159,18 @@ def _leaving(
         yield partial(do, "destroy")
 
 
-def _check_images(workspace: Workspace, stack: str, wanted: play.Inputs, needed: images.ByHost) -> str:
+def _check_images(workspace: Workspace, stack: str, wanted: play.Inputs, needed: images.ByHost, accept: bool) -> str:
     variables = wanted.document["globals"]
     registry, user = str(variables["docker_registry"]), variables.get("docker_registry_username")
     login = User(str(user), wanted.given["docker_registry_password"]) if user else None
     found = images.images(needed, registry)
     store = Store(stack, Endpoint(registry, "", {}), wanted.ca, login)
-    digests = images.check(found, store, images.lock(workspace, stack), stack)
-    deployed.note_images(workspace, stack, {f"{registry}/{image}": digest for image, digest in digests.items()})
-    return f"images: all {len(found)} are in {registry}"
+    before = read_lock(workspace, stack)
+    now = images.check(found, store, before, accept)
+    new = [name for name, image in now.items() if before.get(name) != image]
+    if new:
+        write_lock(workspace, stack, now)
+    return f"images: all {len(found)} are in {registry}" + (f"; locked now: {', '.join(new)}" if new else "")
 
 
 def _look(

@@ -4,20 +4,33 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from operations.errors import BerthError
 from operations.promote.store import ATTEMPTS, CONNECTIONS, INDEXES, MANIFESTS, Broken, Manifest, Store
 
 T = TypeVar("T")
 R = TypeVar("R")
-Origin = Callable[[], Store]
-"""Opens the source's store where something has to be taken from it."""
+
+
+class Source(Protocol):
+    """Where blobs are taken from."""
+
+    @property
+    def stack(self) -> str:
+        """Whose it is."""
+
+    def read_blob(self, repository: str, digest: str) -> Generator[bytes]:
+        """A blob piece by piece; KeyError where there is none."""
+
+
+Origin = Callable[[], Source]
+"""Opens the source where something has to be taken from it."""
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,8 @@ class Store:
     """The registry of a stack and one of its users. May be used by several threads."""
 
     def __init__(self, stack: str, end: Endpoint, ca: str, user: User | None) -> None:
-        self.stack = stack
+        self.stack, self.registry, self._given = stack, end.registry, (stack, end, ca, user)
+        self._who, self._user = f"{stack}'s registry {end.registry}", user.username if user else "(nobody)"
         host, _, port = end.registry.rpartition(":")
         self._pool = urllib3.HTTPSConnectionPool(
             host,
@@ -60,6 +61,10 @@ class Store:
             ssl_context=ssl.create_default_context(cadata=ca),
             headers={"Authorization": f"Basic {user.basic}"} if user else {},
         )
+
+    def twin(self) -> Store:
+        """The same over connections of its own: whoever reads from a store into itself would wait for itself."""
+        return Store(*self._given)
 
     def catalog(self) -> list[str]:
         """Every repository; for users with the role admin."""
@@ -168,12 +173,15 @@ class Store:
                 answer.release_conn()
         except HTTPError as error:
             reason = getattr(error, "reason", None) or error
-            raise Broken(f"{self.stack}'s registry can't be asked ({what}): {_plain(reason)}") from None
+            how = f"./berth verify --stack {self.stack} says how it is"
+            raise Broken(f"{self._who} can't be asked ({what}): {_plain(reason)}: {how}.") from None
 
     def _judge(self, status: int, what: str) -> None:
         if status in (401, 403):
-            up = f"./berth up --stack {self.stack}"
-            raise BerthError(f"{self.stack}'s registry refuses its own user ({what}: {status}): {up} mends that.")
+            raise BerthError(
+                f"{self._who} refuses its own user {self._user} ({what}: {status}), whose password is in the stack's "
+                f"state: ./berth up --stack {self.stack} mends that."
+            )
         if status != 404 and not 200 <= status < 300:
             raise Broken(f"{self.stack}'s registry answers {status} ({what}).")
         if status == 404 and not what.startswith(("GET", "HEAD")):

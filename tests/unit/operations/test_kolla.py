@@ -7,6 +7,7 @@ import os
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,13 @@ import yaml
 import config
 from components.kolla import render
 from operations.errors import BerthError
-from operations.kolla import differences, images, play, verify
+from operations.kolla import differences, images, play, steps, verify
 from operations.kolla.alone import alone
 from operations.kolla.environment import Environment
+from operations.kolla_images.published import read_lock
 from operations.workspace import write_private
+from tests.unit.operations.conftest import Checkout, Ended
+from tests.unit.operations.registries import PASSWORD, World
 
 ROOT = Path(__file__).resolve().parents[3]
 SAMPLE = (ROOT / "tests" / "golden" / "kolla-sample.ini").read_text(encoding="utf-8")
@@ -184,41 +188,93 @@ def test_diff_shows_what_changed_and_nothing_else() -> None:
     assert differences.text(differences.files(kept, SAMPLE), differences.files(now, SAMPLE)) == "", "as it was kept"
 
 
-class FakeStore:
-    """A registry with some tags."""
-
-    def __init__(self, digests: dict[str, str]) -> None:
-        self._digests = digests
-
-    def tagged(self, repository: str, tag: str) -> str | None:
-        return self._digests.get(f"{repository}:{tag}")
-
-    def manifest(self, repository: str, tag: str) -> Any:
-        digest = self._digests.get(f"{repository}:{tag}")
-        return digest and type("Manifest", (), {"digest": digest})()
+# The image check
 
 
-WANTED = [images.Image("kolla/cron", "2026.1"), images.Image("kolla/etcd", "2026.1")]
-BOTH = {"kolla/cron:2026.1": "sha256:a", "kolla/etcd:2026.1": "sha256:b"}
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with World.of(tmp_path) as made:
+        yield made
 
 
-def lock(digest: str) -> dict[str, dict[str, str]]:
-    return {"etcd": {"repository": "kolla/etcd", "tag": "2026.1", "digest": digest}}
+class Check:
+    """`berth kolla images` on a stack whose nodes want cron and etcd, with the registry that it asks."""
+
+    def __init__(self, checkout: Checkout, world: World, berth: Any) -> None:
+        self.registry, self.checkout, self._berth = world.registry(), checkout, berth
+        self._ca, self.password = world.ca, PASSWORD
+        self.name = self.registry.end().registry
+        raw = yaml.safe_load((ROOT / "Pulumi.kolla.yaml").read_text(encoding="utf-8"))
+        checkout.settings("kolla", raw["config"])
+
+    def __call__(self, *options: str) -> Ended:
+        given = {"docker_registry_password": self.password}
+        told = document()
+        told["globals"] |= {"docker_registry": self.name, "docker_registry_username": "reader"}
+        self.inputs = play.Inputs(told, {}, "secret", self._ca, given)
+        return self._berth("kolla", "images", "--stack", "kolla", *options)
+
+    @property
+    def lock(self) -> dict[str, str]:
+        """Digest by image, as locked."""
+        return {name: image.digest for name, image in read_lock(self.checkout.workspace, "kolla").items()}
 
 
-def test_images_that_are_there_as_they_were_locked_are_accepted() -> None:
-    found = images.check(WANTED, FakeStore(BOTH), lock("sha256:b"), "kolla")  # type: ignore[arg-type]
-    assert {str(image): digest for image, digest in found.items()} == BOTH
+@pytest.fixture
+def check(checkout: Checkout, world: World, berth: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
+    made, of_kolla = Check(checkout, world, berth), environment(tmp_path / "venv")
+    monkeypatch.setattr(steps.Session, "open", lambda *_: None)
+    monkeypatch.setattr(steps.engines, "choose", lambda _: None)
+    monkeypatch.setattr(steps.inputs, "of_stack", lambda *_: made.inputs)
+    monkeypatch.setattr(steps, "environment", lambda *_: of_kolla)
+    hosts = {"control1": ["kolla/cron", "kolla/etcd"], "control2": ["kolla/cron"]}
+    wanted = {host: {f"{made.name}/{image}:2026.1": "cron" for image in own} for host, own in hosts.items()}
+    monkeypatch.setattr(steps.images, "needed", lambda *_: wanted)
+    return made
 
 
-def test_missing_images_are_all_named() -> None:
-    with pytest.raises(BerthError, match=r"2 of 2 images .*\n    kolla/cron:2026.1\n    kolla/etcd:2026.1\n"):
-        images.check(WANTED, FakeStore({}), {}, "kolla")  # type: ignore[arg-type]
+def test_images_are_locked_when_they_are_first_seen_whoever_brought_them(check: Check) -> None:
+    pushed = {name: check.registry.push(f"kolla/{name}:2026.1", name.encode()) for name in ("cron", "etcd")}
+    assert check().out == f"images: all 2 are in {check.name}; locked now: cron, etcd\n"
+    assert check.lock == pushed
+    assert check().out == f"images: all 2 are in {check.name}\n"
 
 
-def test_a_tag_that_moved_since_the_lock_is_refused() -> None:
-    with pytest.raises(BerthError, match=r"kolla/etcd:2026.1 is sha256:b, and was sha256:c"):
-        images.check(WANTED, FakeStore(BOTH), lock("sha256:c"), "kolla")  # type: ignore[arg-type]
+def test_missing_images_are_all_named_and_nothing_is_locked(check: Check) -> None:
+    told = check()
+    assert (told.code, check.lock) == (1, {})
+    assert f"2 of 2 images are not in {check.name}:\n    kolla/cron:2026.1\n    kolla/etcd:2026.1\n" in told.err
+    assert "./berth kolla build --stack kolla" in told.err
+    check.registry.push("kolla/cron:2026.1", b"x")
+    assert "1 of 2" in check().err and check.lock == {}
+
+
+def test_a_tag_that_moved_since_the_lock_is_refused_until_it_is_accepted(check: Check) -> None:
+    for name in ("cron", "etcd"):
+        check.registry.push(f"kolla/{name}:2026.1", b"first")
+    check()
+    before, now = check.lock["etcd"], check.registry.push("kolla/etcd:2026.1", b"second")
+    told = check()
+    assert told.code == 1 and f"    kolla/etcd:2026.1 is {now}, and was {before}\n" in told.err
+    assert "./berth kolla images --accept --stack kolla" in told.err and "cron" not in told.err
+    assert check.lock["etcd"] == before
+    assert check("--accept").out.endswith("; locked now: etcd\n")
+    assert check().code == 0 and check.lock["etcd"] == now
+
+
+def test_a_registry_that_does_not_answer_is_named_with_what_to_do(check: Check) -> None:
+    check.registry._fake.close()
+    told = check()
+    assert told.code == 1 and f"kolla's registry {check.name} can't be asked" in told.err
+    assert "./berth verify --stack kolla" in told.err and "Traceback" not in told.err
+
+
+def test_a_wrong_password_names_the_user_and_where_it_comes_from(check: Check) -> None:
+    check.password = "other-canary"
+    told = check()
+    assert told.code == 1 and f"kolla's registry {check.name} refuses its own user reader" in told.err
+    assert "whose password is in the stack's state: ./berth up --stack kolla" in told.err
+    assert "Traceback" not in told.err and "canary" not in told.err + told.out
 
 
 def test_an_image_of_another_registry_is_refused() -> None:

@@ -110,11 +110,10 @@ def note(workspace: Workspace, now: dict[str, Any]) -> None:
     way |= {"ansible_user": "root", "ansible_host": "127.0.0.1"}
     workspace.stack_dir("kolla").mkdir(parents=True, exist_ok=True)
     (workspace.stack_dir("kolla") / "known_hosts").write_text("key of control3\n")
-    deployed.note(workspace, "kolla", now, dict.fromkeys(now["nodes"], way))
+    deployed.note(workspace, "kolla", now, dict.fromkeys(now["nodes"], way), DIGESTS)
 
 
 def test_what_was_deployed_is_known_with_the_host_keys_of_then(workspace: Workspace) -> None:
-    deployed.note_images(workspace, "kolla", DIGESTS)
     note(workspace, document())
     (workspace.stack_dir("kolla") / "known_hosts").write_text("")
     before = deployed.read(workspace, "kolla")

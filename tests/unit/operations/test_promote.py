@@ -413,7 +413,7 @@ REFUSED = [
     ),
     refused(
         "a password that is not in force",
-        "prod's registry refuses its own user",
+        " refuses its own user ",
         lambda s: s.prod.breaks.update({("HEAD", "/"): [Answer(401)] * 99}),
     ),
 ]
