@@ -65,7 +65,10 @@ def push(stack: Stack) -> None:
 @app.command()
 def copy(
     source: Annotated[
-        str, typer.Argument(help="An archive of `docker save`, or PREFIX/NAMESPACE:TAG below an upstream's prefix.")
+        str,
+        typer.Argument(
+            help="An archive of images or a folder of some, or PREFIX/NAMESPACE:TAG below an upstream's prefix."
+        ),
     ],
     services: Services = None,
     stack: Stack = "kolla",

@@ -118,7 +118,7 @@ def lock_file(workspace: Workspace, stack: str) -> Path:
 
 
 def read_lock(workspace: Workspace, stack: str) -> dict[str, Locked]:
-    """The image lock: name -> what was pushed; empty where nothing was."""
+    """The image lock: name -> what was pushed, or seen first; empty where nothing was."""
     try:
         document = json.loads(lock_file(workspace, stack).read_text(encoding="utf-8"))
     except OSError:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -22,7 +21,7 @@ from operations.bootstrap.shell import Shell
 from operations.bootstrap.steps import Display, Step
 from operations.deploy import Run
 from operations.errors import BerthError, UsageError
-from operations.kolla_images import builder, catalogue, ground, recipes
+from operations.kolla_images import archive, builder, catalogue, ground, recipes, through_cache
 from operations.kolla_images.published import Published, Target, publish, write_lock
 from operations.workspace import StackFile, Workspace
 
@@ -32,7 +31,7 @@ CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 """In the images: Debian's authorities and this machine's own."""
 MACHINE = Path("/run/lock/berth-kolla")
 """Checkouts share this machine's Docker, and the tag under which images start from each other."""
-_LOADED = re.compile(r"^Loaded image: (\S+)$", re.MULTILINE)
+_RELEASE = re.compile(r":(20\d\d\.\d)(?!\d)[^/]*$")
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class Answer:
     """What came of a build or a copy."""
 
     images: Mapping[str, str]
-    """Image -> its name on this machine's Docker."""
+    """Image -> its name on this machine's Docker, or in the registry's cache."""
     built: Sequence[str] = ()
     """Images that were built now, parents included."""
     pushed: Published | None = None
@@ -139,50 +138,34 @@ def _pip_settings() -> dict[str, str]:
 
 
 def copy(run: Run, want: Wanted, source: str) -> Answer:
-    """Push images that were built elsewhere: from an archive, or pulled through a cache of the stack's own registry."""
-    target = Target.open(run, want.namespace, want.tag)
+    """Push images that were built elsewhere: from an archive, or through a cache of the stack's own registry."""
     place, colon, tag = source.rpartition(":")
-    if Path(source).is_file():
-        found = _from_archive(run, want, Path(source))
-    elif colon and "/" in place:
-        found = _from_cache(run, want, target, place, tag)
-    else:
+    path, display = Path(source), Display(run.console)
+    if not path.exists() and not (colon and "/" in place):
         raise UsageError(
-            f"{source} is neither an archive nor a place in the registry: name a file that `docker save` has written, "
-            "or PREFIX/NAMESPACE:TAG, such as quay.io/openstack.kolla:2026.1-debian-trixie."
+            f"{source} is neither a file here nor a place in the registry: name an archive that `docker save` has "
+            "written, a folder of some, or PREFIX/NAMESPACE:TAG, such as quay.io/openstack.kolla:2026.1-debian-trixie."
         )
-    return Answer(found, (), _published(run.workspace, run.stack, run.console, target, found))
+    target = Target.open(run, want.namespace, want.tag)
+    if path.exists():
+        found = archive.load(path, want.images, want.tag, display)
+        for reference in found.values():
+            _insist_on_release(reference, want)
+        return Answer(found, (), _published(run.workspace, run.stack, run.console, target, found))
+    _insist_on_release(source, want)
+    done = through_cache.copy(target, want.images, place, tag, display)
+    write_lock(run.workspace, run.stack, done.images)
+    return Answer({name: f"{place}/{name}:{tag}" for name in want.images}, (), done)
 
 
-def _from_archive(run: Run, want: Wanted, archive: Path) -> dict[str, str]:
-    with Display(run.console).step(f"Load {archive.name}"):
-        loaded = _docker("load", "--quiet", f"--input={archive}")
-    if loaded.returncode:
-        raise BerthError(f"Docker can't read {archive}: {loaded.stderr.strip()}")
-    references = _LOADED.findall(loaded.stdout)
-    # Whatever registry and tag an image had where it was saved.
-    by_name = {reference.rpartition("/")[2].partition(":")[0]: reference for reference in references}
-    missing = [name for name in want.images if name not in by_name]
-    if missing:
-        raise BerthError(f"{archive} lacks the images {', '.join(missing)}: save all of them. Nothing was pushed.")
-    return {name: by_name[name] for name in want.images}
-
-
-def _from_cache(run: Run, want: Wanted, target: Target, place: str, tag: str) -> dict[str, str]:
-    found = {name: f"{target.end.registry}/{place}/{name}:{tag}" for name in want.images}
-    display = Display(run.console)
-    with tempfile.TemporaryDirectory(prefix="berth-pull-") as folder, display.open():
-        target.user.log_in(target.end.registry, Path(folder))
-        for name, reference in found.items():
-            with display.step(f"Pull {place}/{name}:{tag}"):
-                pulled = _docker("--config", folder, "pull", "--quiet", reference)
-                if pulled.returncode:
-                    raise BerthError(f"{reference} can't be pulled: {pulled.stderr.strip()} Nothing was pushed.")
-    return found
-
-
-def _docker(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["docker", *words], capture_output=True, text=True, check=False)
+def _insist_on_release(reference: str, want: Wanted) -> None:
+    """Tags of Kolla's images begin with the release: another one's would be deployed without a word."""
+    found = _RELEASE.search(reference)
+    if found and found[1] != want.release:
+        raise UsageError(
+            f"{reference} is of OpenStack {found[1]}, and the stack deploys {want.release} (berth:kolla.release): "
+            f"bring images of {want.release}. Nothing was pushed."
+        )
 
 
 def _published(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
+import os
 import re
 import shutil
-from collections.abc import Iterator
+import tarfile
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +27,7 @@ from operations.errors import BerthError, UsageError
 from operations.kolla_images import builder, catalogue, published, recipes, run
 from operations.kolla_images.published import Locked, Target, publish, read_lock, write_lock
 from operations.workspace import StackFile
-from tests.unit.operations.conftest import OUTPUTS, Checkout, Docker, executable
+from tests.unit.operations.conftest import OUTPUTS, Checkout, Docker, Ended, executable
 from tests.unit.operations.registries import OCI, PASSWORD, Registry, World, digest_of
 
 ROOT = Path(deploy.__file__).resolve().parents[1]
@@ -340,52 +344,217 @@ def want(*images: str) -> run.Wanted:
     return run.Wanted(images, "2026.1", "kolla", "2026.1")
 
 
-def test_an_archive_gives_the_images_whatever_they_were_called_and_lacking_one_pushes_none(
-    dev: Run, docker: Docker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    archive = tmp_path / "kolla.tar"
-    archive.touch()
-    docker.answers({"load": "Loaded image: quay.io/openstack.kolla/etcd:2026.1-debian-trixie\n"})
-    pushed: dict[str, Any] = {}
+@pytest.fixture
+def pushed(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """What would be pushed: image -> its name on this machine's Docker."""
+    found: dict[str, str] = {}
 
     def note(target: Target, references: dict[str, str], shown: Display) -> published.Published:
-        pushed.update(references)
-        return published.Published("r", {"etcd": Locked("kolla/etcd", "2026.1", "sha256:1")}, ["etcd"])
+        found.update(references)
+        locked = {name: Locked(f"kolla/{name}", "2026.1", "sha256:1") for name in references}
+        return published.Published("r", locked, list(references))
 
     monkeypatch.setattr(run, "publish", note)
-    with pytest.raises(BerthError, match=r"kolla\.tar lacks the images cron"):
-        run.copy(dev, want("etcd", "cron"), str(archive))
-    assert not pushed
-    assert run.copy(dev, want("etcd"), str(archive)).summary() == "r has 1 images; 1 were pushed."
+    return found
+
+
+def loads(docker: Docker, *lines: str, **ids: str) -> None:
+    """Docker finds this in any archive; `ids` are of names that have several references."""
+    inspected = {f"image inspect --format={{{{.Id}}}} {name}": f"{id_}\n" for name, id_ in ids.items()}
+    docker.answers({"load": "".join(f"{line}\n" for line in lines), **inspected, "image inspect": "sha256:1\n"})
+
+
+ETCD, CRON = (f"Loaded image: quay.io/openstack.kolla/{name}:2026.1-debian-trixie" for name in ("etcd", "cron"))
+
+
+def test_an_archive_gives_the_images_whatever_they_were_called(
+    dev: Run, docker: Docker, tmp_path: Path, pushed: dict[str, str]
+) -> None:
+    (tmp_path / "kolla.tar").touch()
+    loads(docker, ETCD, CRON)
+    assert run.copy(dev, want("etcd"), str(tmp_path / "kolla.tar")).summary() == "r has 1 images; 1 were pushed."
     assert pushed == {"etcd": "quay.io/openstack.kolla/etcd:2026.1-debian-trixie"}
     assert list(read_lock(dev.workspace, "dev")) == ["etcd"]
 
 
-def test_images_come_through_the_stacks_own_registry_never_from_the_upstream_itself(
-    dev: Run, docker: Docker, monkeypatch: pytest.MonkeyPatch
+def test_an_archive_that_lacks_an_image_says_what_it_has_and_pushes_none(
+    dev: Run, docker: Docker, tmp_path: Path, pushed: dict[str, str]
 ) -> None:
-    monkeypatch.setattr(run, "publish", lambda *_: published.Published("r", {}, []))
-    run.copy(dev, want("etcd"), "quay.io/openstack.kolla:2026.1-debian-trixie")
-    pulled = [call.partition("pull --quiet ")[2] for call in docker.calls if "pull" in call]
-    assert pulled == ["registry.berth.test:4000/quay.io/openstack.kolla/etcd:2026.1-debian-trixie"]
+    (tmp_path / "kolla.tar").touch()
+    loads(docker, ETCD)
+    with pytest.raises(BerthError, match=r"kolla\.tar lacks 1 of 2 images: cron\. It has: etcd\. .*Nothing was pushed"):
+        run.copy(dev, want("etcd", "cron"), str(tmp_path / "kolla.tar"))
+    assert not pushed
+
+
+def test_a_folder_has_an_archive_for_each_image_whose_file_gives_a_name_to_one_without(
+    dev: Run, docker: Docker, tmp_path: Path, pushed: dict[str, str]
+) -> None:
+    folder = tmp_path / "kolla"
+    folder.mkdir()
+    for name in ("etcd.tar.gz", "mariadb-server.tar"):
+        (folder / name).touch()
+    loads(docker, f"Loaded image ID: sha256:{'a' * 64}")
+    run.copy(dev, want("etcd", "mariadb-server"), str(folder))
+    assert pushed == dict.fromkeys(("etcd", "mariadb-server"), f"sha256:{'a' * 64}")
+
+
+def test_of_two_images_of_one_name_the_stacks_own_tag_is_meant(
+    dev: Run, docker: Docker, tmp_path: Path, pushed: dict[str, str]
+) -> None:
+    (tmp_path / "kolla.tar").touch()
+    both = {f"r/etcd:{tag}": f"sha256:{tag}" for tag in ("2026.1", "a", "b")}
+    loads(docker, *(f"Loaded image: {name}" for name in both), **both)
+    run.copy(dev, want("etcd"), str(tmp_path / "kolla.tar"))
+    assert pushed == {"etcd": "r/etcd:2026.1"}
+    loads(docker, *(f"Loaded image: {name}" for name in list(both)[1:]), **both)
+    with pytest.raises(BerthError, match=r"several images of one name: r/etcd:a, r/etcd:b\. .* tag 2026\.1"):
+        run.copy(dev, want("etcd"), str(tmp_path / "kolla.tar"))
+
+
+@pytest.mark.parametrize("source", ["kolla.tar", "quay.io/openstack.kolla:2025.2-debian-trixie"])
+def test_images_of_another_release_are_refused(
+    dev: Run, docker: Docker, tmp_path: Path, pushed: dict[str, str], monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("kolla.tar").touch()
+    loads(docker, ETCD.replace("2026.1", "2025.2"))
+    with pytest.raises(UsageError, match=r"is of OpenStack 2025\.2, and the stack deploys 2026\.1"):
+        run.copy(dev, want("etcd"), source)
+    assert not pushed
+
+
+def tar_of(path: Path, **members: bytes) -> bytes:
+    with tarfile.open(path, "w") as tar:
+        for name, content in members.items():
+            found = tarfile.TarInfo(name.replace("_", "."))
+            found.size = len(content)
+            tar.addfile(found, io.BytesIO(content))
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (lambda tar: b"hello\n" * 1000, "is no archive that can be read: it is not a tar, plain or compressed"),
+        (lambda tar: tar[:2000], "is cut off or damaged .*: bring it again"),
+        (lambda tar: gzip.compress(tar)[:3000], "is cut off or damaged .*: bring it again"),
+        (lambda tar: tar, "is no archive of images: `docker save`, or `skopeo copy`"),
+    ],
+)
+def test_a_file_that_is_no_archive_of_images_is_told_from_one_that_was_cut(
+    dev: Run, tmp_path: Path, checkout: Checkout, content: Callable[[bytes], bytes], said: str
+) -> None:
+    executable(checkout.bin / "docker", "import sys; sys.exit('unexpected EOF')")
+    file = tmp_path / "kolla.tar"
+    file.write_bytes(content(tar_of(file, notes_json=os.urandom(5000))))
+    with pytest.raises(BerthError, match=rf"kolla\.tar {said}.*Nothing was pushed"):
+        run.copy(dev, want("etcd"), str(file))
+
+
+def test_a_docker_that_does_not_answer_is_not_the_archives_fault(dev: Run, tmp_path: Path, checkout: Checkout) -> None:
+    executable(checkout.bin / "docker", "import sys; sys.exit('Cannot connect to the Docker daemon')")
+    tar_of(tmp_path / "kolla.tar", manifest_json=b"[]")
+    with pytest.raises(BerthError, match=r"Docker can't read .*kolla\.tar: Cannot connect to the Docker daemon"):
+        run.copy(dev, want("etcd"), str(tmp_path / "kolla.tar"))
+
+
+PLACE = "quay.io/openstack.kolla"
+
+
+@pytest.fixture
+def cached(dev: Run, target: Target, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The digests of two images below an upstream's prefix, with a layer that both have."""
+    monkeypatch.setattr(Target, "open", lambda *_: target)
+    tag = "2026.1-debian-trixie"
+    return {name: registry.push(f"{PLACE}/{name}:{tag}", b"base", name.encode()) for name in ("cron", "etcd")}
+
+
+def test_images_come_out_of_a_cache_byte_for_byte_and_a_common_layer_once(
+    dev: Run, registry: Registry, cached: dict[str, str]
+) -> None:
+    done = run.copy(dev, want("cron", "etcd"), f"{PLACE}:2026.1-debian-trixie")
+    assert done.summary().endswith("has 2 images; 2 were pushed.")
+    assert {name: registry.tags[f"kolla/{name}"]["2026.1"] for name in cached} == cached
+    assert {name: image.digest for name, image in read_lock(dev.workspace, "dev").items()} == cached
+    assert registry.count("GET", f"/blobs/{digest_of(b'base')}") == 1
+    again = run.copy(dev, want("cron", "etcd"), f"{PLACE}:2026.1-debian-trixie")
+    assert again.summary().endswith("has 2 images; 0 were pushed.")
+
+
+def test_a_registry_that_is_copied_out_of_into_itself_is_not_waited_for_by_every_connection(
+    dev: Run, world: World, registry: Registry, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("operations.promote.store.CONNECTIONS", 1)
+    narrow = replace(target, store=world.store("dev", registry))
+    monkeypatch.setattr(Target, "open", lambda *_: narrow)
+    digest = registry.push(f"{PLACE}/etcd:1", b"layer")
+    copying = threading.Thread(target=run.copy, args=(dev, want("etcd"), f"{PLACE}:1"), daemon=True)
+    copying.start()
+    copying.join(30)
+    assert not copying.is_alive() and registry.tags["kolla/etcd"]["2026.1"] == digest
+
+
+@pytest.mark.parametrize("source", [f"{PLACE}:wrong", "quay.iox/openstack.kolla:2026.1-debian-trixie"])
+def test_a_wrong_tag_or_prefix_names_what_is_not_there_and_what_to_look_at(
+    dev: Run, registry: Registry, cached: dict[str, str], source: str
+) -> None:
+    place, _, tag = source.rpartition(":")
+    with pytest.raises(BerthError) as refused:
+        run.copy(dev, want("cron", "etcd"), source)
+    assert f"2 of 2 images are not at {registry.end().registry}:\n    {place}/cron:{tag}\n" in str(refused.value)
+    assert f"Check the tag {tag}" in str(refused.value) and "registry.upstreams" in str(refused.value)
+    assert not registry.count("POST", "/blobs/uploads/")
 
 
 @pytest.mark.parametrize("source", ["gone.tar", "quay.io/openstack.kolla", "etcd:1"])
 def test_a_source_that_is_no_archive_and_no_place_in_the_registry_is_refused(dev: Run, source: str) -> None:
-    with pytest.raises(UsageError, match="neither an archive nor a place in the registry"):
+    with pytest.raises(UsageError, match=f"{source} is neither a file here nor a place in the registry"):
         run.copy(dev, want("etcd"), source)
 
 
-def test_the_program_pushes_what_is_built_and_refuses_to_go_on_without_it(
-    dev: Run, target: Target, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def push(
+    checkout: Checkout, world: World, registry: Registry, berth: Any, docker: Docker, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], Ended]:
+    """`berth kolla push` with a password, all images being built."""
+    given = yaml.safe_load((ROOT / "Pulumi.kolla.yaml").read_text(encoding="utf-8"))["config"]
+    checkout.settings("kolla", given)
+    names = run.wanted(StackFile.read(checkout.workspace, "kolla")).images
+    monkeypatch.setattr(run, "plan", lambda *_: replace(ORDER, keys=dict.fromkeys(names, "1"), stale=frozenset()))
+    docker.answers({"image inspect": f"{CONFIG}\n"})
+
+    def pushes(password: str) -> Ended:
+        end = {"registry": registry.end().registry, "ca": world.ca}
+        monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps({**end, "username": "writer", "password": password})))
+        found: Ended = berth("kolla", "push", "--stack", "kolla")
+        return found
+
+    return pushes
+
+
+def test_a_push_without_an_answer_names_the_registry_and_what_to_do(
+    push: Callable[[str], Ended], registry: Registry
 ) -> None:
-    pushed: dict[str, str] = {}
+    registry._fake.close()
+    told = push(PASSWORD)
+    assert told.code == 1 and f"kolla's registry {registry.end().registry} can't be asked" in told.err
+    assert "./berth verify --stack kolla" in told.err and "Traceback" not in told.err
 
-    def note(target: Target, references: dict[str, str], shown: Display) -> published.Published:
-        pushed.update(references)
-        return published.Published("r", {}, [])
 
-    monkeypatch.setattr(run, "publish", note)
+def test_a_push_with_a_wrong_password_names_the_user_and_where_it_comes_from(
+    push: Callable[[str], Ended], checkout: Checkout
+) -> None:
+    told = push("other-canary")
+    assert told.code == 1 and "refuses its own user writer" in told.err
+    assert "whose password is in the stack's state: ./berth up --stack kolla" in told.err
+    assert "Traceback" not in told.err and "canary" not in told.err
+    assert read_lock(checkout.workspace, "kolla") == {}
+
+
+def test_the_program_pushes_what_is_built_and_refuses_to_go_on_without_it(
+    dev: Run, target: Target, pushed: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(run, "plan", lambda *_: ORDER)
     with pytest.raises(BerthError, match=r"not built: openstack-base, keystone\. .*kolla build --stack dev"):
         run.push_built(dev.workspace, "dev", want("keystone"), target, dev.console)
