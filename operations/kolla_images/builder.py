@@ -21,10 +21,12 @@ from operations.bootstrap.steps import Display
 from operations.engine_run import end_with_parent
 from operations.errors import BerthError
 from operations.events import COLOR, TRACE
+from operations.kolla_images import catalogue
 from operations.kolla_images.recipes import NAMESPACE, REQUIREMENTS, Recipe, dump, load, read, rendering_key
 
 TAIL = 10
 """Lines of a failed image's log that are shown."""
+_TEMPLATES_PARENT = re.compile(r"^FROM .*}}([\w-]+):", re.MULTILINE)
 _PREFIX = re.compile(r"^\w+:[\w.-]+:")
 _EVENT = re.compile(r"^\w+:kolla\.common\.utils\.(?P<image>[\w.-]+):(?P<what>Building started|Built) at ")
 
@@ -40,9 +42,13 @@ class Tools:
         return self.venv / ".berth-lock"
 
     @property
+    def _wanted(self) -> bytes:
+        return REQUIREMENTS.read_bytes() + catalogue.TABLE.read_bytes()
+
+    @property
     def ready(self) -> bool:
-        """Whether it is the one that the lock file describes."""
-        return self._stamp.is_file() and self._stamp.read_bytes() == REQUIREMENTS.read_bytes()
+        """Whether it is the one that the lock file describes, with the templates of the table's images."""
+        return self._stamp.is_file() and self._stamp.read_bytes() == self._wanted
 
     def install(self, shell: Shell) -> None:
         """Make the environment anew; pip's own settings say where from."""
@@ -50,11 +56,28 @@ class Tools:
         shell.run([sys.executable, "-m", "venv", str(self.venv)])
         pip = [str(self.venv / "bin" / "pip"), "install", "--disable-pip-version-check", "--require-hashes"]
         shell.run([*pip, f"--requirement={REQUIREMENTS}"])
-        shutil.copyfile(REQUIREMENTS, self._stamp)
+        leave(self.venv / "share" / "kolla" / "docker", catalogue.images_of(catalogue.buildable()))
+        self._stamp.write_bytes(self._wanted)
 
     def command(self, config: Path, *words: str) -> list[str]:
         """A call of kolla-build."""
         return [str(self.venv / "bin" / "kolla-build"), f"--config-file={config}", *words]
+
+
+def leave(templates: Path, names: Sequence[str]) -> None:
+    """Take away what none of these images is made from: kolla-build renders all that it has, before each build."""
+    files = {file.parent.name: file for file in templates.rglob("Dockerfile.j2")}
+    kept = set[str]()
+    for image in names:
+        name = image
+        while name in files:
+            kept.add(files[name].relative_to(templates).parts[0])
+            parent = _TEMPLATES_PARENT.search(files[name].read_text(encoding="utf-8"))
+            name = parent[1] if parent else ""
+    others = [folder for folder in templates.iterdir() if folder.is_dir() and folder.name not in kept]
+    # What pip compiled has times in it, and would make every installation's images others.
+    for folder in (*others, *templates.rglob("__pycache__")):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def rendered(tools: Tools, config: str, cache: Path, shell: Shell) -> dict[str, Recipe]:

@@ -11,11 +11,12 @@ import images
 from operations.errors import UsageError
 
 FOLDER = images.FOLDER / "kolla"
+TABLE = FOLDER / "services.toml"
 
 
 @cache
 def _known() -> dict[str, Any]:
-    return tomllib.loads((FOLDER / "services.toml").read_text(encoding="utf-8"))
+    return tomllib.loads(TABLE.read_text(encoding="utf-8"))
 
 
 def buildable() -> list[str]:

@@ -12,7 +12,7 @@ from string import Template
 
 import images
 from operations.errors import BerthError
-from operations.kolla_images.catalogue import FOLDER
+from operations.kolla_images.catalogue import FOLDER, TABLE
 
 NAMESPACE = "berth/kolla"
 """Of the images on this machine's Docker."""
@@ -56,8 +56,8 @@ def build_config(release: str, ground: str, pip: Mapping[str, str], threads: int
 
 
 def rendering_key(config: str) -> str:
-    """What the rendering depends on: Kolla's version, the settings, the overrides."""
-    texts = [REQUIREMENTS, FOLDER / "overrides.j2", FOLDER / "repos.yaml"]
+    """What the rendering depends on: Kolla's version, the settings, the overrides, whose templates there are."""
+    texts = [REQUIREMENTS, FOLDER / "overrides.j2", FOLDER / "repos.yaml", TABLE]
     # How fast, and through which index, is no matter of the result.
     stable = re.sub(r"^(threads|build_args) = .*$", "", config, flags=re.MULTILINE).replace(str(FOLDER), "")
     return images.digest("kolla", stable, *(path.read_text(encoding="utf-8") for path in texts))

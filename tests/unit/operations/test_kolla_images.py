@@ -177,6 +177,26 @@ def test_an_index_with_a_password_is_refused_before_a_history_keeps_it() -> None
 # Building
 
 
+def test_templates_of_images_that_nobody_can_build_are_not_rendered_each_time(tmp_path: Path) -> None:
+    folder, prefix = tmp_path / "docker", "{{ namespace }}/{{ image_prefix }}"
+    templates = {
+        "base": "FROM {{ base_image }}:{{ base_distro_tag }}\n",
+        "openstack-base": f"FROM {prefix}base:{{{{ tag }}}}\n",
+        "keystone/keystone-base": f"FROM {prefix}openstack-base:{{{{ tag }}}}\n",
+        "keystone/keystone": f"FROM {prefix}keystone-base:{{{{ tag }}}}\n",
+        "nova/nova-base": f"FROM {prefix}openstack-base:{{{{ tag }}}}\n",
+        "cron": f"FROM {prefix}base:{{{{ tag }}}}\n",
+    }
+    for place, text in templates.items():
+        (folder / place).mkdir(parents=True)
+        (folder / place / "Dockerfile.j2").write_text(text)
+    (folder / "macros.j2").touch()
+    (folder / "base" / "__pycache__").mkdir()
+    builder.leave(folder, ["keystone"])
+    assert [path.name for path in (folder / "base").iterdir()] == ["Dockerfile.j2"]
+    assert sorted(path.name for path in folder.iterdir()) == ["base", "keystone", "macros.j2", "openstack-base"]
+
+
 @pytest.fixture
 def tools(tmp_path: Path) -> builder.Tools:
     venv = tmp_path / "venv"
