@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
 from collections.abc import Mapping
 from typing import Any
 
@@ -53,3 +55,16 @@ def of_stack(session: Session, settings: Settings) -> Inputs:
     wanted = document(session.workspace, settings)
     ways = ways_in(session.workspace, session.stack, doors)
     return Inputs(wanted, ways, str(kolla["secret"]), str(outputs["registry_ca"]), given)
+
+
+def on_node(access: Mapping[str, Any], command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command on what Ansible would reach by these variables, as root."""
+    user = "" if access["ansible_user"] == "root" else "sudo -n "
+    argv = [
+        "ssh",
+        *shlex.split(str(access["ansible_ssh_common_args"])),
+        *("-o", "BatchMode=yes", "-o", "ConnectTimeout=15", "-o", "LogLevel=ERROR"),
+        *("-i", str(access["ansible_ssh_private_key_file"]), "-p", str(access["ansible_port"])),
+        *("-l", str(access["ansible_user"]), str(access["ansible_host"]), "--", user + command),
+    ]
+    return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)

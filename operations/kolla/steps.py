@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import shlex
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +18,7 @@ from config.kolla_release import release
 from operations import engines
 from operations.endpoint import Endpoint, User
 from operations.engine_run import Session, new_log
-from operations.kolla import deployed, images, inputs, plan, play, verify
+from operations.kolla import deployed, drain, images, inputs, plan, play, verify
 from operations.kolla.environment import Environment, environment
 from operations.kolla_images.published import read_lock, write_lock
 from operations.lock import StackLock
@@ -31,7 +27,6 @@ from operations.workspace import StackFile, Workspace, write_private
 
 CHANGING = ("deploy", "reconfigure", "upgrade")
 CLOUDS = "clouds.yaml"
-SURE = ("--yes-i-really-really-mean-it",)
 
 
 def by_hand(step: str, stack: str, options: Sequence[str] = (), accept: bool = False) -> None:
@@ -76,24 +71,13 @@ def run(
             return _check_images(workspace, stack, wanted, images.needed(made, folder), accept)
         if step == "verify":
             return verify.insist(_look(wanted, images.needed(made, folder), tell, patience))
-        played = _play(step, workspace, stack, folder, made, tell, options)
+        log = new_log(workspace, stack, f"kolla-{step}")
+        played = play.insist(play.play(step, folder, made, log, tell, options))
     if step in CHANGING and not options:
         _note(workspace, stack, wanted)
     if step == "destroy":
         deployed.forget(workspace, stack)
     return played.summary()
-
-
-def _play(
-    step: str,
-    workspace: Workspace,
-    stack: str,
-    folder: Path,
-    made: Environment,
-    tell: Callable[[str], None],
-    options: Sequence[str],
-) -> play.Played:
-    return play.insist(play.play(step, folder, made, new_log(workspace, stack, f"kolla-{step}"), tell, options))
 
 
 def plan_of(workspace: Workspace, stack: str, document: Mapping[str, Any], made: Environment) -> plan.Plan:
@@ -118,45 +102,10 @@ def lead(workspace: Workspace, stack: str, wanted: play.Inputs, tell: Callable[[
     """Bring what is deployed to what is wanted, with the least that does it."""
     found = plan_of(workspace, stack, wanted.document, environment(workspace, tell))
     tell(f"deploy: {found}")
-    with _leaving(workspace, stack, wanted, found.leaving, tell) as clean_up:
+    with drain.drained(workspace, stack, wanted, found.leaving, tell):
         summary = run(found.verb, workspace, stack, wanted, tell, found.options)
-        clean_up()
     _note(workspace, stack, wanted)
     return f"{found}\n{summary}"
-
-
-@contextmanager
-def _leaving(
-    workspace: Workspace,
-    stack: str,
-    wanted: play.Inputs,
-    nodes: Sequence[str],
-    tell: Callable[[str], None],
-) -> Iterator[Callable[[], None]]:
-    """Stop the services of nodes that leave; what comes with it removes them. A node that is lost already has none."""
-    before = deployed.read(workspace, stack) if nodes else None
-    if before is None:
-        yield lambda: None
-        return
-    reached = []
-    for node in nodes:
-        if subprocess.run(ssh_command(before.access[node], "true"), stdin=subprocess.DEVNULL, check=False).returncode:
-            tell(f"{node} does not answer: its services are not stopped, and what it has is not removed")
-        else:
-            reached.append(node)
-    if not reached:
-        yield lambda: None
-        return
-    made = environment(workspace, tell)
-    then = dataclasses.replace(wanted, document=before.document, access=before.access)
-    options = ("--limit", ",".join(reached), *SURE)
-    with play.inputs_on_disk(deployed.folder(workspace, stack) / "leaving", then, made) as folder:
-
-        def do(step: str) -> None:
-            _play(step, workspace, stack, folder, made, tell, options)
-
-        do("stop")
-        yield partial(do, "destroy")
 
 
 def _check_images(workspace: Workspace, stack: str, wanted: play.Inputs, needed: images.ByHost, accept: bool) -> str:
@@ -181,26 +130,13 @@ def _look(
     has_keystone = any("/keystone:" in image for own in needed.values() for image in own)
 
     def on(node: str, command: str) -> subprocess.CompletedProcess[str]:
-        argv = ssh_command(wanted.access[node], command)
-        return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        return inputs.on_node(wanted.access[node], command)
 
     def ask() -> list[verify.Finding]:
         found = verify.containers(nodes, needed, on)
         return [*found, *([verify.token(verify.keystone(variables), admin)] if has_keystone else [])]
 
     return verify.settle(ask, tell, patience)
-
-
-def ssh_command(access: Mapping[str, Any], command: str) -> list[str]:
-    """The ssh program's command line for what Ansible would reach by these variables."""
-    user = "" if access["ansible_user"] == "root" else "sudo -n "
-    return [
-        "ssh",
-        *shlex.split(str(access["ansible_ssh_common_args"])),
-        *("-o", "BatchMode=yes", "-o", "ConnectTimeout=15", "-o", "LogLevel=ERROR"),
-        *("-i", str(access["ansible_ssh_private_key_file"]), "-p", str(access["ansible_port"])),
-        *("-l", str(access["ansible_user"]), str(access["ansible_host"]), "--", user + command),
-    ]
 
 
 def from_stdin(step: str, stack: str) -> None:
@@ -219,6 +155,6 @@ def from_stdin(step: str, stack: str) -> None:
             typer.echo(lead(workspace, stack, wanted, tell))
         else:
             # Asked for in the settings, where it stays until somebody takes it back.
-            typer.echo(run(step, workspace, stack, wanted, tell, SURE if step == "destroy" else ()))
+            typer.echo(run(step, workspace, stack, wanted, tell, drain.SURE if step == "destroy" else ()))
     finally:
         progress.unlink(missing_ok=True)

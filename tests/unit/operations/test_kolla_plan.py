@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import config
 from components.kolla import render
 from config.kolla_release import release
 from operations.errors import BerthError
-from operations.kolla import deployed, plan, play, steps
+from operations.kolla import deployed, drain, plan, play, steps
 from operations.kolla.deployed import Deployed
 from operations.workspace import Workspace
 
@@ -129,17 +130,19 @@ def test_a_node_that_leaves_is_stopped_before_and_cleared_after_unless_it_is_los
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch, lost: bool
 ) -> None:
     note(workspace, document())
-    ran, said = [], []
+    ran, said = [], list[str]()
 
     def played(step: str, *args: Any) -> play.Played:
         ran.append((step, *args[-1]))
         return play.Played(step, Path("log"))
 
     made = dataclasses.make_dataclass("Made", ["sample_inventory", "sample_passwords"])("", {})
-    monkeypatch.setattr(steps, "_play", played)
+    monkeypatch.setattr(play, "play", played)
     monkeypatch.setattr(steps, "environment", lambda *_: made)
+    monkeypatch.setattr(drain, "environment", lambda *_: made)
     monkeypatch.setattr(steps.images, "needed_by", lambda *_: {})
-    monkeypatch.setattr(steps, "ssh_command", lambda *_: ["false" if lost else "true"])
+    answer = subprocess.CompletedProcess([], 255 if lost else 0, "", "")
+    monkeypatch.setattr(steps.inputs, "on_node", lambda *_: answer)
     now = document(control3=["object-store"])
     steps.lead(workspace, "kolla", play.Inputs(now, {}, "secret", "CA"), said.append)
     drained = ("--limit", "control3", "--yes-i-really-really-mean-it")

@@ -1,0 +1,46 @@
+"""Nodes that leave Kolla: their services stopped before the others are told, their containers removed after."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from operations.engine_run import new_log
+from operations.kolla import deployed, inputs, play
+from operations.kolla.environment import environment
+from operations.workspace import Workspace
+
+SURE = ("--yes-i-really-really-mean-it",)
+"""What kolla-ansible wants to hear before it stops or removes anything."""
+
+
+@contextmanager
+def drained(
+    workspace: Workspace, stack: str, wanted: play.Inputs, nodes: Sequence[str], tell: Callable[[str], None]
+) -> Iterator[None]:
+    """Around the deployment without these nodes, on the inputs of the one that had them.
+
+    A node that does not answer is left as it is: what is lost serves nobody, and nobody can remove it.
+    """
+    before = deployed.read(workspace, stack)
+    reached = []
+    for node in nodes:
+        if before and inputs.on_node(before.access[node], "true").returncode == 0:
+            reached.append(node)
+        else:
+            tell(f"{node} does not answer: its services are not stopped, and what it has is not removed")
+    if not before or not reached:
+        yield
+        return
+    made = environment(workspace, tell)
+    then = dataclasses.replace(wanted, document=before.document, access=before.access)
+    options = ("--limit", ",".join(reached), *SURE)
+    with play.inputs_on_disk(deployed.folder(workspace, stack) / "leaving", then, made) as folder:
+
+        def do(step: str) -> None:
+            play.insist(play.play(step, folder, made, new_log(workspace, stack, f"kolla-{step}"), tell, options))
+
+        do("stop")
+        yield
+        do("destroy")
