@@ -146,10 +146,10 @@ class Lab:
             _docker("rm", "--force", "--volumes", name)
 
     @contextlib.contextmanager
-    def capped(self, megabits: int | None, *others: int) -> Iterator[None]:
+    def capped(self, megabits: int | None, *others: int, nodes: bool = True) -> Iterator[None]:
         """Every node's network, and that of other containers by their first process, carries so much each way."""
-        inits = [*(node.init() for node in self.nodes), *others]
-        tools = ["nsenter", f"--mount=/proc/{inits[0]}/ns/mnt"]
+        inits = [*(node.init() for node in self.nodes if nodes), *others]
+        tools = ["nsenter", f"--mount=/proc/{self.nodes[0].init()}/ns/mnt"]
         sides = [([*tools, f"--net=/proc/{init}/ns/net"], "eth0") for init in inits]
         sides += [(tools, lab_node.port(init)) for init in inits]
         with contextlib.ExitStack() as undo:
