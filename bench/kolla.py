@@ -6,9 +6,10 @@ pull         Kolla's images to all of its nodes at once, into an empty store bes
              registry, and from one outside that sends no more than --megabits.
 noop         `berth up` with nothing to change; no Ansible may start.
 one-service  another digest under the tag of a service's image, then pull and reconfigure of that service, and the same
-             back, while a token is asked for twice a second. With --serial one node after the other.
+             back, one node after the other as `up` does it, or with --at-once as Kolla does by itself, while a token
+             is asked for twice a second.
 Usage: python bench/kolla.py [prechecks] [pull] [noop] [one-service] [--stack kolla] [--rounds 3] [--tuning]
-       [--megabits 100] [--images keystone] [--service keystone] [--serial]
+       [--megabits 100] [--images keystone] [--service keystone] [--at-once]
 """
 
 from __future__ import annotations
@@ -192,7 +193,7 @@ def main() -> int:
     parser.add_argument("--megabits", type=int, default=100)
     parser.add_argument("--images", nargs="+", default=["keystone"])
     parser.add_argument("--service", default="keystone")
-    parser.add_argument("--serial", action="store_true")
+    parser.add_argument("--at-once", action="store_true")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     stage = Stage(options.stack)

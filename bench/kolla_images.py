@@ -20,6 +20,7 @@ from components.kolla.passwords import password
 from operations.drill.lab_node import LabNode
 from operations.endpoint import Endpoint
 from operations.kolla import verify
+from operations.kolla.plan import ONE_BY_ONE
 from operations.promote.store import Manifest, Store
 
 if TYPE_CHECKING:
@@ -121,12 +122,12 @@ def _change(stage: Stage, options: argparse.Namespace) -> dict[str, Any]:
     with _tokens(stage) as answers:
         said = [
             stage.step("pull", *only),
-            stage.step("reconfigure", *only, *(("--extra-vars", "kolla_serial=1") if options.serial else ())),
+            stage.step("reconfigure", *only, *(() if options.at_once else ONE_BY_ONE)),
         ]
     ended, after = time.monotonic(), _containers(stage)
     came = [at for _, at, problem in answers if not problem]
     return {
-        "way": f"{options.service} changed{', one node after the other' if options.serial else ''}",
+        "way": f"{options.service} changed{' on all nodes at once' if options.at_once else ''}",
         "seconds": round(ended - started, 1),
         "load": load,
         "steps": said,
