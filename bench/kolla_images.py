@@ -152,13 +152,13 @@ def _containers(stage: Stage) -> dict[str, str]:
 @contextlib.contextmanager
 def _tokens(stage: Stage) -> Iterator[list[tuple[float, float, str]]]:
     """Ask for tokens all the while, the one before come or not: when asked for, when it came, what is wrong."""
-    address = str(stage.variables["kolla_internal_vip_address"])
+    endpoint = verify.keystone(stage.variables)
     admin = str(password(stage.inputs.secret, "keystone_admin_password"))
     answers: list[tuple[float, float, str]] = []
     enough = threading.Event()
 
     def ask() -> None:
-        asked, found = time.monotonic(), verify.token(address, admin)
+        asked, found = time.monotonic(), verify.token(endpoint, admin)
         answers.append((asked, time.monotonic(), "" if found.ok else found.answer))
 
     def keep_asking() -> None:
