@@ -61,15 +61,16 @@ def pull(stage: Stage, options: argparse.Namespace) -> list[dict[str, Any]]:
 @contextlib.contextmanager
 def _second_daemon(node: LabNode, insecure: str) -> Iterator[list[str]]:
     """A dockerd with nothing in its store, on the node's network and with its logins; the docker command for it."""
-    root, socket, file = f"/var/lib/docker/{SECOND}", f"unix:///run/{SECOND}.sock", f"/run/{SECOND}.json"
+    root, running = f"/var/lib/docker/{SECOND}", f"/run/{SECOND}"
+    socket, file = f"unix://{running}.sock", f"{running}.json"
     settings = {
         "data-root": root,
-        "exec-root": f"/run/{SECOND}",
-        "pidfile": f"/run/{SECOND}.pid",
+        "exec-root": running,
+        "pidfile": f"{running}.pid",
         "hosts": [socket],
         "containerd": "/run/containerd/containerd.sock",
         "containerd-namespace": SECOND,
-        "containerd-plugin-namespace": f"{SECOND}-plugins",
+        "containerd-plugins-namespace": f"{SECOND}-plugins",
         "bridge": "none",
         "iptables": False,
         "ip6tables": False,
@@ -81,7 +82,7 @@ def _second_daemon(node: LabNode, insecure: str) -> Iterator[list[str]]:
         yield ["docker", "exec", node.container, "docker", "--host", socket]
     finally:
         node.inside("systemctl", "stop", SECOND)
-        node.inside("rm", "-r", root, file)
+        node.inside("rm", "-rf", root, running, file)
 
 
 def _pull(docker: Sequence[str], images: Sequence[str]) -> None:
