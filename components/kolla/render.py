@@ -30,6 +30,14 @@ LAB_GLOBALS: Mapping[str, Any] = {
     # Four programs with an Erlang machine each, on three nodes: every half minute they would keep two cores half busy.
     "rabbitmq_healthcheck_interval": 120,
 }
+# Kolla's own lines ask for a connection, which a server that hangs still takes, and leave its clients with it. These
+# ask for MariaDB's greeting (a packet of version 10), and let the clients go to the next one.
+DATABASES = (
+    "option tcp-check;tcp-check connect;tcp-check expect rbinary 0a;"
+    "{% for host in mariadb_default_database_shard_hosts %}server {{ host }} {{ host }}:{{ mariadb_port }} "
+    "check inter 3000 rise 2 fall 2 on-marked-down shutdown-sessions{% if not loop.first %} backup{% endif %};"
+    "{% endfor %}"
+)
 # With Ansible's own Python: what else is on the deploy host need not suit its modules.
 DEPLOY_HOST = "localhost ansible_connection=local ansible_python_interpreter='{{ ansible_playbook_python }}'"
 _SECTION = re.compile(r"\[([a-z0-9_-]+)(:children)?\]")
@@ -115,13 +123,25 @@ def global_variables(settings: Settings) -> dict[str, Any]:
         own["kolla_external_vip_address"] = kolla.external_address
     if kolla.external_interface:
         own["neutron_external_interface"] = kolla.external_interface
-    if kolla.has("mariadb", True) and kolla.has("haproxy", True) and not kolla.has("proxysql", True):
+    if _balances_databases(settings):
         # ProxySQL is Kolla's way to the databases; without it nothing listens at the internal address but by this.
         own["enable_external_mariadb_load_balancer"] = True
+        own["external_haproxy_members"] = DATABASES
     if settings.lab:
         own |= LAB_GLOBALS
     services = {f"enable_{name}": on for name, on in sorted(kolla.services.items())}
     return {**own, **services, **kolla.globals}
+
+
+def _balances_databases(settings: Settings) -> bool:
+    """Whether HAProxy leads to MariaDB, because ProxySQL does not."""
+    kolla = settings.kolla
+    return (
+        kolla.has("mariadb", True)
+        and kolla.has("haproxy", True)
+        and not kolla.has("proxysql", True)
+        and kolla.has("external_mariadb_load_balancer", True)
+    )
 
 
 def namespace(settings: Settings) -> str:
@@ -158,10 +178,13 @@ def document(settings: Settings, overrides: Mapping[str, str]) -> dict[str, Any]
 
 
 def _own_overrides(settings: Settings) -> dict[str, str]:
-    """What Debian's versions of services need that Kolla does not write; images that Berth builds have these."""
-    if settings.kolla.images.source != "built":
-        return {}
-    return {"rabbitmq/advanced.config": (TEMPLATES / "rabbitmq-advanced.config").read_text(encoding="utf-8")}
+    """What Kolla does not write, and needs for Debian's RabbitMQ, which Berth builds, or without ProxySQL."""
+    own = {}
+    if settings.kolla.images.source == "built":
+        own["rabbitmq/advanced.config"] = TEMPLATES / "rabbitmq-advanced.config"
+    if _balances_databases(settings):
+        own["galera.cnf"] = TEMPLATES / "galera.cnf"
+    return {path: template.read_text(encoding="utf-8") for path, template in own.items()}
 
 
 def files(document: Mapping[str, Any], sample: str, access: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:

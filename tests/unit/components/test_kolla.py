@@ -97,6 +97,8 @@ def test_daemon_json_is_told_to_kolla_as_each_node_has_it() -> None:
 def test_haproxy_leads_to_the_databases_where_proxysql_does_not(services: dict[str, bool], told: bool | None) -> None:
     wanted = document(services={"openstack_core": False, **services})
     assert wanted["globals"].get("enable_external_mariadb_load_balancer") is told
+    # Questions that hang up after the greeting must not shut the door to their host.
+    assert ("max_connect_errors" in wanted["overrides"].get("galera.cnf", "")) == bool(told)
 
 
 def test_images_of_a_cache_are_read_below_its_prefix() -> None:
