@@ -31,9 +31,9 @@ LAB_GLOBALS: Mapping[str, Any] = {
     "rabbitmq_healthcheck_interval": 120,
 }
 # Kolla's own lines ask for a connection, which a server that hangs still takes, and leave its clients with it. These
-# ask for MariaDB's greeting (a packet of version 10), and let the clients go to the next one.
+# ask for MariaDB's greeting, the first packet of its protocol 10, and let the clients go to the next one.
 DATABASES = (
-    "option tcp-check;tcp-check connect;tcp-check expect rbinary 0a;"
+    "option tcp-check;tcp-check connect;tcp-check expect binary 0000000a;"
     "{% for host in mariadb_default_database_shard_hosts %}server {{ host }} {{ host }}:{{ mariadb_port }} "
     "check inter 3000 rise 2 fall 2 on-marked-down shutdown-sessions{% if not loop.first %} backup{% endif %};"
     "{% endfor %}"

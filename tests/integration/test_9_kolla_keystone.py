@@ -1,4 +1,4 @@
-"""The kolla profile up to Keystone's tokens: what fails in the middle, what a change touches, who comes and goes."""
+"""The kolla profile up to Keystone's tokens, with a control node frozen, and while Keystone changes."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ import yaml
 
 from operations.drill.lab_node import LabNode, freeze, tree
 from operations.kolla import verify
-from tests.integration.lab import run
-from tests.integration.test_9_kolla_up import CONTROL, KollaLab, new_lab, starts
+from tests.integration.test_9_kolla_up import CONTROL, KollaLab, comes_back, new_lab, starts
 
 pytestmark = pytest.mark.full
 KEYSTONE = "http://10.73.0.20:5000"
@@ -33,11 +32,7 @@ class Profile(KollaLab):
         document = self.document()
         kolla = document["config"]["berth:kolla"]
         kolla |= changes
-        for node, roles in self.roles.items():
-            next(one for one in document["config"]["berth:nodes"] if one["name"] == node)["roles"] = roles
         self.stack_file.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
-
-    roles: dict[str, list[str]] = {}  # noqa: RUF012
 
     @property
     def password(self) -> str:
@@ -107,13 +102,6 @@ def test_with_one_control_node_frozen_tokens_are_still_issued(profile: Profile, 
     comes_back(profile)
 
 
-def comes_back(profile: Profile) -> None:
-    """A member of a cluster that was away catches up, and its health is asked for every two minutes at most."""
-    deadline = time.monotonic() + 300
-    while (told := profile.try_berth("kolla", "verify"))[0]:
-        assert time.monotonic() < deadline, told[1]
-
-
 def test_an_override_of_keystone_touches_keystone_alone_one_node_at_a_time(profile: Profile) -> None:
     before = {node: starts(profile, node) for node in CONTROL}
     folder = profile.root / "overrides" / "keystone"
@@ -128,55 +116,3 @@ def test_an_override_of_keystone_touches_keystone_alone_one_node_at_a_time(profi
     for node in CONTROL:
         changed = {name for name in after[node] if after[node][name] != before[node][name]}
         assert "keystone" in changed and all(name.startswith("keystone") for name in changed)
-
-
-def log_has(profile: Profile, text: str, since: float) -> bool:
-    logs = [path for path in (profile.home / "logs").glob("*-kolla-*.log") if path.stat().st_mtime > since]
-    return any(text in path.read_text(errors="replace") for path in logs)
-
-
-@pytest.mark.parametrize("how", ["killed", "node lost"])
-def test_a_reconfiguration_that_is_cut_off_is_completed_by_the_next(profile: Profile, how: str) -> None:
-    started = time.time()
-    profile.write_settings(overrides="overrides", globals={"keystone_token_expiry": 1000 if how == "killed" else 2000})
-    process = profile.start("up", "--yes")
-    while not log_has(profile, "TASK [memcached : ", started):
-        assert process.poll() is None, process.communicate()[0]
-        time.sleep(0.5)
-    if how == "killed":
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-    else:
-        run(["docker", "kill", f"berth-{profile.stack}-control3"])
-        output, _ = process.communicate(timeout=900)
-        assert process.returncode == 1 and "control3" in output and "Log: " in output
-        assert log_has(profile, "TASK [keystone : ", started), "the other nodes go on"
-        run(["docker", "start", f"berth-{profile.stack}-control3"])
-    output = profile.berth("up", "--yes", timeout=1200)
-    assert "No change" not in output
-    comes_back(profile)
-
-
-def test_a_full_disk_is_told_with_its_node(profile: Profile) -> None:
-    profile.on("control2", "mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", "/etc/kolla/memcached")
-    try:
-        code, output = profile.try_berth("kolla", "reconfigure", "--tags", "memcached", timeout=600)
-    finally:
-        profile.on("control2", "umount", "/etc/kolla/memcached")
-    assert code == 1 and "control2: memcached : " in output and "No space left on device" in output
-    assert "control1: memcached" not in output
-    profile.berth("kolla", "reconfigure", "--tags", "memcached", timeout=600)
-
-
-def test_a_new_compute_node_is_deployed_alone_and_is_cleared_when_it_leaves(profile: Profile) -> None:
-    before = {node: starts(profile, node) for node in CONTROL}
-    profile.roles["data1"] = ["object-store", "compute"]
-    settings = {"overrides": "overrides", "globals": {"keystone_token_expiry": 2000}}
-    profile.write_settings(**settings)
-    assert "deploy --limit data1 (data1 new)" in profile.berth("up", "--yes", timeout=900)
-    assert sorted(starts(profile, "data1")) == ["cron", "kolla_toolbox"]
-    assert {node: starts(profile, node) for node in CONTROL} == before
-    profile.roles.clear()
-    profile.write_settings(**settings)
-    assert "data1 drained first" in profile.berth("up", "--yes", timeout=900)
-    assert starts(profile, "data1") == {} and "No change" in profile.berth("up", "--yes")

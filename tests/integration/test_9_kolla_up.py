@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +15,7 @@ from typing import Any, TypeVar
 import pytest
 import yaml
 
-from tests.integration.lab import Lab
+from tests.integration.lab import Lab, run
 from tests.integration.test_9_kolla_images import kolla_build
 
 CONTROL = ("control1", "control2", "control3")
@@ -138,6 +140,61 @@ def test_an_override_touches_its_own_service_alone(kolla: KollaLab) -> None:
     kolla.write_settings()
 
 
+@pytest.mark.full
+def test_a_full_disk_is_told_with_its_node(kolla: KollaLab) -> None:
+    kolla.on("control2", "mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", "/etc/kolla/memcached")
+    try:
+        code, output = kolla.try_berth("kolla", "reconfigure", "--tags", "memcached", timeout=600)
+    finally:
+        kolla.on("control2", "umount", "/etc/kolla/memcached")
+    assert code == 1 and "control2: memcached : " in output and "No space left on device" in output
+    assert "control1: memcached" not in output
+    kolla.berth("kolla", "reconfigure", "--tags", "memcached", timeout=600)
+    kolla.berth("kolla", "verify")
+
+
+@pytest.mark.full
+def test_a_new_compute_node_is_deployed_alone_and_is_cleared_when_it_leaves(kolla: KollaLab) -> None:
+    before = {node: starts(kolla, node) for node in CONTROL}
+    roles = {node["name"]: node for node in kolla.document()["config"]["berth:nodes"]}
+    roles["data1"]["roles"] = ["object-store", "compute"]
+    kolla.write_settings(nodes=list(roles.values()))
+    assert "deploy --limit data1 (data1 new)" in kolla.berth("up", "--yes", timeout=900)
+    assert sorted(starts(kolla, "data1")) == ["cron", "kolla_toolbox"]
+    assert {node: starts(kolla, node) for node in CONTROL} == before
+    kolla.write_settings()
+    assert "data1 drained first" in kolla.berth("up", "--yes", timeout=900)
+    assert starts(kolla, "data1") == {} and "No change" in kolla.berth("up", "--yes")
+
+
+def log_has(kolla: KollaLab, text: str, since: float) -> bool:
+    logs = [path for path in (kolla.home / "logs").glob("*-kolla-*.log") if path.stat().st_mtime > since]
+    return any(text in path.read_text(errors="replace") for path in logs)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("how", ["killed", "node lost"])
+def test_a_reconfiguration_that_is_cut_off_is_completed_by_the_next(kolla: KollaLab, how: str) -> None:
+    started = time.time()
+    kolla.kolla(globals={"etcd_protocol_timeout": 1 if how == "killed" else 2})
+    process = kolla.start("up", "--yes")
+    while not log_has(kolla, "TASK [memcached : ", started):
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.5)
+    if how == "killed":
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    else:
+        run(["docker", "kill", f"berth-{kolla.stack}-control3"])
+        output, _ = process.communicate(timeout=900)
+        assert process.returncode == 1 and "control3" in output and "Log: " in output
+        assert log_has(kolla, "TASK [etcd : ", started), "the other nodes go on"
+        run(["docker", "start", f"berth-{kolla.stack}-control3"])
+    assert "No change" not in kolla.berth("up", "--yes", timeout=1200)
+    comes_back(kolla)
+    kolla.write_settings()
+
+
 def test_to_take_kolla_away_one_has_to_allow_it(kolla: KollaLab) -> None:
     before = {node: starts(kolla, node) for node in CONTROL}
     kolla.kolla(enabled=False)
@@ -151,6 +208,13 @@ def test_to_take_kolla_away_one_has_to_allow_it(kolla: KollaLab) -> None:
     for node in CONTROL:
         assert starts(kolla, node) == {} and "mariadb" not in kolla.on(node, "docker", "volume", "ls")
     assert not list((kolla.home / "stacks" / kolla.stack / "kolla").glob("deployed.json"))
+
+
+def comes_back(kolla: KollaLab) -> None:
+    """A member of a cluster that was away catches up, and its health is asked for every two minutes at most."""
+    deadline = time.monotonic() + 300
+    while (told := kolla.try_berth("kolla", "verify"))[0]:
+        assert time.monotonic() < deadline, told[1]
 
 
 def starts(kolla: KollaLab, node: str) -> dict[str, str]:
