@@ -58,7 +58,7 @@ class KollaLab(Lab):
 
     def runs(self) -> list[str]:
         """Every run of kolla-ansible that there was."""
-        return sorted(path.name for path in (self.home / "logs").glob("*-kolla-*.log"))
+        return sorted(path.name for path in (self.home / "logs").glob(f"{self.stack}-kolla-*.log"))
 
 
 @contextmanager
@@ -168,7 +168,7 @@ def test_a_new_compute_node_is_deployed_alone_and_is_cleared_when_it_leaves(koll
 
 
 def log_has(kolla: KollaLab, text: str, since: float) -> bool:
-    logs = [path for path in (kolla.home / "logs").glob("*-kolla-*.log") if path.stat().st_mtime > since]
+    logs = [path for path in (kolla.home / "logs").glob(f"{kolla.stack}-kolla-*.log") if path.stat().st_mtime > since]
     return any(text in path.read_text(errors="replace") for path in logs)
 
 
