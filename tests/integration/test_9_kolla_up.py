@@ -143,6 +143,7 @@ def test_an_override_touches_its_own_service_alone(kolla: KollaLab) -> None:
 @pytest.mark.full
 def test_a_full_disk_is_told_with_its_node(kolla: KollaLab) -> None:
     kolla.on("control2", "mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", "/etc/kolla/memcached")
+    kolla.on("control2", "dd", "if=/dev/zero", "of=/etc/kolla/memcached/filler", check=False)
     try:
         code, output = kolla.try_berth("kolla", "reconfigure", "--tags", "memcached", timeout=600)
     finally:
