@@ -196,6 +196,7 @@ def test_a_reconfiguration_that_is_cut_off_is_completed_by_the_next(kolla: Kolla
     kolla.write_settings()
 
 
+@pytest.mark.full
 def test_to_take_kolla_away_one_has_to_allow_it(kolla: KollaLab) -> None:
     before = {node: starts(kolla, node) for node in CONTROL}
     kolla.kolla(enabled=False)
