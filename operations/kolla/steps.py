@@ -154,7 +154,10 @@ def from_stdin(step: str, stack: str) -> None:
         if step == "deploy":
             typer.echo(lead(workspace, stack, wanted, tell))
         else:
-            # Asked for in the settings, where it stays until somebody takes it back.
-            typer.echo(run(step, workspace, stack, wanted, tell, drain.SURE if step == "destroy" else ()))
+            # Asked for in the settings, where it stays until somebody takes it back. Never here: the deploy host is in
+            # the inventory, too.
+            nodes = ",".join(wanted.document["nodes"])
+            options = ("--limit", nodes, *drain.SURE) if step == "destroy" else ()
+            typer.echo(run(step, workspace, stack, wanted, tell, options))
     finally:
         progress.unlink(missing_ok=True)

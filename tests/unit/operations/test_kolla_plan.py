@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import io
+import json
+import signal
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -150,3 +153,14 @@ def test_a_node_that_leaves_is_stopped_before_and_cleared_after_unless_it_is_los
     assert any("control3 does not answer" in line for line in said) == lost
     after = deployed.read(workspace, "kolla")
     assert after and after.document["nodes"] == ["control1", "control2"]
+
+
+def test_taking_kolla_away_leaves_the_deploy_host_alone(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {"document": document(), "access": {}, "secret": "secret", "ca": "CA"}
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(given)))
+    ran: list[Any] = []
+    monkeypatch.setattr(steps, "run", lambda *args: ran.append((args[0], *args[-1])))
+    before = signal.getsignal(signal.SIGTERM)
+    steps.from_stdin("destroy", "kolla")
+    signal.signal(signal.SIGTERM, before)
+    assert ran == [("destroy", "--limit", "control1,control2,control3", "--yes-i-really-really-mean-it")]
