@@ -217,6 +217,7 @@ def _follow(
             if task and now - told >= QUIET:
                 told = now
                 tell(f"{played.step}: {now - started:.0f} s: {task} ({now - since:.0f} s)")
+            # The kernel's own signal would tell of the thread that started this, and those of plugins come and go.
             if os.getppid() != parent:
                 raise BerthError(f"kolla-ansible {played.step} was ended: what had started it is gone.")
             if running:

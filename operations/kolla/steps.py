@@ -42,6 +42,8 @@ def by_hand(step: str, stack: str, options: Sequence[str] = (), accept: bool = F
     with StackLock(workspace.stack_dir(stack), stack, f"kolla {step}", tell):
         wanted = inputs.of_stack(Session.open(workspace, stack_file, engines.choose(None)), settings)
         typer.echo(run(step, workspace, stack, wanted, tell, options, verify.BY_HAND, accept))
+        if step in CHANGING and not options:
+            _note(workspace, stack, wanted)
     if step == "post-deploy":
         typer.echo(f"clouds.yaml: {run_folder(workspace, stack) / CLOUDS}")
 
@@ -73,8 +75,6 @@ def run(
             return verify.insist(_look(wanted, images.needed(made, folder), tell, patience))
         log = new_log(workspace, stack, f"kolla-{step}")
         played = play.insist(play.play(step, folder, made, log, tell, options))
-    if step in CHANGING and not options:
-        _note(workspace, stack, wanted)
     if step == "destroy":
         deployed.forget(workspace, stack)
     return played.summary()

@@ -155,6 +155,21 @@ def test_a_node_that_leaves_is_stopped_before_and_cleared_after_unless_it_is_los
     assert after and after.document["nodes"] == ["control1", "control2"]
 
 
+def test_a_node_that_could_not_be_cleared_is_still_known(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    note(workspace, document())
+    made = dataclasses.make_dataclass("Made", ["sample_inventory", "sample_passwords"])("", {})
+    monkeypatch.setattr(play, "play", lambda step, *_: play.Played(step, Path("/dev/null"), int(step == "destroy")))
+    monkeypatch.setattr(steps, "environment", lambda *_: made)
+    monkeypatch.setattr(drain, "environment", lambda *_: made)
+    monkeypatch.setattr(steps.images, "needed_by", lambda *_: {})
+    monkeypatch.setattr(steps.inputs, "on_node", lambda *_: subprocess.CompletedProcess([], 0, "", ""))
+    with pytest.raises(BerthError, match="destroy failed"):
+        wanted = play.Inputs(document(control3=["object-store"]), {}, "secret", "CA")
+        steps.lead(workspace, "kolla", wanted, lambda _: None)
+    after = deployed.read(workspace, "kolla")
+    assert after and "control3" in after.document["nodes"]
+
+
 def test_taking_kolla_away_leaves_the_deploy_host_alone(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     given = {"document": document(), "access": {}, "secret": "secret", "ca": "CA"}
     monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(given)))
