@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pulumi
 import yaml
@@ -116,29 +117,29 @@ def run_program(stack_name: str, document: dict[str, Any] | None = None, *, prev
     """Runs `__main__.py` for one stack file (or a changed copy of it) and returns what it registered."""
     known = document or yaml.safe_load((ROOT / f"Pulumi.{stack_name}.yaml").read_text(encoding="utf-8"))
     config = {key: value if isinstance(value, str) else json.dumps(value) for key, value in known["config"].items()}
-    # An image lock of its own, so that what this machine has built makes no difference.
-    os.environ["BERTH_HOME"] = str(Path(__file__).parent / "home")
     recording = Recording()
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    pulumi.runtime.set_all_config(config)
-    # No root yet: run_in_stack makes it, and with it the stack's outputs.
-    settings.configure(
-        settings.Settings(
-            project="berth",
-            stack=stack_name,
-            monitor=_Monitor(recording),
-            engine=mocks.MockEngine(None),
-            dry_run=preview,
+    # An image lock of its own, so that what this machine has built makes no difference.
+    with patch.dict(os.environ, BERTH_HOME=str(Path(__file__).parent / "home")):
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        pulumi.runtime.set_all_config(config)
+        # No root yet: run_in_stack makes it, and with it the stack's outputs.
+        settings.configure(
+            settings.Settings(
+                project="berth",
+                stack=stack_name,
+                monitor=_Monitor(recording),
+                engine=mocks.MockEngine(None),
+                dry_run=preview,
+            )
         )
-    )
-    settings.set_root_resource(None)
-    if str(ROOT) not in sys.path:
-        sys.path.insert(0, str(ROOT))
-    try:
-        loop.run_until_complete(
-            stack.run_in_stack(lambda: (runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__"), None)[1])
-        )
-    finally:
-        loop.close()
+        settings.set_root_resource(None)
+        if str(ROOT) not in sys.path:
+            sys.path.insert(0, str(ROOT))
+        try:
+            loop.run_until_complete(
+                stack.run_in_stack(lambda: (runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__"), None)[1])
+            )
+        finally:
+            loop.close()
     return recording
