@@ -25,6 +25,7 @@ from config import Settings, naming
 SCRIPT = Path(__file__).parent / "scripts" / "node.sh"
 STEPS = ("images", "prechecks", "pull", "deploy", "verify")
 """In their order. `deploy` is `reconfigure` or `upgrade` where there is something already."""
+REFUSAL = "berth:kolla.allowDestroy is false: set it to true and run `./berth up` to let Kolla's services go"
 
 
 class Kolla(pulumi.ComponentResource):
@@ -70,7 +71,12 @@ class Kolla(pulumi.ComponentResource):
         user = settings.registry.node_user
         login = args.accounts.account(user).password if user else ""
         stdin = pulumi.Output.all(made.result, login, args.authority.certificate).apply(partial(_inputs, args, wanted))
-        before.append(self._teardown(name, args, stdin, before))
+        # No shell in between, here and below: a command ends when what has started it is gone.
+        program = f"exec ./berth kolla {{}} --stack {settings.stack}"
+        allowed, refuse = settings.kolla.allow_destroy, f"echo {shlex.quote(REFUSAL)} >&2; exit 1"
+        # Does nothing until it is destroyed, which is after the steps and before the nodes' preparation.
+        destroy = program.format("step destroy") if allowed else refuse
+        before.append(self._command(f"{name}-teardown", args, "true", before, delete=destroy, stdin=stdin))
         # In plain view, for the preview: the standard input is secret as a whole.
         shown: dict[str, pulumi.Input[str]] = {**render.shown(wanted)}
         machines = {on.node.name: on.node.machine.id for on in own if on.node.machine}
@@ -82,34 +88,22 @@ class Kolla(pulumi.ComponentResource):
             shown["KOLLA_RECIPES"] = images.kolla_hash()
             steps.insert(0, ("push", "push", _push(args)))
         for step, verb, given in steps:
-            before = [
-                command.local.Command(
-                    f"{name}-{step}",
-                    # No shell in between: a step ends when what has started it is gone.
-                    create=f"exec ./berth kolla {verb} --stack {settings.stack}",
-                    stdin=given,
-                    environment=shown,
-                    add_previous_output_in_env=False,
-                    opts=pulumi.ResourceOptions(parent=self, depends_on=before),
-                )
-            ]
+            create = program.format(verb)
+            before = [self._command(f"{name}-{step}", args, create, before, stdin=given, environment=shown)]
+        # The last to be created is the first to go: where it may not, nothing else has gone yet.
+        self._command(f"{name}-guard", args, "true", before, delete="true" if allowed else refuse)
 
-    def _teardown(
-        self, name: str, args: KollaArgs, stdin: pulumi.Output[str], before: Sequence[pulumi.Resource]
+    def _command(
+        self, name: str, args: KollaArgs, create: str, before: Sequence[pulumi.Resource], **more: Any
     ) -> pulumi.Resource:
-        """Does nothing until it is destroyed, which is after the steps and before the nodes' preparation."""
-        stack = args.settings.stack
-        refusal = "berth:kolla.allowDestroy is false: set it to true and run `./berth up` to let Kolla's services go"
-        allowed = f"exec ./berth kolla step destroy --stack {stack}"
+        """A command on the deploy host; one that only ends something goes with the machine that it ends it on."""
+        gone = args.nodes.with_role("control")[0].machine if "delete" in more else None
         return command.local.Command(
-            f"{name}-teardown",
-            create="true",
-            delete=allowed if args.settings.kolla.allow_destroy else f"echo {shlex.quote(refusal)} >&2; exit 1",
-            stdin=stdin,
+            name,
+            create=create,
             add_previous_output_in_env=False,
-            opts=pulumi.ResourceOptions(
-                parent=self, depends_on=before, deleted_with=args.nodes.with_role("control")[0].machine
-            ),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=list(before), deleted_with=gone),
+            **more,
         )
 
 

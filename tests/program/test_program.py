@@ -183,6 +183,18 @@ def test_a_preview_shows_what_kolla_is_told_and_none_of_its_secrets(kolla: Recor
     assert values.shown(values.read(deploy.inputs["stdin"])) == values.HIDDEN
 
 
+def test_what_refuses_to_let_kolla_go_is_the_first_to_be_asked(kolla: Recording) -> None:
+    assert "kolla-verify" in waits_for(kolla, "kolla-guard")
+    for name in ("kolla-guard", "kolla-teardown"):  # a deployment that failed half-way has no guard yet
+        ending = kolla.named(name)
+        assert ending.deleted_with and "berth:kolla.allowDestroy is false" in ending.open["delete"]
+    document = config.read(ROOT / "Pulumi.kolla.yaml")
+    document["config"]["berth:kolla"]["allowDestroy"] = True
+    allowed = run_program("kolla", document, preview=True)
+    assert allowed.named("kolla-guard").open["delete"] == "true"
+    assert "step destroy" in allowed.named("kolla-teardown").open["delete"]
+
+
 def test_a_stack_without_kolla_has_nothing_of_it(dev: Recording) -> None:
     assert [resource.name for resource in dev.resources if resource.name.startswith("kolla-")] == []
 
