@@ -5,9 +5,9 @@ prechecks    with Berth's ansible.cfg and with Ansible's defaults, in turns, on 
 pull         Kolla's images to all of its nodes at once, into an empty store beside each node's own: from Berth's
              registry, and from one outside that sends no more than --megabits.
 noop         `berth up` with nothing to change; no Ansible may start.
-one-service  another digest under the tag of a service's image, then pull and reconfigure of that service, and the same
+one-service  another digest under the tag of a service's image, then pull and deploy of that service, and the same
              back, one node after the other as `up` does it, or with --at-once as Kolla does by itself, while a token
-             is asked for twice a second.
+             is asked for every 0.7 seconds.
 Usage: python bench/kolla.py [prechecks] [pull] [noop] [one-service] [--stack kolla] [--rounds 3] [--tuning]
        [--megabits 100] [--images keystone] [--service keystone] [--at-once]
 """

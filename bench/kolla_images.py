@@ -26,7 +26,7 @@ from operations.promote.store import Manifest, Store
 if TYPE_CHECKING:
     from bench.kolla import Stage
 
-ASK_EVERY = 0.5
+ASK_EVERY = 0.7
 SECOND = "berth-bench"
 
 
@@ -117,13 +117,13 @@ def one_service(stage: Stage, options: argparse.Namespace) -> list[dict[str, Any
 
 
 def _change(stage: Stage, options: argparse.Namespace) -> dict[str, Any]:
-    """Pull and reconfigure the service; what that did to others."""
+    """Pull and deploy the service; what that did to others."""
     only = ("--tags", options.service)
     before, load, started = _containers(stage), os.getloadavg()[0], time.monotonic()
     with _tokens(stage) as answers:
         said = [
             stage.step("pull", *only),
-            stage.step("reconfigure", *only, *(() if options.at_once else ONE_BY_ONE)),
+            stage.step("deploy", *only, *(() if options.at_once else ONE_BY_ONE)),
         ]
     ended, after = time.monotonic(), _containers(stage)
     came = [at for _, at, problem in answers if not problem]

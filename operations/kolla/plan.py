@@ -14,6 +14,7 @@ PARTS = ("hosts", "groups", "globals", "hostVariables", "groupVariables", "overr
 CLUSTERED = ("control", "network")
 """Roles whose services know all their members: a new one changes the others, too."""
 ONE_BY_ONE = ("--extra-vars", "kolla_serial=1")
+"""For `deploy`, which does what `reconfigure` does; that one sets the variable to 0 itself, and nothing outdoes it."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def plan(
         return Plan("deploy", ("--limit", ",".join(new)), f"{' and '.join(new)} new")
     services = _services(old, now, moved, tags) if changed <= {"overrides"} else None
     if services:
-        return Plan("reconfigure", ("--tags", ",".join(services), *ONE_BY_ONE), "nothing else has changed")
+        return Plan("deploy", ("--tags", ",".join(services), *ONE_BY_ONE), "nothing else has changed")
     return Plan("reconfigure", why="for all services")
 
 

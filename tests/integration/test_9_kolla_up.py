@@ -135,7 +135,7 @@ def test_an_override_touches_its_own_service_alone(kolla: KollaLab) -> None:
     (folder / "memcached_custom.txt").write_text("x\n")
     kolla.kolla(overrides="kolla")
     code, output = kolla.try_berth("kolla", "diff")
-    assert code == 3 and "The next up: reconfigure --tags memcached --extra-vars kolla_serial=1" in output
+    assert code == 3 and "The next up: deploy --tags memcached --extra-vars kolla_serial=1" in output
     assert {node: starts(kolla, node) for node in CONTROL} == started
     kolla.write_settings()
 

@@ -51,7 +51,7 @@ def test_a_changed_global_is_for_all_services_and_so_is_a_run_without_any_change
 
 def test_another_image_of_one_service_is_for_this_service_alone_one_node_at_a_time() -> None:
     found = asked(document(), keystone="sha256:b")
-    assert (found.verb, found.options) == ("reconfigure", ("--tags", "keystone", "--extra-vars", "kolla_serial=1"))
+    assert (found.verb, found.options) == ("deploy", ("--tags", "keystone", "--extra-vars", "kolla_serial=1"))
     assert asked(document(), haproxy="sha256:b").options[1] == "loadbalancer"
     assert asked(document(), haproxy="sha256:b", etcd="sha256:c").options[1] == "etcd,loadbalancer"
 
