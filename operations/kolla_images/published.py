@@ -16,6 +16,8 @@ from operations.endpoint import Endpoint, User, endpoint
 from operations.engine_run import Session
 from operations.errors import BerthError
 from operations.kolla_images.builder import tag
+from operations.kolla_images.packed import packed
+from operations.promote import content
 from operations.promote.store import Store
 from operations.workspace import Workspace, write_private
 
@@ -50,6 +52,14 @@ class Target:
             raise BerthError(f"Nobody may push to {end.registry}: give a user of {run.stack} the role push.")
         return cls(Store(run.stack, end, str(outputs["registry_ca"]), user), end, user, namespace, tag)
 
+    def repository(self, image: str) -> str:
+        """Where in the registry an image of Kolla's is."""
+        return f"{self.namespace}/{image}"
+
+    def name(self, image: str) -> str:
+        """The same with its tag."""
+        return f"{self.repository(image)}:{self.tag}"
+
 
 @dataclass(frozen=True)
 class Published:
@@ -63,23 +73,19 @@ class Published:
 
 def publish(target: Target, references: Mapping[str, str], display: Display) -> Published:
     """Push each image (name -> reference on this machine) that the registry does not have under its tag."""
-    store, end = target.store, target.end
+    store, registry = target.store, target.end.registry
+    new = [name for name, reference in references.items() if not _there(target, name, image_id(reference))]
+    if new:
+        push = _push_by_docker if _kept_by_containerd() else _push_packed
+        with display.open(), display.step(f"Push {', '.join(new)}"):
+            push(target, {target.name(name): references[name] for name in new})
     found: dict[str, Locked] = {}
-    new = []
-    with tempfile.TemporaryDirectory(prefix="berth-push-") as folder, display.open():
-        target.user.log_in(end.registry, Path(folder))
-        for name, reference in references.items():
-            repository = f"{target.namespace}/{name}"
-            digest = _same(store, repository, target.tag, image_id(reference))
-            if digest is None:
-                with display.step(f"Push {repository}:{target.tag}"):
-                    _push(folder, reference, f"{end.registry}/{repository}:{target.tag}")
-                new.append(name)
-                digest = store.tagged(repository, target.tag)
-            if digest is None:
-                raise BerthError(f"{end.registry} took {repository}:{target.tag}, and does not have it now.")
-            found[name] = Locked(repository, target.tag, digest)
-    return Published(end.registry, found, new)
+    for name in references:
+        digest = store.tagged(target.repository(name), target.tag)
+        if digest is None:
+            raise BerthError(f"{registry} took {target.name(name)}, and does not have it now.")
+        found[name] = Locked(target.repository(name), target.tag, digest)
+    return Published(registry, found, new)
 
 
 def image_id(reference: str) -> str:
@@ -92,12 +98,30 @@ def image_id(reference: str) -> str:
     return answer.stdout.strip()
 
 
-def _same(store: Store, repository: str, tag: str, id_: str) -> str | None:
-    """The digest under the tag, if it is this very image: Docker knows it by its configuration, or by its manifest."""
-    manifest = store.manifest(repository, tag)
-    if manifest is None:
-        return None
-    return manifest.digest if id_ in (manifest.digest, manifest.document.get("config", {}).get("digest")) else None
+def _there(target: Target, name: str, id_: str) -> bool:
+    """Whether the tag is of this very image: Docker knows it by its configuration, or by its manifest."""
+    manifest = target.store.manifest(target.repository(name), target.tag)
+    return manifest is not None and id_ in (manifest.digest, manifest.document.get("config", {}).get("digest"))
+
+
+def _kept_by_containerd() -> bool:
+    """Whether Docker has images packed already, and knows them by their manifests: newer ones by default."""
+    asked = subprocess.run(
+        ["docker", "info", "--format={{json .DriverStatus}}"], capture_output=True, text=True, check=False
+    )
+    return "io.containerd.snapshotter" in asked.stdout
+
+
+def _push_packed(target: Target, references: Mapping[str, str]) -> None:
+    with packed({name: image_id(reference) for name, reference in references.items()}) as source:
+        content.move(target.store, lambda: source, source.images, content.look(target.store, source.images))
+
+
+def _push_by_docker(target: Target, references: Mapping[str, str]) -> None:
+    with tempfile.TemporaryDirectory(prefix="berth-push-") as folder:
+        target.user.log_in(target.end.registry, Path(folder))
+        for name, reference in references.items():
+            _push(folder, reference, f"{target.end.registry}/{name}")
 
 
 def _push(login: str, reference: str, name: str) -> None:

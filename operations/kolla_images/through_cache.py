@@ -53,7 +53,7 @@ def copy(target: Target, names: Sequence[str], place: str, tag: str, display: Di
             )
         )
     there = zip(names, filter(None, found), strict=True)
-    images = {name: replace(image, name=f"{target.namespace}/{name}:{target.tag}") for name, image in there}
+    images = {name: replace(image, name=target.name(name)) for name, image in there}
     # All at once: a layer that several have crosses the network once.
     lacking = content.look(store, list(images.values()))
     if lacking.anything:

@@ -24,7 +24,7 @@ from operations.bootstrap.steps import Display
 from operations.deploy import Run
 from operations.endpoint import User
 from operations.errors import BerthError, UsageError
-from operations.kolla_images import builder, catalogue, published, recipes, run
+from operations.kolla_images import builder, catalogue, packed, published, recipes, run
 from operations.kolla_images.published import Locked, Target, publish, read_lock, write_lock
 from operations.workspace import StackFile
 from tests.unit.operations.conftest import OUTPUTS, Checkout, Docker, Ended, executable
@@ -318,11 +318,11 @@ def test_an_image_that_the_registry_has_under_its_tag_is_not_pushed(
     assert not any("push" in call for call in docker.calls)
 
 
-def test_an_image_that_is_missing_or_another_under_the_tag_is_pushed_with_the_stacks_own_user(
+def test_where_containerd_keeps_images_docker_pushes_what_is_missing_or_another_with_the_stacks_own_user(
     target: Target, registry: Registry, docker: Docker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     registry.push("kolla/etcd:2026.1", b"older")
-    docker.answers({"image inspect": f"sha256:{'e' * 64}\n"})
+    docker.answers({"image inspect": f"sha256:{'e' * 64}\n", "info": '["driver-type","io.containerd.snapshotter.v1"]'})
     logins = []
 
     def push(login: str, reference: str, name: str) -> None:
@@ -336,6 +336,60 @@ def test_an_image_that_is_missing_or_another_under_the_tag_is_pushed_with_the_st
         name: registry.tags[f"kolla/{name}"]["2026.1"] for name in ("etcd", "cron")
     }
     assert logins[0] == {target.end.registry: {"auth": target.user.basic}}
+
+
+def docker_save(file: Path, **images: tuple[bytes, ...]) -> dict[str, str]:
+    """An archive as Docker before 25 writes it, where a layer that was written already is a link; the images' ids."""
+    listed, ids, places = [], {}, dict[bytes, str]()
+    with tarfile.open(file, "w") as tar:
+
+        def add(path: str, content: bytes, link: str = "") -> str:
+            member = tarfile.TarInfo(path)
+            member.size, member.type = (0, tarfile.SYMTYPE) if link else (len(content), tarfile.REGTYPE)
+            member.linkname = link
+            tar.addfile(member, None if link else io.BytesIO(content))
+            return path
+
+        for name, layers in images.items():
+            paths = []
+            for number, layer in enumerate(layers):
+                link = f"../{places[layer]}" if layer in places else ""
+                paths.append(add(f"{name}{number}/layer.tar", layer, link))
+                places.setdefault(layer, paths[-1])
+            config = json.dumps({"os": "linux", "of": name}).encode()
+            ids[name] = digest_of(config)
+            listed.append({"Config": add(f"{name}.json", config), "RepoTags": None, "Layers": paths})
+        add("manifest.json", json.dumps(listed).encode())
+    return ids
+
+
+def test_missing_images_are_packed_and_layers_of_several_sent_once(
+    target: Target, registry: Registry, docker: Docker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    base, own = os.urandom(3_000_000), b"own" * 1000
+    ids = docker_save(tmp_path / "saved.tar", cron=(base,), etcd=(base, own))
+    docker.answers({f"image inspect --format={{{{.Id}}}} {name}": f"{id_}\n" for name, id_ in ids.items()})
+    monkeypatch.setattr(packed, "_save", lambda ids, file: shutil.copy(tmp_path / "saved.tar", file))
+    monkeypatch.setattr(packed, "ROOM", tmp_path)
+    done = publish(target, {"cron": "cron", "etcd": "etcd"}, display()[0])
+    assert done.new == ["cron", "etcd"] and not list(tmp_path.glob("berth-push-*"))
+    for name, layers in {"cron": [base], "etcd": [base, own]}.items():
+        _, body = registry.manifests[f"kolla/{name}"][done.images[name].digest]
+        manifest = json.loads(body)
+        assert manifest["config"]["digest"] == ids[name]
+        blobs = registry.blobs[f"kolla/{name}"]
+        assert [gzip.decompress(blobs[layer["digest"]]) for layer in manifest["layers"]] == layers
+    assert registry.count("PUT", "/blobs/uploads/") == 4, "two configurations, two layers"
+    assert not publish(target, {"cron": "cron", "etcd": "etcd"}, display()[0]).new
+
+
+def test_no_room_to_pack_images_in_is_told(
+    target: Target, docker: Docker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    docker.answers({"image inspect": f"sha256:{'e' * 64}\n"})
+    monkeypatch.setattr(packed, "ROOM", tmp_path / "none")
+    with pytest.raises(BerthError, match=r"can't be packed in .*none.*No such file or directory"):
+        publish(target, {"etcd": "new/etcd"}, display()[0])
 
 
 def test_the_lock_keeps_what_was_pushed_before_as_long_as_place_and_tag_are_the_same(checkout: Checkout) -> None:
