@@ -32,7 +32,7 @@ STOP = 10.0
 QUIET = 20.0
 """Seconds without a line after which a sign of life is given."""
 
-# Pipelining saves a copy per task, kept facts and connections a start; bench/kolla.py compares with the defaults.
+# Pipelining and kept connections save trips over a network; docs/performance.md has what that is worth without one.
 ANSIBLE = """\
 [defaults]
 forks = {forks}
