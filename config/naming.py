@@ -175,6 +175,11 @@ def stack_directory(stack: str) -> Path:
     return home() / "stacks" / stack
 
 
+def kolla_brought_file(stack: str) -> Path:
+    """Says which of Kolla's images somebody brought last; another content makes the next `up` deploy them."""
+    return stack_directory(stack) / "kolla-brought"
+
+
 def ssh_key_file(stack: str) -> Path:
     """Private key for lab nodes; the ssh program, which docker's provider runs, takes keys as files only."""
     return stack_directory(stack) / "ssh_key"

@@ -83,6 +83,9 @@ class Kolla(pulumi.ComponentResource):
         if machines:
             # A machine that was made anew has lost its containers.
             shown["KOLLA_MACHINES"] = pulumi.Output.json_dumps(machines)
+        brought = naming.kolla_brought_file(settings.stack)
+        if brought.is_file():
+            shown["KOLLA_BROUGHT"] = brought.read_text(encoding="utf-8")
         steps = [(step, f"step {step}", stdin) for step in STEPS]
         if settings.kolla.images.source == "built":
             shown["KOLLA_RECIPES"] = images.kolla_hash()

@@ -118,7 +118,7 @@ def _check_images(workspace: Workspace, stack: str, wanted: play.Inputs, needed:
     now = images.check(found, store, before, accept)
     new = [name for name, image in now.items() if before.get(name) != image]
     if new:
-        write_lock(workspace, stack, now)
+        write_lock(workspace, stack, now, by_hand=accept)
     return f"images: all {len(found)} are in {registry}" + (f"; locked now: {', '.join(new)}" if new else "")
 
 

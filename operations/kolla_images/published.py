@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import tempfile
@@ -9,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from config import naming
 from operations import engines
 from operations.bootstrap.steps import Display
 from operations.deploy import Run
@@ -150,13 +152,17 @@ def read_lock(workspace: Workspace, stack: str) -> dict[str, Locked]:
     return {name: Locked(**entry) for name, entry in document.items()}
 
 
-def write_lock(workspace: Workspace, stack: str, images: Mapping[str, Locked]) -> None:
-    """Enter images; those of other tags or places go, as no node will pull them again."""
+def write_lock(workspace: Workspace, stack: str, images: Mapping[str, Locked], by_hand: bool = False) -> None:
+    """Enter images; those of other tags or places go, as no node will pull them again.
+
+    What is brought by hand, and not by an `up` on its way to nodes, is for the next `up` to deploy.
+    """
     places = {(image.repository.rpartition("/")[0], image.tag) for image in images.values()}
-    kept = {
-        name: image
-        for name, image in read_lock(workspace, stack).items()
-        if (image.repository.rpartition("/")[0], image.tag) in places
-    }
+    before = read_lock(workspace, stack)
+    kept = {name: image for name, image in before.items() if (image.repository.rpartition("/")[0], image.tag) in places}
     entries = {name: asdict(image) for name, image in sorted({**kept, **images}.items())}
-    write_private(lock_file(workspace, stack), json.dumps(entries, indent=2) + "\n")
+    text = json.dumps(entries, indent=2) + "\n"
+    if by_hand and any(before.get(name) != image for name, image in images.items()):
+        brought = workspace.stack_dir(stack) / naming.kolla_brought_file(stack).name
+        write_private(brought, hashlib.sha256(text.encode()).hexdigest()[:12])
+    write_private(lock_file(workspace, stack), text)

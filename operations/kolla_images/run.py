@@ -87,7 +87,9 @@ def build(run: Run, want: Wanted, fresh: bool = False, push: bool = True) -> Ans
             builder.build(_tools(run.workspace), order, given.environment, logs, Display(run.console))
     made = {name: builder.local(name, order.keys[name]) for name in want.images}
     return Answer(
-        made, sorted(order.stale), _published(run.workspace, run.stack, run.console, target, made) if target else None
+        made,
+        sorted(order.stale),
+        _published(run.workspace, run.stack, run.console, target, made, by_hand=True) if target else None,
     )
 
 
@@ -151,10 +153,10 @@ def copy(run: Run, want: Wanted, source: str) -> Answer:
         found = archive.load(path, want.images, want.tag, display)
         for reference in found.values():
             _insist_on_release(reference, want)
-        return Answer(found, (), _published(run.workspace, run.stack, run.console, target, found))
+        return Answer(found, (), _published(run.workspace, run.stack, run.console, target, found, by_hand=True))
     _insist_on_release(source, want)
     done = through_cache.copy(target, want.images, place, tag, display)
-    write_lock(run.workspace, run.stack, done.images)
+    write_lock(run.workspace, run.stack, done.images, by_hand=True)
     return Answer({name: f"{place}/{name}:{tag}" for name in want.images}, (), done)
 
 
@@ -169,8 +171,13 @@ def _insist_on_release(reference: str, want: Wanted) -> None:
 
 
 def _published(
-    workspace: Workspace, stack: str, console: Console, target: Target, references: Mapping[str, str]
+    workspace: Workspace,
+    stack: str,
+    console: Console,
+    target: Target,
+    references: Mapping[str, str],
+    by_hand: bool = False,
 ) -> Published:
     done = publish(target, references, Display(console))
-    write_lock(workspace, stack, done.images)
+    write_lock(workspace, stack, done.images, by_hand)
     return done

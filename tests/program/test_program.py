@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -181,6 +182,13 @@ def test_a_preview_shows_what_kolla_is_told_and_none_of_its_secrets(kolla: Recor
     assert "enable_keystone: true" in shown["KOLLA_GLOBALS"] and "control1" in shown["KOLLA_INVENTORY"]
     assert json.loads(deploy.open["stdin"])["secret"] == "secret-of-kolla-passwords"
     assert values.shown(values.read(deploy.inputs["stdin"])) == values.HIDDEN
+
+
+def test_images_that_were_brought_by_hand_are_deployed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "brought").write_text("0123456789ab")
+    monkeypatch.setattr("config.naming.kolla_brought_file", lambda stack: tmp_path / "brought")
+    deploy = run_program("kolla", preview=True).named("kolla-deploy")
+    assert deploy.open["environment"]["KOLLA_BROUGHT"] == "0123456789ab"
 
 
 def test_what_refuses_to_let_kolla_go_is_the_first_to_be_asked(kolla: Recording) -> None:

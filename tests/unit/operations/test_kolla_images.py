@@ -19,6 +19,7 @@ import pytest
 import yaml
 from rich.console import Console
 
+from config import naming
 from operations import deploy
 from operations.bootstrap.steps import Display
 from operations.deploy import Run
@@ -402,6 +403,22 @@ def test_the_lock_keeps_what_was_pushed_before_as_long_as_place_and_tag_are_the_
     write_lock(checkout.workspace, "dev", moved)
     assert read_lock(checkout.workspace, "dev") == moved
     assert read_lock(checkout.workspace, "other") == {}
+
+
+def test_images_that_somebody_brings_are_for_the_next_up_and_those_that_an_up_pushes_are_not(
+    checkout: Checkout,
+) -> None:
+    brought = checkout.workspace.stack_dir("dev") / naming.kolla_brought_file("dev").name
+
+    def lock(digest: str, by_hand: bool) -> str:
+        write_lock(checkout.workspace, "dev", {"etcd": Locked("kolla/etcd", "2026.1", digest)}, by_hand)
+        return brought.read_text() if brought.exists() else ""
+
+    assert lock("sha256:1", by_hand=False) == ""
+    assert lock("sha256:1", by_hand=True) == "", "nothing new"
+    first = lock("sha256:2", by_hand=True)
+    assert first and lock("sha256:2", by_hand=True) == first and lock("sha256:3", by_hand=False) == first
+    assert lock("sha256:4", by_hand=True) not in ("", first)
 
 
 # The commands
