@@ -222,4 +222,4 @@ def comes_back(kolla: KollaLab) -> None:
 def starts(kolla: KollaLab, node: str) -> dict[str, str]:
     """When each of Kolla's containers was started."""
     names = kolla.on(node, "docker", "ps", "--filter", "label=kolla_version", "--format", "{{.Names}}").split()
-    return {name: kolla.on(node, "docker", "inspect", "-f", "{{.State.StartedAt}}", name) for name in names}
+    return {name: kolla.on(node, "docker", "inspect", "-f", "{{.State.StartedAt}}", name).strip() for name in names}
