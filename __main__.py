@@ -23,7 +23,8 @@ from config import load
 settings = load()
 images = Images.of(settings)
 
-authority = CertificateAuthority("ca", settings)
+authority = CertificateAuthority("ca", settings, "CA", outlives_services=True)
+balancer_authority = CertificateAuthority("balancer-ca", settings, "balancers")
 nodes = Nodes("nodes", NodesArgs(settings, images))
 deploy_host = DeployHost("deploy-host", DeployHostArgs(settings, nodes, authority))
 seed = SeedRegistry("seed", SeedRegistryArgs(settings, nodes, images, deploy_host))
@@ -36,7 +37,8 @@ accounts = Accounts("users", AccountsArgs(settings))
 mirror = MirrorIdentity("mirror", settings)
 store = ObjectStore("object-store", ObjectStoreArgs(settings, nodes, daemons, images, authority, deploy_host, seed))
 balancer = LoadBalancer(
-    "balancer", LoadBalancerArgs(settings, nodes, daemons, images, authority, accounts, mirror, seed)
+    "balancer",
+    LoadBalancerArgs(settings, nodes, daemons, images, authority, balancer_authority, accounts, mirror, seed),
 )
 clients = RegistryClients(
     "clients", RegistryClientsArgs(settings, nodes, daemons, authority, accounts, mirror, balancer)

@@ -21,6 +21,7 @@ CONTAINER = "docker:index/container:Container"
 REMOTE_COMMAND = "command:remote:Command"
 MINIO_PROVIDER = "pulumi:providers:minio"
 FEWEST_DRIVES = 4
+CLIENT_CA = "balancers.crt"
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 QUORUMS = {"swarm-manager": "Swarm managers", "etcd": "etcd members"}
 
@@ -127,15 +128,16 @@ def plain_http(resource: Declared, settings: StackFile) -> Iterator[str]:
 
 
 def anonymous_push(resource: Declared, settings: StackFile) -> Iterator[str]:
-    """Nobody writes without a password at the balancer, or past it without its certificate."""
-    for path, body in _files(resource):
+    """Nobody writes without a password at the balancer, or past it without a certificate made for balancers."""
+    files = dict(_files(resource))
+    for path, body in files.items():
         if path.endswith("/load-balancer/nginx.conf"):
             for block in _servers(body, f"listen {settings.registry.port} "):
                 if "auth_request" not in block:
                     yield f"{path} asks nobody at port {settings.registry.port} for a password: add auth_request"
         document = _registry_http(path, body)
-        if document is not None and not _is_read_only(body) and not (document.get("tls") or {}).get("clientcas"):
-            yield f"{path} takes writes from anybody: give http.tls the CA of its clients (clientcas)"
+        if document is not None and not _is_read_only(body) and not _only_balancers(path, document, files):
+            yield f"{path} takes writes from others than the balancers: clientcas must be their CA alone, {CLIENT_CA}"
 
 
 def drives(resources: Iterable[Declared]) -> Iterator[str]:
@@ -187,6 +189,14 @@ def _registry_http(path: str, body: str) -> dict[str, Any] | None:
         return None
     document = _document(body)
     return document.get("http") or {} if "storage" in document else None
+
+
+def _only_balancers(path: str, http: Mapping[str, Any], files: Mapping[str, str]) -> bool:
+    """Whether a registry accepts clients of the balancers' CA and no others: not those of the stack's CA, either."""
+    folder = path.rpartition("/")[0]
+    trusted = f"{folder}/{CLIENT_CA}"
+    same_as_the_stacks = files.get(trusted) == files.get(f"{folder}/ca.crt")
+    return (http.get("tls") or {}).get("clientcas") == [trusted] and not same_as_the_stacks
 
 
 def _is_read_only(body: str) -> bool:

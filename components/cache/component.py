@@ -50,6 +50,7 @@ class Caches(pulumi.ComponentResource):
                     on,
                     settings,
                     args.authority,
+                    args.balancer.client_ca,
                     Process(
                         listener=listener,
                         image=args.images.on_nodes("cache"),

@@ -1,4 +1,4 @@
-"""One CA per stack; a key and certificate per service and node, so that no private key is on two machines."""
+"""The stack's CAs; each service on each node has a key and a certificate of its own."""
 
 from __future__ import annotations
 
@@ -26,21 +26,31 @@ class Certificate:
 
 
 class CertificateAuthority(pulumi.ComponentResource):
-    """The stack's CA: ten years long, trusted by nodes and deploy host, known to nobody else."""
+    """A CA of the stack's own, valid for ten years."""
 
     certificate: pulumi.Output[str]
     """The CA's certificate, PEM."""
 
-    def __init__(self, name: str, settings: Settings, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        common_name: str,
+        *,
+        outlives_services: bool = False,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """`outlives_services`: clients trust it for years, so that outside a lab `down` leaves it."""
         super().__init__("berth:certificates:CertificateAuthority", name, None, opts)
-        stack = settings.stack
-        # Clients trust the CA for years: outside a lab it outlives the services.
-        child = pulumi.ResourceOptions(parent=self, protect=settings.lab is None or None)
+        protect = outlives_services and settings.lab is None
+        child = pulumi.ResourceOptions(parent=self, protect=protect or None)
         self._key = tls.PrivateKey(f"{name}-key", algorithm="ECDSA", ecdsa_curve=CURVE, opts=child)
         self._root = tls.SelfSignedCert(
             f"{name}-certificate",
             private_key_pem=self._key.private_key_pem,
-            subject=tls.SelfSignedCertSubjectArgs(common_name=f"Berth {stack} CA", organization="Berth"),
+            subject=tls.SelfSignedCertSubjectArgs(
+                common_name=f"Berth {settings.stack} {common_name}", organization="Berth"
+            ),
             is_ca_certificate=True,
             set_subject_key_id=True,
             validity_period_hours=CA_HOURS,

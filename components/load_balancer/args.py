@@ -23,6 +23,8 @@ class LoadBalancerArgs:
     daemons: DockerDaemons
     images: Images
     authority: CertificateAuthority
+    client_authority: CertificateAuthority
+    """Signs what the balancers show to replicas and caches, and nothing else."""
     accounts: Accounts
     mirror_clients: MirrorIdentity
     """Who is let in at the mirror port."""

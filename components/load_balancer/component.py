@@ -46,17 +46,16 @@ class LoadBalancer(pulumi.ComponentResource):
 
     ready: pulumi.Resource
     """Done when nginx answers under the registry's name and address, asking for a password."""
+    client_ca: pulumi.Output[str]
+    """The CA of the certificates that balancers show to replicas and caches, PEM."""
     pool: Pool
     """The replicas behind all balancers."""
 
     def __init__(self, name: str, args: LoadBalancerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("berth:load-balancer:LoadBalancer", name, None, opts)
         self._name, self._args = name, args
+        self.client_ca = args.client_authority.certificate
         balancers = args.daemons.on(args.nodes.with_role("load-balancer"))
-        client = args.authority.issue(
-            f"{name}-client", common_name="berth-load-balancer", uses=("digital_signature", "client_auth"), parent=self
-        )
-        self._client = args.authority.pem(client)
         containers: list[docker.Container] = []
         # One balancer after the other, so that one always serves.
         before: list[pulumi.Resource] = []
@@ -82,6 +81,12 @@ class LoadBalancer(pulumi.ComponentResource):
             addresses=sorted({front.address, front.own_address}),
             parent=self,
         )
+        client = args.client_authority.issue(
+            f"{name}-client",
+            common_name=on.node.name,
+            uses=("digital_signature", "client_auth"),
+            parent=self,
+        )
         return service(
             name,
             on,
@@ -99,7 +104,10 @@ class LoadBalancer(pulumi.ComponentResource):
                 grace_seconds=GRACE_SECONDS,
             ),
             pulumi.Output.all(
-                args.authority.pem(server), self._client, args.accounts.htpasswd, args.mirror_clients.certificate
+                args.authority.pem(server),
+                args.client_authority.pem(client),
+                args.accounts.htpasswd,
+                args.mirror_clients.certificate,
             ).apply(partial(_entries, front)),
             scripts=[SCRIPTS / "reload.sh", SCRIPTS / "nginx.sh"],
             parent=self,

@@ -12,10 +12,10 @@ from components.deploy_host import DeployHost
 from components.load_balancer import LoadBalancer
 from components.nodes import Nodes
 from components.object_store.component import ObjectStore
-from components.object_store.render import Storage, bucket_policy, directory_policy
+from components.object_store.render import ACCESS_KEY_LENGTH, Storage, bucket_policy, directory_policy
 from config import Settings, naming
 
-USER = "berth-registry"
+POLICY = "berth-registry"
 
 
 @dataclass(frozen=True)
@@ -68,15 +68,12 @@ class RegistryBucket(pulumi.ComponentResource):
             depends_on=waits_for,
         )
         bucket = settings.object_store.bucket
-        secret = random.RandomPassword(
-            f"{name}-secret-key",
-            length=40,
-            special=False,
-            opts=pulumi.ResourceOptions(parent=self, protect=settings.lab is None or None),
-        )
+        kept = pulumi.ResourceOptions(parent=self, protect=settings.lab is None or None)
+        user = random.RandomPassword(f"{name}-access-key", length=ACCESS_KEY_LENGTH, special=False, opts=kept)
+        secret = random.RandomPassword(f"{name}-secret-key", length=40, special=False, opts=kept)
         made = minio.S3Bucket(f"{name}-bucket", bucket=bucket, acl="private", opts=self._child)
-        self._user = minio.IamUser(f"{name}-user", name=USER, secret=secret.result, opts=self._child)
-        policy = minio.IamPolicy(f"{name}-policy", name=USER, policy=bucket_policy(bucket), opts=self._child)
+        self._user = minio.IamUser(f"{name}-user", name=user.result, secret=secret.result, opts=self._child)
+        policy = minio.IamPolicy(f"{name}-policy", name=POLICY, policy=bucket_policy(bucket), opts=self._child)
         self._grant = minio.IamUserPolicyAttachment(
             f"{name}-grant",
             user_name=self._user.name,

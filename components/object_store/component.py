@@ -12,7 +12,16 @@ import pulumi_random as random
 
 from components.certificates import Pem
 from components.object_store.args import ObjectStoreArgs
-from components.object_store.render import DIRECTORY, ROOT_USER, STAGE, USER, command, entries, start_digest
+from components.object_store.render import (
+    ACCESS_KEY_LENGTH,
+    DIRECTORY,
+    STAGE,
+    USER,
+    RootKey,
+    command,
+    entries,
+    start_digest,
+)
 from components.readiness import Probe, ready
 from components.remote import Entry
 from components.service import ServiceContainer, service
@@ -26,7 +35,7 @@ EXPORT = "operations.export_store"
 class ObjectStore(pulumi.ComponentResource):
     """Four MinIO servers that act as one, erasure coded: any one may be lost."""
 
-    root_user: str
+    root_user: pulumi.Output[str]
     root_password: pulumi.Output[str]
     ready: pulumi.Resource
     """Done when every server reports write quorum."""
@@ -37,12 +46,16 @@ class ObjectStore(pulumi.ComponentResource):
         servers = args.daemons.on(args.nodes.with_role("object-store"))
         # What the servers keep can only be read with this key: outside a lab both outlive the services.
         child = pulumi.ResourceOptions(parent=self, protect=args.settings.lab is None or None)
-        self.root_user = ROOT_USER
+        # Drawn like the password: who knows an access key id has half of what a forged request needs.
+        self.root_user = random.RandomPassword(
+            f"{name}-root-user", length=ACCESS_KEY_LENGTH, special=False, opts=child
+        ).result
         self.root_password = random.RandomPassword(f"{name}-root", length=40, special=False, opts=child).result
-        digest = pulumi.Output.unsecret(self.root_password.apply(start_digest))
+        root = pulumi.Output.all(self.root_user, self.root_password).apply(lambda both: RootKey(*both))
+        digest = pulumi.Output.unsecret(root.apply(start_digest))
         addresses = [on.node.address for on in servers]
         image = args.images.on_nodes("minio")
-        exported = self._export(name, args, again_when=[image, digest, *addresses])
+        exported = self._export(name, args, root, again_when=[image, digest, *addresses])
         containers = []
         for on in servers:
             node = on.node
@@ -68,7 +81,7 @@ class ObjectStore(pulumi.ComponentResource):
                         user=USER,
                         config_digest=digest,
                     ),
-                    pulumi.Output.all(self.root_password, args.authority.pem(certificate)).apply(
+                    pulumi.Output.all(root, args.authority.pem(certificate)).apply(
                         partial(_entries, settings, node.address)
                     ),
                     parent=self,
@@ -93,21 +106,27 @@ class ObjectStore(pulumi.ComponentResource):
         )
         self.register_outputs({})
 
-    def _export(self, name: str, args: ObjectStoreArgs, again_when: list[pulumi.Input[str]]) -> pulumi.Resource:
+    def _export(
+        self,
+        name: str,
+        args: ObjectStoreArgs,
+        root: pulumi.Output[RootKey],
+        again_when: list[pulumi.Input[str]],
+    ) -> pulumi.Resource:
         """Bucket and IAM settings to files of the deploy host, before all servers change at once."""
         settings = args.settings
         return pulumi_command.local.Command(
             f"{name}-export",
             create=EXPORT,
             interpreter=[sys.executable, "-m"],
-            stdin=self.root_password.apply(
-                lambda password: json.dumps(
+            stdin=root.apply(
+                lambda key: json.dumps(
                     {
                         "stack": settings.stack,
                         "endpoint": settings.store_from_deploy_host,
                         "ca_file": args.deploy_host.ca_file,
-                        "user": ROOT_USER,
-                        "password": password,
+                        "user": key.access,
+                        "password": key.secret,
                     }
                 )
             ),
@@ -117,5 +136,5 @@ class ObjectStore(pulumi.ComponentResource):
         )
 
 
-def _entries(settings: ObjectStoreSettings, address: str, password_and_pem: tuple[str, Pem]) -> list[Entry]:
-    return entries(settings, address, *password_and_pem)
+def _entries(settings: ObjectStoreSettings, address: str, known: tuple[RootKey, Pem]) -> list[Entry]:
+    return entries(settings, address, *known)

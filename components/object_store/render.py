@@ -16,7 +16,16 @@ from config import ObjectStoreSettings, naming
 STAGE = "object-store"
 DIRECTORY = naming.node_directory(STAGE)
 USER = f"{naming.SERVICE_UID}:{naming.SERVICE_UID}"
-ROOT_USER = "berth-root"
+ACCESS_KEY_LENGTH = 20
+"""MinIO's upper limit for the access key id of a user."""
+
+
+@dataclass(frozen=True)
+class RootKey:
+    """The key of MinIO's administrator."""
+
+    access: str
+    secret: str
 
 
 @dataclass(frozen=True)
@@ -31,7 +40,7 @@ class Storage:
     directory: str
 
 
-def environment(root_password: str) -> str:
+def environment(root: RootKey) -> str:
     """MinIO's environment file. The MINIO_ variables must be the same on all nodes."""
     return "".join(
         f"{name}={value}\n"
@@ -41,8 +50,8 @@ def environment(root_password: str) -> str:
             # are longer than clients wait for a blob.
             "MINIO_CONN_USER_TIMEOUT": "5s",
             "MINIO_DRIVE_MAX_TIMEOUT": "5s",
-            "MINIO_ROOT_PASSWORD": root_password,
-            "MINIO_ROOT_USER": ROOT_USER,
+            "MINIO_ROOT_PASSWORD": root.secret,
+            "MINIO_ROOT_USER": root.access,
             "MINIO_UPDATE": "off",
         }.items()
     )
@@ -54,12 +63,12 @@ def command(settings: ObjectStoreSettings, addresses: Sequence[str], own_address
     return ["server", "--address", f"{own_address}:{settings.port}", "--certs-dir", f"{DIRECTORY}/certs", *drives]
 
 
-def entries(settings: ObjectStoreSettings, address: str, root_password: str, pem: Pem) -> list[Entry]:
+def entries(settings: ObjectStoreSettings, address: str, root: RootKey, pem: Pem) -> list[Entry]:
     """The files of one node; MinIO takes new certificates over by itself."""
     certs = f"{DIRECTORY}/certs"
     return [
         Directory(settings.data_dir, mode="0750", owner=USER),
-        File(f"{DIRECTORY}/environment", environment(root_password), mode="0600", owner=USER),
+        File(f"{DIRECTORY}/environment", environment(root), mode="0600", owner=USER),
         File(f"{certs}/CAs/ca.crt", pem.ca, owner=USER),
         File(f"{certs}/public.crt", pem.certificate, owner=USER),
         File(f"{certs}/private.key", pem.key, mode="0600", owner=USER),
@@ -67,9 +76,9 @@ def entries(settings: ObjectStoreSettings, address: str, root_password: str, pem
     ]
 
 
-def start_digest(root_password: str) -> str:
+def start_digest(root: RootKey) -> str:
     """Digest of what MinIO reads only at its start; it says nothing about a password of forty random characters."""
-    return hashlib.sha256(environment(root_password).encode()).hexdigest()
+    return hashlib.sha256(environment(root).encode()).hexdigest()
 
 
 def bucket_policy(bucket: str) -> str:

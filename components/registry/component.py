@@ -40,6 +40,7 @@ class Registry(pulumi.ComponentResource):
                 on,
                 args.settings,
                 args.authority,
+                args.balancer.client_ca,
                 Process(
                     listener=listener,
                     image=image,

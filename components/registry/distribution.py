@@ -51,6 +51,7 @@ class Distribution:
         on: DockerNode,
         settings: Settings,
         authority: CertificateAuthority,
+        client_ca: pulumi.Output[str],
         process: Process,
         parent: pulumi.Resource,
     ) -> None:
@@ -63,8 +64,11 @@ class Distribution:
             parent=parent,
         )
         self._pem = authority.pem(certificate)
+        self._client_ca = client_ca
         self.start_digest = pulumi.Output.unsecret(
-            pulumi.Output.all(process.config, certificate.certificate).apply(lambda two: start_digest(*two))
+            pulumi.Output.all(process.config, certificate.certificate, client_ca).apply(
+                lambda read_at_start: start_digest(*read_at_start)
+            )
         )
         """Of what the process reads only at its start: another digest is another container."""
 
@@ -87,7 +91,9 @@ class Distribution:
                 grace_seconds=GRACE_SECONDS,
                 config_digest=self.start_digest,
             ),
-            pulumi.Output.all(process.config, self._pem).apply(partial(_entries, listener, process.entries)),
+            pulumi.Output.all(process.config, self._pem, self._client_ca).apply(
+                partial(_entries, listener, process.entries)
+            ),
             parent=self._parent,
             depends_on=depends_on,
         )
@@ -102,5 +108,5 @@ class Distribution:
         )
 
 
-def _entries(listener: Listener, more: Sequence[Entry], rendered_and_pem: tuple[str, Pem]) -> list[Entry]:
-    return [*entries(listener, *rendered_and_pem), *more]
+def _entries(listener: Listener, more: Sequence[Entry], known: tuple[str, Pem, str]) -> list[Entry]:
+    return [*entries(listener, *known), *more]

@@ -16,6 +16,8 @@ from config import naming
 
 STAGE = "registry"
 USER = f"{naming.SERVICE_UID}:{naming.SERVICE_UID}"
+CLIENT_CA = "balancers.crt"
+"""File, in a process's directory, with the CA of the only clients that it accepts."""
 # For what a process is in the middle of when it is told to end: the upload of a large layer is one request.
 DRAIN_SECONDS = 300
 
@@ -70,11 +72,11 @@ def document(listener: Listener, storage: Storage, key: Key, http_secret: str) -
             "relativeurls": True,
             "secret": http_secret,
             "draintimeout": f"{DRAIN_SECONDS}s",
-            # Only the balancers hold a client certificate: nobody goes round their password check.
+            # A CA of the balancers' own: members of etcd and servers of MinIO hold certificates of the stack's CA, too.
             "tls": {
                 "certificate": f"{directory}/tls.crt",
                 "key": f"{directory}/tls.key",
-                "clientcas": [f"{directory}/ca.crt"],
+                "clientcas": [f"{directory}/{CLIENT_CA}"],
                 "minimumtls": "tls1.2",
             },
             "debug": {"addr": f"127.0.0.1:{listener.health_port}"},
@@ -102,12 +104,13 @@ def environment(listener: Listener, storage: Storage) -> dict[str, str]:
     }
 
 
-def entries(listener: Listener, rendered: str, pem: Pem) -> list[Entry]:
-    """The files of one process, and the ports it needs to be free."""
+def entries(listener: Listener, rendered: str, pem: Pem, client_ca: str) -> list[Entry]:
+    """The files of one process, and the ports it needs to be free; `client_ca` is the balancers', PEM."""
     directory = listener.directory
     return [
         File(f"{directory}/config.yml", rendered, mode="0600", owner=USER),
         File(f"{directory}/ca.crt", pem.ca, owner=USER),
+        File(f"{directory}/{CLIENT_CA}", client_ca, owner=USER),
         File(f"{directory}/tls.crt", pem.certificate, owner=USER),
         File(f"{directory}/tls.key", pem.key, mode="0600", owner=USER),
         *service_facts(
@@ -118,6 +121,6 @@ def entries(listener: Listener, rendered: str, pem: Pem) -> list[Entry]:
     ]
 
 
-def start_digest(rendered: str, certificate: str) -> str:
+def start_digest(rendered: str, certificate: str, client_ca: str) -> str:
     """Digest of what a replica reads only at its start; its secrets are forty random characters each."""
-    return hashlib.sha256((rendered + certificate).encode()).hexdigest()
+    return hashlib.sha256((rendered + certificate + client_ca).encode()).hexdigest()

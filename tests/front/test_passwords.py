@@ -5,12 +5,16 @@ from __future__ import annotations
 import http.client
 import json
 import statistics
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.front.fake import Answer
 from tests.front.world import SECOND, World
+
+REMEMBERED_SECONDS = 60
+"""For so long a right password is not checked again."""
 
 
 @pytest.fixture
@@ -104,6 +108,29 @@ def test_guessing_is_slowed_down_and_then_refused_and_disturbs_nobody_else(open_
     assert known.status == 200, "a password that is remembered counts for nothing"
     assert open_store.ask("POST", "/v2/a/blobs/uploads/", user="root", source=neighbour).status == 200
     assert statistics.median(seconds) < 0.5
+    for one in waiting:
+        one.close()
+
+
+def test_guessing_from_many_addresses_is_limited_over_all_of_them(open_store: World) -> None:
+    assert open_store.ask("GET", "/v2/", source=open_store.source()).status == 200
+    guesses = [(open_store.source(), number) for number in range(20)] * 5
+    with ThreadPoolExecutor(20) as pool:
+        waiting = list(pool.map(lambda one: guess(open_store, *one), guesses))
+    assert 429 in {one.getresponse().status for one in waiting[-20:]}
+    known = open_store.ask("GET", "/v2/", source=open_store.source())
+    assert (known.status, known.seconds < 1) == (200, True)
+    for one in waiting:
+        one.close()
+
+
+def test_a_known_password_is_let_in_while_checks_are_refused(open_store: World) -> None:
+    guesser = open_store.source()
+    assert open_store.ask("GET", "/v2/", source=guesser).status == 200
+    time.sleep(REMEMBERED_SECONDS + 1)
+    waiting = [guess(open_store, guesser, number) for number in range(20)]
+    assert open_store.ask("GET", "/v2/", user="bob", password="again", source=guesser).status == 429
+    assert open_store.ask("GET", "/v2/", source=guesser).status == 200
     for one in waiting:
         one.close()
 

@@ -68,7 +68,7 @@ class _Outputs(pulumi.runtime.Mocks):
                 "privateKeyOpenssh": "KEY OPENSSH\n",
                 "publicKeyOpenssh": f"ssh-ed25519 AAAA{args.name}\n",
             },
-            "tls:index/selfSignedCert:SelfSignedCert": {"certPem": "CA PEM\n"},
+            "tls:index/selfSignedCert:SelfSignedCert": {"certPem": f"{args.name} PEM\n"},
             "tls:index/certRequest:CertRequest": {"certRequestPem": "REQUEST PEM\n"},
             "tls:index/locallySignedCert:LocallySignedCert": {"certPem": f"{args.name} PEM\n"},
             "random:index/randomPassword:RandomPassword": {"result": f"secret-of-{args.name}"},

@@ -12,7 +12,7 @@ import yaml
 
 import config
 from components.registry.render import DRAIN_SECONDS
-from operations import policies
+from operations import bundles, policies
 from operations.preview import values
 from tests.program.recorder import ROOT, Recording, run_program
 
@@ -110,6 +110,42 @@ def test_no_process_of_the_registry_is_given_the_root_key_of_the_store(dev: Reco
         text = json.dumps(resource.inputs, default=str)
         if "secret-of-object-store-root" in text:
             assert resource.name.startswith(("object-store-", "bucket-minio")), resource.name
+
+
+def bundle_of(recording: Recording, name: str) -> dict[str, str]:
+    parsed = bundles.parse(recording.named(f"{name}-files").open["stdin"])
+    return {entry.path: entry.body for entry in parsed.entries.values()}
+
+
+def test_replicas_and_caches_accept_clients_of_the_balancers_ca_alone(dev: Recording) -> None:
+    processes = [resource.name for resource in dev.resources if resource.name.startswith(("registry-node", "cache-"))]
+    configured = [name.removesuffix("-files") for name in processes if name.endswith("-files")]
+    assert {"registry-node1", "registry-node2", "cache-quay-node1"} <= set(configured)
+    for name in configured:
+        files = bundle_of(dev, name)
+        (config,) = (yaml.safe_load(body) for path, body in files.items() if path.endswith("/config.yml"))
+        (trusted,) = config["http"]["tls"]["clientcas"]
+        assert files[trusted].strip() == "balancer-ca-certificate PEM", name
+
+
+def test_the_balancers_ca_signs_a_certificate_per_balancer_and_nothing_else(dev: Recording) -> None:
+    signed = [
+        resource.name
+        for resource in dev.of_type("tls:index/locallySignedCert:LocallySignedCert")
+        if resource.inputs["caCertPem"] == "balancer-ca-certificate PEM\n"
+    ]
+    assert sorted(signed) == ["balancer-node1-client-certificate", "balancer-node2-client-certificate"]
+
+
+def test_a_balancer_is_given_no_other_balancers_client_key(dev: Recording) -> None:
+    keys = [bundle_of(dev, f"balancer-{node}")["/etc/berth/load-balancer/client.crt"] for node in ("node1", "node2")]
+    assert keys[0] != keys[1]
+
+
+def test_the_stores_access_key_ids_are_drawn_at_random(dev: Recording) -> None:
+    environment = bundle_of(dev, "object-store-node1")["/etc/berth/object-store/environment"]
+    assert "MINIO_ROOT_USER=secret-of-object-store-root-user" in environment
+    assert dev.named("bucket-user").inputs["name"] == "secret-of-bucket-access-key"
 
 
 def test_object_store_servers_do_not_wait_for_each_other(dev: Recording) -> None:

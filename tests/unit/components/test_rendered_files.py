@@ -75,7 +75,10 @@ def test_the_seed_registry_is_read_only_and_behind_tls() -> None:
 
 def test_the_object_stores_bundle_and_command_are_the_ones_that_were_read_by_a_person() -> None:
     settings = ObjectStoreSettings()
-    assert_golden("object-store.bundle", bundle(minio.entries(settings, "192.0.2.12", "ROOT PASSWORD", PEM)))
+    assert_golden(
+        "object-store.bundle",
+        bundle(minio.entries(settings, "192.0.2.12", minio.RootKey("ROOT", "ROOT PASSWORD"), PEM)),
+    )
     addresses = ["192.0.2.11", "192.0.2.12", "192.0.2.13", "192.0.2.14"]
     assert_golden("object-store.command", "\n".join(minio.command(settings, addresses, "192.0.2.12")) + "\n")
 

@@ -36,8 +36,10 @@ def resource(type_: str = CONTAINER, parent: str = PARENT, name: str = "it", **i
     return Resource(f"urn:pulumi:x::berth::berth:registry:Registry${type_}::{name}", inputs or SAFE, parent)
 
 
-def files(path: str, body: str) -> Resource:
-    return resource(COMMAND, stdin=render([File(path, body)]), connection={"hostKey": "k"})
+def files(path: str, body: str, client_ca: str = "BALANCERS") -> Resource:
+    folder = path.rpartition("/")[0]
+    beside = [File(f"{folder}/ca.crt", "STACK"), File(f"{folder}/balancers.crt", client_ca)]
+    return resource(COMMAND, stdin=render([File(path, body), *beside]), connection={"hostKey": "k"})
 
 
 def broken(*resources: Resource, stack: str = "prod", roles: tuple[str, ...] = ()) -> list[str]:
@@ -74,6 +76,8 @@ BAD = {
     "anonymous-push it": [
         files(NGINX_PATH, NGINX.replace("auth_request /password;", "")),
         files(REGISTRY_PATH, REGISTRY.replace("clientcas", "others")),
+        files(REGISTRY_PATH, REGISTRY.replace("/balancers.crt", "/ca.crt")),
+        files(REGISTRY_PATH, REGISTRY, client_ca="STACK"),
     ],
     "drives object-store": [
         resource(**SAFE, labels=[{"label": "berth.service", "value": "object-store"}]),
