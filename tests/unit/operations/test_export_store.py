@@ -101,8 +101,10 @@ def fill(address: str, ca: Path) -> None:
     admin.user_add("alice", "alices-secret")
 
 
-def export(home: Path, address: str, ca: Path, password: str = PASSWORD) -> subprocess.CompletedProcess[str]:
-    wanted = {"stack": "dev", "endpoint": address, "ca_file": str(ca), "user": USER, "password": password}
+def export(
+    home: Path, address: str, ca: Path, password: str = PASSWORD, user: str = USER
+) -> subprocess.CompletedProcess[str]:
+    wanted = {"stack": "dev", "endpoint": address, "ca_file": str(ca), "user": user, "password": password}
     return subprocess.run(
         [sys.executable, "-m", "operations.export_store"],
         input=json.dumps(wanted),
@@ -113,6 +115,12 @@ def export(home: Path, address: str, ca: Path, password: str = PASSWORD) -> subp
         check=False,
         timeout=120,
     )
+
+
+def test_a_store_that_has_not_been_given_its_new_root_id_is_exported(store: tuple[str, Path], tmp_path: Path) -> None:
+    done = export(tmp_path, *store, user="AnIdThatWasDrawnNow1")
+    assert done.returncode == 0, done.stderr
+    assert "iam.zip" in done.stdout
 
 
 @contextmanager
