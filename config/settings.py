@@ -383,6 +383,14 @@ class SwarmSettings(Model):
     """Raise it to make the tokens anew with which nodes join; who is in the swarm stays in."""
 
 
+class DockerRolloutSettings(Model):
+    """How a change reaches the daemons of many nodes."""
+
+    batch_size: Annotated[int, Field(strict=True, ge=1, le=1000)] = 10
+    """Nodes whose daemons change together, of those that carry no service of Berth's, of Swarm or of Kolla's control
+    plane; the first of them changes alone, before all other nodes. A batch that fails stops those that follow."""
+
+
 class DockerSettings(Model):
     """The Docker daemon of every node. Berth owns daemon.json as a whole."""
 
@@ -416,6 +424,9 @@ class DockerSettings(Model):
 
     mtu: Annotated[int, Field(strict=True, ge=576, le=65535)] | None = Field(default=None, examples=[1450])
     """MTU of Docker's default bridge in bytes. Default: Docker's own."""
+
+    rollout: DockerRolloutSettings = DockerRolloutSettings()
+    """How a change reaches many nodes. Nodes with a service of Berth's always change one at a time."""
 
     restart_timeout: Annotated[int, Field(strict=True, ge=5, le=900)] = 60
     """Seconds that a restarted daemon may take to answer before the old settings are put back."""

@@ -1,9 +1,10 @@
-"""The Docker daemon of every node, one node after the other."""
+"""The Docker daemon of every node, in waves."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import pulumi
@@ -15,6 +16,7 @@ from components.docker_daemon.render import entries
 from components.nodes import Node
 from components.remote import MACHINE_SCRIPT, Block, Entry, File, host_state, ssh_options
 from config import Settings, naming
+from config.rollout import waves
 
 STAGE = "docker-daemon"
 SCRIPTS = [MACHINE_SCRIPT, *(Path(__file__).parent / "scripts" / name for name in ("store.sh", "daemon.sh"))]
@@ -25,7 +27,8 @@ class DockerNode:
     """A node whose Docker is ready for containers."""
 
     node: Node
-    provider: docker.Provider
+    provider: Callable[[], docker.Provider]
+    """For the node's containers; made when the first container is, for each provider is a process of its own."""
     ready: pulumi.Resource
     live_restore: bool
     """Containers outlive the daemon."""
@@ -41,47 +44,59 @@ class DockerNode:
     ) -> pulumi.ResourceOptions:
         """Options for something that lives in this node's Docker."""
         options = self.node.options(parent, self.ready, *depends_on, delete_before_replace=delete_before_replace)
-        options.provider = self.provider
+        options.provider = self.provider()
         return options
 
 
 class DockerDaemons(pulumi.ComponentResource):
-    """Each node's Docker: trust, names and daemon settings as one bundle, and a provider for its containers."""
+    """Each node's Docker: trust, names and daemon settings as one bundle, and a provider where it gets containers."""
 
     nodes: dict[str, DockerNode]
 
     def __init__(self, name: str, args: DockerDaemonsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("berth:docker-daemon:DockerDaemons", name, None, opts)
-        self.nodes = {}
-        before: tuple[pulumi.Resource, ...] = ()
-        for node in args.nodes.all:
-            state = host_state(
-                f"{name}-{node.name}",
-                stack=args.settings.stack,
-                stage=STAGE,
-                node=node,
-                entries=args.authority.certificate.apply(partial(_entries, args.settings, node)),
-                scripts=SCRIPTS,
-                # One daemon at a time: when one does not come back, the nodes after it are not touched.
-                opts=node.options(self, *args.roll_call.done, *before),
-            )
-            before = (state,)
-            access = node.access
-            provider = docker.Provider(
-                f"{name}-{node.name}-docker",
-                host=f"ssh://{access.user}@{access.host}:{access.port}",
-                ssh_opts=ssh_options(node.key_file, args.deploy_host.known_hosts_file),
-                # Nodes that do not exist yet are no reason to fail a preview.
-                disable_docker_daemon_check=True,
-                opts=pulumi.ResourceOptions(parent=self, depends_on=[state, args.deploy_host.files]),
-            )
-            self.nodes[node.name] = DockerNode(
-                node=node,
-                provider=provider,
-                ready=state,
-                live_restore=args.settings.docker_on(node.settings).live_restore is not False,
-            )
+        self._name, self._args = name, args
+        by_name = {node.name: node for node in args.nodes.all}
+        states: dict[str, pulumi.Resource] = {}
+        before: list[pulumi.Resource] = []
+        for wave in waves(args.settings.nodes, args.settings.docker.rollout):
+            # When a daemon does not come back, the waves after it are not touched.
+            made = [self._state(by_name[one], before) for one in wave]
+            states.update(zip(wave, made, strict=True))
+            before = made
+        self.nodes = {node.name: self._docker_node(node, states[node.name]) for node in args.nodes.all}
         self.register_outputs({})
+
+    def _state(self, node: Node, before: Sequence[pulumi.Resource]) -> pulumi.Resource:
+        args = self._args
+        return host_state(
+            f"{self._name}-{node.name}",
+            stack=args.settings.stack,
+            stage=STAGE,
+            node=node,
+            entries=args.authority.certificate.apply(partial(_entries, args.settings, node)),
+            scripts=SCRIPTS,
+            opts=node.options(self, *args.roll_call.done, *before),
+        )
+
+    def _docker_node(self, node: Node, ready: pulumi.Resource) -> DockerNode:
+        return DockerNode(
+            node=node,
+            provider=cache(partial(self._docker_provider, node, ready)),
+            ready=ready,
+            live_restore=self._args.settings.docker_on(node.settings).live_restore is not False,
+        )
+
+    def _docker_provider(self, node: Node, ready: pulumi.Resource) -> docker.Provider:
+        access, deploy_host = node.access, self._args.deploy_host
+        return docker.Provider(
+            f"{self._name}-{node.name}-docker",
+            host=f"ssh://{access.user}@{access.host}:{access.port}",
+            ssh_opts=ssh_options(node.key_file, deploy_host.known_hosts_file),
+            # Nodes that do not exist yet are no reason to fail a preview.
+            disable_docker_daemon_check=True,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[ready, deploy_host.files]),
+        )
 
     def on(self, nodes: tuple[Node, ...]) -> tuple[DockerNode, ...]:
         """The given nodes with their Docker, in the same order."""

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from config.rollout import waves
 from config.settings import StackFile
 from operations import policies
 from operations.events import Step, display_name
@@ -56,7 +57,9 @@ class Report:
     counts: dict[str, int]
     unchanged: int
     daemons: tuple[Effect, ...] = ()
-    """In the order in which the nodes are changed."""
+    """In the order of the settings."""
+    waves: tuple[tuple[str, ...], ...] = ()
+    """Names of all nodes whose daemons change together, wave after wave."""
     notices: tuple[str, ...] = ()
     losses: tuple[Loss, ...] = ()
     violations: tuple[policies.Violation, ...] = ()
@@ -116,6 +119,7 @@ def report(stack: str, planned: Planned, settings: StackFile, blind: str = "") -
         counts={op: counts[op] for op in _OPS if counts[op]},
         unchanged=int(same),
         daemons=tuple(_daemons(planned.changes, machines)),
+        waves=tuple(tuple(wave) for wave in waves(settings.nodes, settings.docker.rollout)),
         notices=tuple(notices(Step(change.resource.urn, change.op) for change in planned.changes)),
         losses=tuple(loss for change in planned.changes if (loss := _loss(change))),
         violations=tuple(policies.violations(planned.resources, settings)) if planned.resources else (),

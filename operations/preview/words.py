@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from operations.preview import daemons
 from operations.preview.daemons import Effect
@@ -30,12 +30,31 @@ def nodes(report: Report) -> Iterator[str]:
     for (force, keys, why), names in groups.items():
         reason = "; ".join(filter(None, (", ".join(keys), why)))
         yield f"{', '.join(names)}: {_MEANING[force]}" + (f" ({reason})" if reason else "")
-    moved = [effect.node for effect in report.daemons if _touches(effect)]
+    moved = {effect.node for effect in report.daemons if _touches(effect)}
     if len(moved) > 1:
         yield (
-            f"Order: one node after the other ({', '.join(moved)}); when a daemon does not come back, "
+            f"Order: {_order(moved, report.waves)}; when a daemon does not come back, "
             "the nodes after it are not touched."
         )
+
+
+def _order(moved: set[str], waves: Sequence[Sequence[str]]) -> str:
+    """The waves in words: `one node after the other (node1, node2), then together (node3, node4)`."""
+    parts: list[str] = []
+    alone: list[str] = []
+    for wave in ([name for name in wave if name in moved] for wave in waves):
+        if len(wave) == 1:
+            alone += wave
+        elif wave:
+            parts += [*_one_by_one(alone), f"together ({', '.join(wave)})"]
+            alone = []
+    return ", then ".join([*parts, *_one_by_one(alone)])
+
+
+def _one_by_one(names: Sequence[str]) -> list[str]:
+    if len(names) == 1:
+        return [f"{names[0]} alone"]
+    return [f"one node after the other ({', '.join(names)})"] if names else []
 
 
 def _touches(effect: Effect) -> bool:

@@ -69,6 +69,17 @@ def test_daemons_are_changed_one_after_the_other(dev: Recording) -> None:
         assert any(urn.endswith(f"::docker-{before}") for urn in waits), f"{after} does not wait for {before}"
 
 
+def test_nodes_without_a_service_change_in_batches_after_a_canary() -> None:
+    nodes = yaml.safe_load((ROOT / "Pulumi.dev.yaml").read_text(encoding="utf-8"))["config"]["berth:nodes"]
+    light = [{"name": f"light{index}", "address": f"10.77.0.{20 + index}", "roles": []} for index in range(4)]
+    recording = changed_dev(nodes=[*nodes, *light], docker={"rollout": {"batchSize": 2}})
+    assert "docker-light0" in waits_for(recording, "docker-node1")
+    assert {"docker-node4"} <= waits_for(recording, "docker-light1") & waits_for(recording, "docker-light2")
+    assert {"docker-light1", "docker-light2"} <= waits_for(recording, "docker-light3")
+    providers = {resource.name for resource in recording.of_type("pulumi:providers:docker")}
+    assert providers == {f"docker-node{index}-docker" for index in range(1, 5)}
+
+
 def waits_for(recording: Recording, name: str) -> set[str]:
     return {urn.rsplit("::", 1)[-1] for urn in recording.named(name).dependencies}
 

@@ -10,6 +10,9 @@ import pytest
 from components.docker_daemon.render import entries
 from components.remote import File, render
 from config import DockerSettings
+from operations.preview import words
+from operations.preview.daemons import RESTART, Effect
+from operations.preview.report import Report
 from operations.preview.values import SIGNATURE
 from tests.unit.operations.conftest import OUTPUTS, Checkout
 
@@ -107,6 +110,13 @@ def test_the_summary_comes_first_and_says_what_docker_does_on_each_node_and_in_w
     assert "one node after the other (node1, node2, node3)" in summary
     assert '-    "max-size": "10m"' in details and '+    "max-size": "20m"' in details
     assert "<summary>Files on node1, node2: 1</summary>" in details, "the same difference is shown once"
+
+
+def test_the_order_of_many_nodes_is_said_in_words() -> None:
+    waves = (("light1",), ("node1",), ("node2",), ("light2", "light3"), ("light4",))
+    effects = tuple(Effect(name, RESTART) for wave in waves for name in wave if name != "light4")
+    *_, order = words.nodes(Report("dev", {}, 0, daemons=effects, waves=waves))
+    assert order.startswith("Order: one node after the other (light1, node1, node2), then together (light2, light3); ")
 
 
 def test_one_restart_alone_asks_for_no_label_and_a_reload_for_none(
