@@ -450,6 +450,29 @@ def restore(
     run.say(f"etcd of {stack} holds what {file} holds. What it held before is kept beside its data, on each member.")
 
 
+@app.command()
+def unseal(
+    file: Annotated[Path, typer.Argument(help="A file below .berth/stacks/STACK/exports.")],
+    output: Annotated[Path, typer.Argument(help="Where its content goes, in plain text; nothing may be there yet.")],
+    stack: Stack = "dev",
+) -> None:
+    """Open an export of the object store's settings with the stack's passphrase."""
+    from operations import sealed
+
+    if not file.is_file():
+        raise UsageError(f"There is no file {file}.")
+    if output.exists() or not output.absolute().parent.is_dir():
+        raise UsageError(f"{output} is there already, or its folder is not: name a new file.")
+    workspace = Workspace.current()
+    known = engines.passphrase(workspace, StackFile.read(workspace, stack), os.environ)
+    try:
+        content = sealed.unseal(file.read_bytes(), sealed.passphrase(known))
+    except BerthError as problem:
+        raise BerthError(f"{file} cannot be opened: {problem}") from None
+    sealed.write(output, content)
+    typer.echo(f"{output}: {len(content)} bytes. Secret keys are in it: remove it when you have read it.")
+
+
 settings = typer.Typer(help="Work with a stack's settings.", no_args_is_help=True)
 app.add_typer(settings, name="settings")
 
