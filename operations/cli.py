@@ -113,6 +113,10 @@ def preview(
     against: Annotated[
         str | None, typer.Option(metavar="COMMIT", help="Without secrets: what changes against this commit.")
     ] = None,
+    requested: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="The settings of another tree with this program; of it nothing is run."),
+    ] = None,
     fail_on_protected: Annotated[
         bool, typer.Option("--fail-on-protected", help="Exit with 1 if what holds data or trust would go.")
     ] = False,
@@ -127,8 +131,12 @@ def preview(
 
     if as_json and as_markdown:
         raise UsageError("--json and --markdown are two answers: ask for one.")
+    if requested and (without_secrets or against):
+        raise UsageError("--requested needs the stack's state: leave --without-secrets and --against out.")
     run = _run(stack, engine, as_json=as_json or as_markdown)
-    if without_secrets or against:
+    if requested:
+        seen, document = previews.look_requested(run, requested)
+    elif without_secrets or against:
         seen, document = previews.look_without_secrets(run, against)
     else:
         seen, document = previews.look(run)
