@@ -18,7 +18,7 @@ from typing import Any
 
 MARKER = re.compile(r"\A<!-- berth preview: \S+ -->\n")
 ASKED = re.compile(r"^<!-- berth labels: (.*?) *-->$", re.MULTILINE)
-OURS = ("docker-restarts",)
+OURS = ("docker-restarts", "preview-by-hand")
 CUT = "\n\n> The rest is too long for a comment: see the job's own summary, or run the preview yourself.\n"
 
 
@@ -90,7 +90,7 @@ class GitLab(Forge):
     def __init__(self, environment: dict[str, str]) -> None:
         self._request = (
             f"{environment['CI_API_V4_URL']}/projects/{environment['CI_PROJECT_ID']}"
-            f"/merge_requests/{environment['CI_MERGE_REQUEST_IID']}"
+            f"/merge_requests/{environment['MERGE_REQUEST']}"
         )
         self.comments = f"{self._request}/notes"
         self.headers = {"PRIVATE-TOKEN": environment["BERTH_COMMENT_TOKEN"]}
@@ -135,7 +135,7 @@ def main() -> None:
     environment = dict(os.environ)
     text = Path(sys.argv[1]).read_text(encoding="utf-8")
     try:
-        keep(GitLab(environment) if "CI_MERGE_REQUEST_IID" in environment else GitHub(environment), text)
+        keep(GitLab(environment) if "MERGE_REQUEST" in environment else GitHub(environment), text)
     except KeyError as missing:
         sys.exit(f"{missing.args[0]} is not set: without it nobody can be told")
     except urllib.error.HTTPError as error:

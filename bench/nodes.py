@@ -234,7 +234,7 @@ def _conditions(image: str) -> dict[str, object]:
 @contextlib.contextmanager
 def alone() -> Iterator[None]:
     """A second bench would take the first one's hosts for what a killed bench left behind."""
-    with (Path(tempfile.gettempdir()) / "berth-bench.lock").open("w") as lock:
+    with Path("/run/berth-bench.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -113,6 +113,10 @@ def preview(
     against: Annotated[
         str | None, typer.Option(metavar="COMMIT", help="Without secrets: what changes against this commit.")
     ] = None,
+    requested: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="The settings of another tree with this program; of it nothing is run."),
+    ] = None,
     fail_on_protected: Annotated[
         bool, typer.Option("--fail-on-protected", help="Exit with 1 if what holds data or trust would go.")
     ] = False,
@@ -127,8 +131,12 @@ def preview(
 
     if as_json and as_markdown:
         raise UsageError("--json and --markdown are two answers: ask for one.")
+    if requested and (without_secrets or against):
+        raise UsageError("--requested needs the stack's state: leave --without-secrets and --against out.")
     run = _run(stack, engine, as_json=as_json or as_markdown)
-    if without_secrets or against:
+    if requested:
+        seen, document = previews.look_requested(run, requested)
+    elif without_secrets or against:
         seen, document = previews.look_without_secrets(run, against)
     else:
         seen, document = previews.look(run)
@@ -448,6 +456,29 @@ def restore(
     run = _run(stack, yes=yes)
     stage.restore(run, file, typer.prompt if run.confirm else None)
     run.say(f"etcd of {stack} holds what {file} holds. What it held before is kept beside its data, on each member.")
+
+
+@app.command()
+def unseal(
+    file: Annotated[Path, typer.Argument(help="A file below .berth/stacks/STACK/exports.")],
+    output: Annotated[Path, typer.Argument(help="Where its content goes, in plain text; nothing may be there yet.")],
+    stack: Stack = "dev",
+) -> None:
+    """Open an export of the object store's settings with the stack's passphrase."""
+    from operations import sealed
+
+    if not file.is_file():
+        raise UsageError(f"There is no file {file}.")
+    if output.exists() or not output.absolute().parent.is_dir():
+        raise UsageError(f"{output} is there already, or its folder is not: name a new file.")
+    workspace = Workspace.current()
+    known = engines.passphrase(workspace, StackFile.read(workspace, stack), os.environ)
+    try:
+        content = sealed.unseal(file.read_bytes(), sealed.passphrase(known))
+    except BerthError as problem:
+        raise BerthError(f"{file} cannot be opened: {problem}") from None
+    sealed.write(output, content)
+    typer.echo(f"{output}: {len(content)} bytes. Secret keys are in it: remove it when you have read it.")
 
 
 settings = typer.Typer(help="Work with a stack's settings.", no_args_is_help=True)

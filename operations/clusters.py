@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from operations.desired import Desired
 from operations.probe import Report
 
+READS = {"serializable": "etcd reads what it holds", "linearizable": "etcd reads what the majority holds"}
+FULL = "its store is full (alarm NOSPACE) and takes no writes: see docs/etcd.md, When it is full"
+
 Question = tuple[str, str, str, bool]
 """What was asked, of whom, the answer, whether it is the right one."""
 
@@ -34,7 +37,7 @@ def services(roles: tuple[str, ...], report: Report) -> Iterator[Service]:
         health, status = _one(report, "etcd", "health"), _one(report, "etcd", "status")
         leads = "leads" if status and status[4] == "true" else "follows"
         healthy = health == ["healthy"]
-        yield Service("etcd", healthy, status[2] if status else "", leads if healthy else _first(health, "no answer"))
+        yield Service("etcd", healthy, status[2] if status else "", leads if healthy else _ailment(health, status))
     if _is_in_swarm(roles):
         wrong = _wrong_role(roles, report)
         manages = "manager" if "swarm-manager" in roles else "worker"
@@ -51,20 +54,30 @@ def _of_etcd(desired: Desired, reports: dict[str, Report]) -> Iterator[Question]
         health, status = _one(report, "etcd", "health"), _one(report, "etcd", "status")
         healthy = health == ["healthy"]
         version = f"{status[2]}, {status[3]}" if status else ""
-        text = f"healthy, {version}" if healthy else _first(health, "no answer")
+        text = f"healthy, {version}" if healthy else _ailment(health, status)
         yield "etcd's member is healthy", name, text, healthy
-        if not healthy:
+        if not status:
             continue
-        if status and status[4] == "true":
+        if status[4] == "true":
             leaders.add(name)
         members = sorted(values[2] or values[3] for values in _all(report, "etcd", "member"))
         learners = [values[2] for values in _all(report, "etcd", "member") if values[-1] == "true"]
         text = ", ".join(members) + (f" ({', '.join(learners)} still learning)" if learners else "")
         yield "etcd's members", name, text or "no answer", members == sorted(wanted) and not learners
-        kept = _one(report, "etcd", "kept")
-        yield "etcd keeps what is set", name, "set, read, deleted" if kept == ["yes"] else _first(kept), kept == ["yes"]
+        read = {values[0]: values[-1] for values in _all(report, "etcd", "read")}
+        for kind, question in READS.items():
+            answer = read.get(kind) or "no answer"
+            yield question, name, answer, answer == "yes"
     if wanted:
         yield "etcd has one leader", ", ".join(wanted), ", ".join(sorted(leaders)) or "none", len(leaders) == 1
+
+
+def _ailment(health: list[str], status: list[str]) -> str:
+    """Why a member is not healthy: in its own words, or in better ones where it only lacks room."""
+    # The status ends with errors, alarms among them; an older member's page does not say which alarm it is.
+    if any("NOSPACE" in word for word in (*health, *status[9:])):
+        return FULL
+    return "; ".join([_first(health, "no answer"), *(word.strip() for word in status[9:] if word.strip())])
 
 
 def _of_swarm(desired: Desired, reports: dict[str, Report]) -> Iterator[Question]:

@@ -53,7 +53,7 @@ class Session:
 
     def argv(self, words: Sequence[str]) -> list[str]:
         """The command line; the stack is named on each, as no engine is made to select one."""
-        aside = words[0] == "preview" and self.stack_file.path != self.workspace.stack_file(self.stack)
+        aside = words[0] in ("preview", "config") and self.stack_file.path != self.workspace.stack_file(self.stack)
         settings = ["--config-file", str(self.stack_file.path)] if aside else []
         return [*self.engine.command, *words, *settings, "--stack", self.stack]
 

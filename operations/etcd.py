@@ -21,7 +21,6 @@ from operations.lock import StackLock
 
 SCRIPTS = Path(__file__).parents[1] / "components" / "etcd" / "scripts"
 TURN = "berth:etcd:Etcd$command:remote:Command::etcd-"
-UPLOADED = "/var/tmp/berth-etcd-restore"
 SECONDS = 300
 
 
@@ -35,18 +34,11 @@ class Member:
     lines: str
     """What the scripts are told of the cluster, as the state has it."""
 
-    def run(self, script: str, *arguments: str) -> bytes:
-        """Output of one of the stage's scripts, run there as root."""
+    def run(self, script: str, *arguments: str, snapshot: bytes | None = None) -> bytes:
+        """Output of one of the stage's scripts, run there as root; a snapshot goes along on standard input."""
         text = "".join((SCRIPTS / f"{part}.sh").read_text(encoding="utf-8") for part in ("members", script))
-        return self._ssh(["sh", "-c", text, "berth", *arguments], self.lines.encode())
-
-    def upload(self, file: Path) -> str:
-        """A copy of the file on the node, for root only; its path there."""
-        self._ssh(["sh", "-c", f"umask 077; cat >{UPLOADED}"], file.read_bytes())
-        return UPLOADED
-
-    def _ssh(self, words: Sequence[str], stdin: bytes) -> bytes:
-        argv = [*self.prefix, shlex.join(words)]
+        argv = [*self.prefix, shlex.join(["sh", "-c", text, "berth", *arguments])]
+        stdin = self.lines.encode() + (b"" if snapshot is None else b"snapshot\n" + snapshot)
         try:
             done = subprocess.run(argv, input=stdin, capture_output=True, timeout=SECONDS, check=False)
         except subprocess.TimeoutExpired:
@@ -112,13 +104,16 @@ def restore(run: Run, file: Path, typed: Callable[[str], str] | None) -> None:
         # Another token than any before: a member that comes back with older data is not taken for one of these.
         token = f"berth-{run.stack}-{int(time.time())}"
         try:
-            _on_all(every, lambda member: member.run("restore", "unpack", member.upload(file), token))
+            snapshot = file.read_bytes()
+            _on_all(every, lambda member: member.run("restore", "unpack", token, snapshot=snapshot))
             _on_all(every, lambda member: member.run("restore", "swap", token))
             _on_all(every, lambda member: member.run("restore", "start"))
-        except BerthError as problem:
+        except (BerthError, KeyboardInterrupt) as problem:
             for member in every:
                 with suppress(BerthError):
                     member.run("restore", "back", token)
+            if isinstance(problem, KeyboardInterrupt):
+                raise
             raise BerthError(f"{problem}\netcd holds what it held before.") from None
 
 

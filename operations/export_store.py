@@ -1,6 +1,7 @@
 """`python -m operations.export_store`: MinIO's bucket and IAM settings as files, before all servers change at once.
 
-Reads {stack, endpoint, ca_file, user, password} as JSON from standard input; prints the names of the files.
+Reads {stack, endpoint, ca_file, user, password} as JSON from standard input; prints the names of the files. Users'
+secret keys are in them: they are sealed with the stack's passphrase, which is in the environment for the engine's sake.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
+import shutil
 import sys
 import zipfile
 from datetime import UTC, datetime
@@ -28,6 +31,7 @@ from urllib3.exceptions import (
 )
 
 from config import naming
+from operations import sealed
 from operations.errors import DONE, FAILED, BerthError
 
 
@@ -41,6 +45,10 @@ class Export(Enum):
 FILES = {Export.BUCKETS: "bucket-metadata.zip", Export.IAM: "iam.zip"}
 FORMER_USER = "berth-root"
 """Root's access key id of stacks whose id was not drawn at random; the next restart gives them their new one."""
+KEPT = 2
+"""Exports of a stack; an older one is removed when there is a new one."""
+_WHEN = "%Y%m%dT%H%M%SZ"
+_EXPORT = re.compile(r"\d{8}T\d{6}Z")
 _WAY_OUT = "Nothing was changed. Mend the object store first (./berth status), then run up again."
 
 
@@ -63,9 +71,27 @@ def export(stack: str, endpoint: str, ca_file: str, user: str, password: str) ->
             raise BerthError(f"{part.value}: {endpoint} cannot be asked ({reason}). {_WAY_OUT}") from None
         if not zipfile.is_zipfile(io.BytesIO(found[part])):
             raise BerthError(f"{part.value}: {endpoint} answers with something that is no archive. {_WAY_OUT}")
-    directory = naming.stack_directory(stack) / "exports" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return [_write(directory / FILES[part], content) for part, content in found.items()]
+    passphrase = sealed.passphrase(os.environ)
+    directory = naming.stack_directory(stack) / "exports" / f"{datetime.now(UTC):{_WHEN}}"
+    directory.mkdir(mode=0o700, parents=True)
+    written = [
+        sealed.write(directory / f"{FILES[part]}{sealed.SUFFIX}", sealed.seal(content, passphrase))
+        for part, content in found.items()
+    ]
+    _tidy(directory.parent, passphrase)
+    return written
+
+
+def _tidy(exports: Path, passphrase: str) -> None:
+    """Remove what is too old, and seal what an earlier version of Berth has left in plain text."""
+    every = sorted(path for path in exports.iterdir() if path.is_dir() and _EXPORT.fullmatch(path.name))
+    for old in every[:-KEPT]:
+        shutil.rmtree(old)
+    for plain in (file for kept in every[-KEPT:] for file in kept.glob("*.zip")):
+        there = plain.with_name(plain.name + sealed.SUFFIX)
+        there.unlink(missing_ok=True)
+        sealed.write(there, sealed.seal(plain.read_bytes(), passphrase))
+        plain.unlink()
 
 
 def _admin(endpoint: str, ca_file: str, user: str, password: str) -> MinioAdmin:
@@ -105,13 +131,6 @@ def _message(error: MinioAdminException) -> str:
     if code := _code(error):
         return f"{code}: {json.loads(error._body).get('Message', '')}"
     return f"with status {error._code}"
-
-
-def _write(path: Path, content: bytes) -> Path:
-    # Users' secret keys are in it.
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(content)
-    return path
 
 
 def main() -> int:

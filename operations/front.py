@@ -73,8 +73,15 @@ def _promoted(end: Endpoint, stack: str, ca: str, tags: Iterable[str]) -> dict[s
     from operations.promote.store import Store
 
     store = Store(stack, end, ca, end.users["pull"])
+    wanted = [name.rsplit(":", 1) for name in tags]
+    repositories = list(dict.fromkeys(repository for repository, _ in wanted))
     try:
-        return dict(zip(tags, content.each(lambda name: store.tagged(*name.rsplit(":", 1)), tags), strict=True))
+        listed = dict(zip(repositories, content.each(store.tags, repositories), strict=True))
+        # Lists never come from caches. Asked for a tag that only an upstream has, its cache would fetch and keep it.
+        there = [(repository, tag) for repository, tag in wanted if tag in listed[repository]]
+        digests = content.each(lambda one: store.tagged(*one), there)
+        found = {f"{repository}:{tag}": digest for (repository, tag), digest in zip(there, digests, strict=True)}
+        return {name: found.get(name) for name in tags}
     except BerthError:
         return {}
 

@@ -20,6 +20,7 @@ from operations.preview.values import Redactor
 from operations.recovery import CONTAINER
 
 LABEL = "docker-restarts"
+BY_HAND = "preview-by-hand"
 _VOLUME = "docker:index/volume:Volume"
 _BUCKET = "minio:index/s3Bucket:S3Bucket"
 _CA = ("tls:index/privateKey:PrivateKey", "tls:index/selfSignedCert:SelfSignedCert")
@@ -72,6 +73,8 @@ class Report:
     exit_code: int = 0
     blind: str = ""
     """What this preview could not see, and why; empty for a complete one."""
+    by_hand: bool = False
+    """Whether code is changed, too, which nobody has run for this preview."""
     redact: Redactor = field(default_factory=lambda: Redactor(()), repr=False)
 
     @property
@@ -86,7 +89,7 @@ class Report:
     @property
     def labels(self) -> list[str]:
         """For the pull request."""
-        return [LABEL] if len(self.restarting) > 1 else []
+        return [*([LABEL] if len(self.restarting) > 1 else []), *([BY_HAND] if self.by_hand else [])]
 
     @property
     def failed(self) -> bool:

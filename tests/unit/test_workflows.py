@@ -24,7 +24,9 @@ JOBS = [
     for path in WORKFLOWS
     for name, job in yaml.safe_load(path.read_text())["jobs"].items()
 ]
-SAME_REPOSITORY = "github.event.pull_request.head.repo.full_name == github.repository"
+DEPLOY_HOST = {"group": "berth-deploy-hosts", "labels": ["berth-${{ matrix.stack }}"]}
+REQUEST = "github.event.workflow_run"
+DEFAULT_BRANCH = "github.event.repository.default_branch"
 # YAML 1.1 takes the word for a truth value.
 ON = True
 
@@ -35,30 +37,55 @@ def uses_secret(job: Any) -> bool:
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
-def test_no_workflow_runs_a_forks_code_with_the_repositorys_rights(path: Path) -> None:
+def test_no_workflow_with_rights_is_a_file_that_a_request_brings(path: Path) -> None:
     document = yaml.safe_load(path.read_text())
-    assert "pull_request_target" not in document[ON] and "workflow_run" not in document[ON]
+    privileged = any(uses_secret(job) or job["runs-on"] == DEPLOY_HOST for job in document["jobs"].values())
+    # GitHub takes the file of the default branch for the second kind, and the request's own for a pull request.
+    assert not (privileged and {"pull_request", "pull_request_target", "push"} & set(document[ON]))
+    assert privileged or "workflow_run" not in document[ON]
     assert document["permissions"] in ({}, {"contents": "read"})
 
 
 @pytest.mark.parametrize(("workflow", "name", "job"), JOBS)
-def test_jobs_that_see_a_secret_never_run_for_forks_and_only_in_their_stacks_environment(
+def test_secrets_and_deploy_hosts_go_together_in_a_group_of_their_own(
     workflow: str, name: str, job: dict[str, Any]
 ) -> None:
     if not uses_secret(job):
-        assert "self-hosted" not in json.dumps(job["runs-on"]), "code of forks never runs on a deploy host"
+        assert isinstance(job["runs-on"], str) and "self-hosted" not in job["runs-on"], "a machine of the forge's"
         return
     assert job["environment"] == "${{ matrix.stack }}"
-    assert job["runs-on"] == ["self-hosted", "berth-${{ matrix.stack }}"]
-    triggers = yaml.safe_load((ROOT / ".github" / "workflows" / f"{workflow}.yml").read_text())[ON]
-    if "pull_request" in triggers:
-        assert SAME_REPOSITORY in job["if"]
+    assert job["runs-on"] == DEPLOY_HOST
+
+
+def test_the_preview_on_the_deploy_host_is_of_branches_of_this_repository_for_the_default_branch() -> None:
+    document = yaml.safe_load((ROOT / ".github" / "workflows" / "stack-preview.yml").read_text())
+    assert document[ON] == {"workflow_run": {"workflows": ["preview"], "types": ["completed"]}}
+    conditions = [part.strip() for part in document["jobs"]["stack"]["if"].split("&&")]
+    assert f"{REQUEST}.event == 'pull_request'" in conditions
+    assert f"{REQUEST}.head_repository.full_name == github.repository" in conditions
+    assert f"{REQUEST}.pull_requests[0].base.ref == {DEFAULT_BRANCH}" in conditions
+
+
+def test_the_deploy_host_runs_the_default_branch_and_gets_the_request_as_a_folder() -> None:
+    document = yaml.safe_load((ROOT / ".github" / "workflows" / "stack-preview.yml").read_text())
+    ours, theirs, run = document["jobs"]["stack"]["steps"]
+    # Without a ref it is the commit of the run, which is the default branch's for this event.
+    assert ours["with"] == {"persist-credentials": False, "path": "berth"}
+    assert theirs["with"]["path"] == "requested", "beside the checkout, so that no path below that leads there"
+    assert theirs["with"]["ref"] == f"refs/pull/${{{{ {REQUEST}.pull_requests[0].number }}}}/merge"
+    assert "submodules" not in theirs["with"] and "lfs" not in theirs["with"]
+    assert (run["working-directory"], run["run"]) == ("berth", '.ci/preview "$STACK" ../requested')
+
+
+def test_drift_is_looked_for_from_the_default_branch() -> None:
+    document = yaml.safe_load((ROOT / ".github" / "workflows" / "drift.yml").read_text())
+    assert f"github.ref == format('refs/heads/{{0}}', {DEFAULT_BRANCH})" in document["jobs"]["stack"]["if"]
 
 
 @pytest.mark.parametrize(("workflow", "name", "job"), JOBS)
 def test_jobs_may_no_more_than_they_do(workflow: str, name: str, job: dict[str, Any]) -> None:
     allowed = {"contents": "read"}
-    if (workflow, name) == ("preview", "stack"):
+    if (workflow, name) == ("stack-preview", "stack"):
         allowed["pull-requests"] = "write"
     assert job.get("permissions", {"contents": "read"}) == allowed
 
@@ -83,16 +110,19 @@ def gitlab() -> dict[str, Any]:
     return {name: {**document.get(job.get("extends"), {}), **job} for name, job in jobs.items()}
 
 
-def test_gitlabs_jobs_with_a_secret_run_for_this_project_only_in_their_stacks_environment() -> None:
+def test_gitlabs_jobs_with_a_secret_run_for_the_default_branch_only_in_their_environment() -> None:
     with_secret = {name: job for name, job in gitlab().items() if "BERTH_PASSPHRASE" in json.dumps(job)}
     assert set(with_secret) == {"preview", "drift"}
-    for job in with_secret.values():
+    started = {"preview": '$CI_PIPELINE_SOURCE == "web" && $MERGE_REQUEST =~ /^[0-9]+$/'}
+    for name, job in with_secret.items():
         assert job["environment"]["name"] == "$STACK"
         assert job["tags"] == ["berth-$STACK"]
-    run_when = [rule["if"] for rule in with_secret["preview"]["rules"] if rule.get("when") != "never"]
-    assert run_when == [
-        '$CI_PIPELINE_SOURCE == "merge_request_event" && $CI_MERGE_REQUEST_SOURCE_PROJECT_ID == $CI_PROJECT_ID'
-    ]
+        never, when = job["rules"]
+        assert never == {
+            "if": '$BERTH_DEPLOY_HOSTS != "yes" || $CI_COMMIT_BRANCH != $CI_DEFAULT_BRANCH',
+            "when": "never",
+        }
+        assert when == {"if": started.get(name, '$CI_PIPELINE_SOURCE == "schedule"')}
 
 
 def test_gitlabs_jobs_without_a_secret_have_neither_an_environment_nor_a_deploy_host() -> None:
@@ -190,7 +220,7 @@ def variables(forge: Forge, kind: str) -> dict[str, str]:
         "gitlab": {
             "CI_API_V4_URL": forge.url,
             "CI_PROJECT_ID": "3",
-            "CI_MERGE_REQUEST_IID": "5",
+            "MERGE_REQUEST": "5",
             "BERTH_COMMENT_TOKEN": "T",
         },
     }[kind]
@@ -249,31 +279,103 @@ def _refuse(handler: BaseHTTPRequestHandler) -> None:
 
 BERTH = """#!/bin/sh
 echo "$@" >>calls
-echo "$BERTH_HOME" >>homes
+echo "Pulumi.prod.yaml: <b>no</b>" >&2
 while [ "$#" -gt 1 ]; do
-    [ "$1" != --output ] || printf '<!-- berth preview: prod -->\\n<!-- berth labels: -->\\nsaid\\n' >"$2"
+    [ "$1" != --output ] || [ -e refuses ] ||
+        printf '<!-- berth preview: prod -->\\n<!-- berth labels: -->\\nsaid\\n' >"$2"
     shift
 done
 exit 1
 """
 
 
-@pytest.mark.parametrize("same_packages", [True, False])
-def test_a_red_preview_is_commented_all_the_same_and_never_exchanges_the_deploy_hosts_packages(
-    forge: Forge, tmp_path: Path, same_packages: bool
+class Trusted:
+    """A checkout of the default branch on a deploy host, with a `berth` that says what it was asked."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root, self.home = folder / "checkout", folder / "home"
+        shutil.copytree(ROOT / ".ci", self.root / ".ci")
+        (self.root / "berth").write_text(BERTH)
+        (self.root / "berth").chmod(0o755)
+        (self.root / "requirements.lock").write_text("one")
+        (self.home / "venv").mkdir(parents=True)
+        (self.home / "venv" / ".berth-lock").write_text("one")
+        # What a hostile request would like to be run: none of it may be.
+        self.requested = folder / "requested"
+        (self.requested / ".ci").mkdir(parents=True)
+        for name in ("berth", ".ci/preview", ".ci/comment.py"):
+            (self.requested / name).write_text(f"#!/bin/sh\ntouch {folder}/ran\n")
+            (self.requested / name).chmod(0o755)
+        self.ran = folder / "ran"
+
+    def run(self, forge: Forge, *words: str, kind: str = "github") -> subprocess.CompletedProcess[str]:
+        known = {**variables(forge, kind), "BERTH_HOME": str(self.home), "PATH": os.environ["PATH"]}
+        command = [str(self.root / ".ci" / words[0]), *words[1:]]
+        done = subprocess.run(command, env=known, cwd=self.root, capture_output=True, text=True, check=False)
+        assert not self.ran.exists()
+        return done
+
+    def calls(self) -> list[str]:
+        return (self.root / "calls").read_text().splitlines() if (self.root / "calls").exists() else []
+
+
+@pytest.fixture
+def trusted(tmp_path: Path) -> Trusted:
+    return Trusted(tmp_path)
+
+
+def test_a_red_preview_is_commented_all_the_same_and_the_request_is_only_a_folder(
+    forge: Forge, trusted: Trusted
 ) -> None:
-    root, home = tmp_path / "checkout", tmp_path / "home"
-    shutil.copytree(ROOT / ".ci", root / ".ci")
-    (root / "berth").write_text(BERTH)
-    (root / "berth").chmod(0o755)
-    (root / "requirements.lock").write_text("one")
-    (home / "venv").mkdir(parents=True)
-    (home / "venv" / ".berth-lock").write_text("one" if same_packages else "two")
-    environment = {**variables(forge, "github"), "BERTH_HOME": str(home), "PATH": os.environ["PATH"]}
-    done = subprocess.run([root / ".ci" / "preview", "prod"], env=environment, capture_output=True, check=False)
+    done = trusted.run(forge, "preview", "prod", "../requested")
     assert done.returncode == 1, done.stderr
     assert [item["body"].splitlines()[-1] for item in forge.comments] == ["said"]
-    call = (root / "calls").read_text()
-    assert call.startswith("preview --stack prod --markdown --fail-on-protected")
-    assert ("--against HEAD^1" in call) is not same_packages
-    assert ((root / "homes").read_text().strip() == str(home)) is same_packages
+    [call] = trusted.calls()
+    assert call.startswith(f"preview --stack prod --requested {trusted.requested} --markdown --fail-on-protected")
+
+
+def test_a_request_that_is_not_previewed_is_told_why_and_gets_the_label(forge: Forge, trusted: Trusted) -> None:
+    (trusted.root / "refuses").touch()
+    assert trusted.run(forge, "preview", "prod", "../requested").returncode == 1
+    [comment] = forge.comments
+    assert comment["body"].endswith("There is none of this request:\n\n    Pulumi.prod.yaml: <b>no</b>\n")
+    assert forge.labels == {"preview-by-hand"}
+
+
+def test_a_preview_never_exchanges_the_deploy_hosts_packages(forge: Forge, trusted: Trusted) -> None:
+    (trusted.home / "venv" / ".berth-lock").write_text("two")
+    done = trusted.run(forge, "preview", "prod", "../requested")
+    assert (done.returncode, trusted.calls()) == (1, [])
+    assert "run ./berth up there first" in forge.comments[0]["body"]
+
+
+def git(folder: Path, *words: str) -> str:
+    command = ["git", "-c", "user.name=x", "-c", "user.email=x@example.com", "-c", "init.defaultBranch=main", *words]
+    return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+def test_gitlabs_request_is_fetched_as_data_and_its_preview_goes_to_it(forge: Forge, trusted: Trusted) -> None:
+    origin, requested = trusted.root.parent / "origin.git", trusted.requested
+    git(trusted.root.parent, "init", "-q", "--bare", str(origin))
+    (requested / "Pulumi.prod.yaml").symlink_to("/etc/shadow")
+    for folder, ref in ((trusted.root, "refs/heads/main"), (requested, "refs/merge-requests/5/merge")):
+        git(folder, "init", "-q")
+        git(folder, "add", "-A")
+        git(folder, "commit", "-qm", "x")
+        git(folder, "remote", "add", "origin", str(origin))
+        git(folder, "push", "-q", "origin", f"HEAD:{ref}")
+    hook = trusted.root / ".git" / "hooks" / "post-checkout"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f"#!/bin/sh\ntouch {trusted.ran}\n")
+    hook.chmod(0o755)
+    shows = 'case $1 in preview) ls -l "$5"/Pulumi.prod.yaml >listing ;; esac\n'
+    (trusted.root / "berth").write_text(BERTH.replace("#!/bin/sh\n", f"#!/bin/sh\n{shows}"))
+    done = trusted.run(forge, "preview-merge-request", "prod", "5", kind="gitlab")
+    assert done.returncode == 1, done.stderr
+    assert [item["body"].splitlines()[-1] for item in forge.comments] == ["said"]
+    assert (trusted.root / "listing").read_text().startswith("-"), "a link is a file with its text"
+    assert git(trusted.root, "worktree", "list").count("\n") == 0, "nothing is left"
+    for number in ("6", "5; touch ran", "../main", ""):
+        assert trusted.run(forge, "preview-merge-request", "prod", number, kind="gitlab").returncode in (1, 2)
+    assert len(trusted.calls()) == 1

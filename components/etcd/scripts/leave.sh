@@ -1,4 +1,5 @@
 # The end of a member, after members.sh. What it has stored stays, unless the cluster goes on without it.
 systemctl disable --now --quiet "$unit" 2>/dev/null || :
 rm -f -- "$join"
+rm -rf -- "$state"
 if ask_others && [ -z "$(of_listed "$peer" 1)" ]; then rm -rf -- "$data"; fi

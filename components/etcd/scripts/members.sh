@@ -1,10 +1,13 @@
 #!/bin/sh
 # What a member's node knows of the cluster; the first part of turn.sh, settle.sh and the scripts of backup and restore.
-#   SCRIPT ARGUMENTS <lines    own NAME CLIENT PEER; member NAME CLIENT PEER, each; unit NAME; data DIRECTORY; config DIGEST
+#   SCRIPT ARGUMENTS <lines    own NAME CLIENT PEER; member NAME CLIENT PEER, each; unit NAME; data DIRECTORY; config DIGEST;
+#                              at the end, where the script wants one: snapshot, and then the file as it is
 set -eu
 LC_ALL=C
 export LC_ALL
 here=/etc/berth/etcd
+# Notes about a restore, for root only.
+state=/var/lib/berth/etcd-restore
 join=/run/berth-etcd-join
 tab=$(printf '\t')
 patience=60
@@ -23,6 +26,8 @@ while IFS="$tab" read -r word first second third; do
     unit) unit=$first ;;
     data) data=$first ;;
     config) config=$first ;;
+    # Read byte by byte up to here: what follows is left for the script.
+    snapshot) break ;;
     esac
 done
 
@@ -96,9 +101,9 @@ $listed
 EOF
 }
 
+# Whoever is etcd's user could have put a link at any name in its directory: there root acts as that user.
+as_etcd() { runuser -u etcd -- "$@"; }
+
 # From etcd 3.6 on etcdctl leaves what needs no server to another program, which older versions do not have.
-offline() {
-    program=etcdctl
-    ! command -v etcdutl >/dev/null 2>&1 || program=etcdutl
-    "$program" "$@"
-}
+offline=etcdctl
+! command -v etcdutl >/dev/null 2>&1 || offline=etcdutl

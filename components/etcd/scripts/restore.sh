@@ -1,34 +1,37 @@
 # Brings a snapshot back on one member, after members.sh.
-#   restore.sh unpack FILE TOKEN    makes data of it, beside what is there; FILE goes
-#   restore.sh swap TOKEN           ends the member and puts the new data in the old one's place, which is kept beside
-#   restore.sh start                waits until it is fit
-#   restore.sh back TOKEN           undoes all of it
-restored=$data/restored swapped=$data/swapped
+#   restore.sh unpack TOKEN    makes data of the snapshot that follows the lines, beside what is there
+#   restore.sh swap TOKEN      ends the member and puts the new data in the old one's place, which is kept beside
+#   restore.sh start           waits until it is fit
+#   restore.sh back TOKEN      undoes all of it
+umask 077
+cd /
+restored=$data/restored file=$data/restored.snapshot swapped=$state/swapped
 
 unpack() {
-    rm -rf -- "$restored"
+    trap 'as_etcd rm -f -- "$file"' EXIT
+    trap 'exit 143' HUP INT TERM
+    as_etcd rm -rf -- "$restored" "$file"
+    as_etcd tee -- "$file" >/dev/null || fail "the snapshot cannot be written on $name. Is the disk full?"
     all=$(printf '%s' "$members" | awk '{ printf "%s%s=%s", s, $1, $3; s = "," }')
-    if ! problem=$(offline snapshot restore "$1" --data-dir "$restored" --name "$name" --initial-cluster "$all" \
-        --initial-cluster-token "$2" --initial-advertise-peer-urls "$peer" 2>&1 >/dev/null); then
-        rm -rf -- "$restored"
+    if ! problem=$(as_etcd "$offline" snapshot restore "$file" --data-dir "$restored" --name "$name" --initial-cluster "$all" \
+        --initial-cluster-token "$1" --initial-advertise-peer-urls "$peer" 2>&1 >/dev/null); then
+        as_etcd rm -rf -- "$restored"
         fail "the file is no snapshot that etcd on $name can read: $(printf '%s\n' "$problem" | tail -n 1 | cut -c 1-300)"
     fi
-    chown -R etcd:etcd "$restored"
 }
 
 case $1 in
-unpack)
-    trap 'rm -f -- "$file"' EXIT
-    file=$2
-    unpack "$2" "$3"
-    ;;
+unpack) unpack "$2" ;;
 swap)
     systemctl stop "$unit"
-    rm -rf -- "$data/before"
-    ! has_data || mv -- "$data/member" "$data/before"
-    printf '%s\n' "$2" >"$swapped"
-    mv -- "$restored/member" "$data/member"
-    rm -rf -- "$restored"
+    mkdir -p -- "$state"
+    # A rename needs no room: between the two moves nothing may fail.
+    printf '%s\n' "$2" >"$swapped.new"
+    as_etcd rm -rf -- "$data/before"
+    ! has_data || as_etcd mv -T -- "$data/member" "$data/before"
+    mv -f -- "$swapped.new" "$swapped"
+    as_etcd mv -T -- "$restored/member" "$data/member"
+    as_etcd rm -rf -- "$restored"
     ;;
 start)
     systemctl start --no-block "$unit"
@@ -38,11 +41,11 @@ back)
     # What lies beside the data may be of an earlier time.
     if [ "$(cat "$swapped" 2>/dev/null)" = "$2" ]; then
         systemctl stop "$unit"
-        rm -rf -- "$data/member"
-        [ ! -d "$data/before" ] || mv -- "$data/before" "$data/member"
+        as_etcd rm -rf -- "$data/member"
+        [ ! -d "$data/before" ] || as_etcd mv -T -- "$data/before" "$data/member"
         rm -f -- "$swapped"
     fi
-    rm -rf -- "$restored"
+    as_etcd rm -rf -- "$restored"
     systemctl start --no-block "$unit"
     ;;
 esac

@@ -33,8 +33,8 @@ must_be_fit() {
 set_data_aside() {
     has_data || return 0
     systemctl stop "$unit"
-    rm -rf -- "$data/before"
-    mv -- "$data/member" "$data/before"
+    as_etcd rm -rf -- "$data/before"
+    as_etcd mv -T -- "$data/member" "$data/before"
 }
 
 no_quorum_lost_by() {

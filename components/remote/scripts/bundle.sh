@@ -164,8 +164,14 @@ stage_entry() {
 stage_directory() {
     mode=$1 owner=$2 path=$3
     make_parents "$path/."
-    chown -- "$owner" "$path" || fail "the owner $owner of $path is not known on this node"
-    chmod -- "$mode" "$path"
+    (
+        # Whom the folder above belongs to could have put a link here, to have something else given to him.
+        where=$(cd -P -- "${path%/*}/" && pwd -P) && cd -P -- "$path" || fail "$path cannot be entered"
+        [ "$(pwd -P)" = "${where%/}/${path##*/}" ] || [ "$(stat -c %u -- "$where")" -eq 0 ] ||
+            fail "$path is a link, in a folder that is not root's: make a folder of it"
+        chown -- "$owner" . || fail "the owner $owner of $path is not known on this node"
+        chmod -- "$mode" .
+    ) || exit
 }
 
 read_bundle() {

@@ -202,3 +202,16 @@ def test_a_user_other_than_root_goes_through_sudo_that_never_asks() -> None:
     line = as_root("true", "apply", user="core")
     assert "sudo -n true ||" in line
     assert "NOPASSWD" in line
+
+
+@pytest.mark.parametrize("owner", [0, 65534])
+def test_a_link_in_somebody_elses_folder_gives_nothing_away(apply: Apply, tmp_path: Path, owner: int) -> None:
+    folder, ours = tmp_path / "folder", tmp_path / "ours"
+    for made in (folder, ours):
+        made.mkdir()
+    (folder / "data").symlink_to(ours)
+    os.chown(folder, owner, owner)
+    done = apply(Directory(str(folder / "data"), mode="0700", owner="65532:65532"))
+    # Of root's own folder a link is as good as what it leads to.
+    assert (done.returncode == 0, ours.stat().st_uid) == ((True, 65532) if owner == 0 else (False, 0))
+    assert owner == 0 or f"{folder}/data is a link, in a folder that is not root's" in done.stderr

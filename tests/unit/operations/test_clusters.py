@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from operations import clusters
 from operations.desired import Desired, Machine
 from operations.probe import Report, parse
 
-STATUS = "etcd\tstatus\thttps://192.0.2.1{n}:2379\tid{n}\t3.5.16\t20 kB\t{leads}\tfalse\t2\t13\t13\t"
+STATUS = "etcd\tstatus\thttps://192.0.2.1{n}:2379\tid{n}\t3.5.16\t20 kB\t{leads}\tfalse\t2\t13\t13\t{errors}"
 MEMBER = "etcd\tmember\tid{n}\tstarted\tnode{n}\thttps://192.0.2.1{n}:2380\thttps://192.0.2.1{n}:2379\t{learns}"
 
 
-def etcd(n: int, health: str = "healthy", kept: str = "yes", learner: int = 0) -> Report:
+def etcd(n: int, health: str = "healthy", agreed: str = "yes", learner: int = 0, errors: str = "") -> Report:
     lines = [f"etcd\thealth\t{health}"]
-    if health == "healthy":
-        lines += [STATUS.format(n=n, leads="true" if n == 1 else "false")]
+    if health == "healthy" or errors:
+        lines += [STATUS.format(n=n, leads="true" if n == 1 else "false", errors=errors)]
         lines += [MEMBER.format(n=each, learns="true" if each == learner else "false") for each in (1, 2, 3)]
-        lines += [f"etcd\tkept\t{kept}"]
+        lines += ["etcd\tread\tserializable\tyes", f"etcd\tread\tlinearizable\t{agreed}"]
     return parse(f"node{n}", [*lines, "end"])
 
 
@@ -43,7 +45,7 @@ def test_a_whole_etcd_has_nothing_wrong_and_every_member_is_asked() -> None:
     desired = wanted("etcd")
     reports = {f"node{n}": etcd(n) for n in (1, 2, 3)}
     assert wrong(desired, list(reports.values())) == []
-    assert len(list(clusters.questions(desired, reports))) == 10
+    assert len(list(clusters.questions(desired, reports))) == 13
 
 
 def test_a_member_that_is_gone_is_the_only_one_that_is_wrong() -> None:
@@ -51,12 +53,29 @@ def test_a_member_that_is_gone_is_the_only_one_that_is_wrong() -> None:
     assert wrong(wanted("etcd"), reports) == [("etcd's member is healthy", "node3", "curl: (7) Failed to connect")]
 
 
-def test_no_leader_a_learner_and_a_value_that_was_not_kept_are_wrong() -> None:
-    reports = [etcd(1, "no answer"), etcd(2, kept="nothing"), etcd(3, learner=3)]
+def test_no_leader_a_learner_and_no_majority_are_wrong() -> None:
+    late = "Error: context deadline exceeded"
+    reports = [etcd(1, "no answer"), etcd(2, agreed=late), etcd(3, learner=3)]
     found = {question: answer for question, _, answer in wrong(wanted("etcd"), reports)}
     assert found["etcd has one leader"] == "none"
-    assert found["etcd keeps what is set"] == "nothing"
+    assert found["etcd reads what the majority holds"] == late
+    assert "etcd reads what it holds" not in found
     assert found["etcd's members"] == "node1, node2, node3 (node3 still learning)"
+
+
+@pytest.mark.parametrize("health", ['{"health":"false","reason":"ALARM NOSPACE"}', '{"health":"false"}'])
+def test_a_member_without_room_is_called_full_and_is_still_a_leader(health: str) -> None:
+    full = etcd(1, health, errors="memberID:10276657743932975437 alarm:NOSPACE ")
+    [(question, node, answer)] = wrong(wanted("etcd"), [full, etcd(2), etcd(3)])
+    assert (question, node) == ("etcd's member is healthy", "node1")
+    assert answer == clusters.FULL and "full" in answer and "NOSPACE" in answer
+    (part,) = clusters.services(("etcd",), full)
+    assert (part.healthy, part.detail) == (False, clusters.FULL)
+
+
+def test_another_alarm_is_told_in_the_members_own_words() -> None:
+    reports = [etcd(1, '{"health":"false"}', errors="memberID:1 alarm:CORRUPT "), etcd(2), etcd(3)]
+    assert wrong(wanted("etcd"), reports)[0][2] == '{"health":"false"}; memberID:1 alarm:CORRUPT'
 
 
 def test_a_node_that_cannot_be_reached_is_not_asked_twice() -> None:

@@ -29,8 +29,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from minio import Minio, MinioAdmin
 from minio.credentials.providers import StaticProvider
 
+from operations import sealed
+
 ROOT = Path(__file__).resolve().parents[3]
-USER, PASSWORD = "berth-root", "hunter2-hunter2"
+USER, PASSWORD, PASSPHRASE = "berth-root", "hunter2-hunter2", "the stack's own"
 
 
 def self_signed() -> tuple[str, str]:
@@ -102,14 +104,15 @@ def fill(address: str, ca: Path) -> None:
 
 
 def export(
-    home: Path, address: str, ca: Path, password: str = PASSWORD, user: str = USER
+    home: Path, address: str, ca: Path, password: str = PASSWORD, user: str = USER, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     wanted = {"stack": "dev", "endpoint": address, "ca_file": str(ca), "user": user, "password": password}
+    known = {key: value for key, value in os.environ.items() if not key.startswith("PULUMI_")}
     return subprocess.run(
         [sys.executable, "-m", "operations.export_store"],
         input=json.dumps(wanted),
         cwd=ROOT,
-        env={**os.environ, "BERTH_HOME": str(home)},
+        env={**known, "BERTH_HOME": str(home), **(environment or {"PULUMI_CONFIG_PASSPHRASE": PASSPHRASE})},
         capture_output=True,
         text=True,
         check=False,
@@ -147,18 +150,45 @@ def listener(answer: bytes) -> Iterator[str]:
         thread.join(5)
 
 
-def test_buckets_and_users_are_written_to_files_for_their_owner_only(store: tuple[str, Path], tmp_path: Path) -> None:
+def opened(file: Path) -> zipfile.ZipFile:
+    return zipfile.ZipFile(io.BytesIO(sealed.unseal(file.read_bytes(), PASSPHRASE)))
+
+
+def test_buckets_and_users_are_in_files_that_only_the_passphrase_opens(store: tuple[str, Path], tmp_path: Path) -> None:
     done = export(tmp_path, *store)
     assert done.returncode == 0, done.stderr
     files = [Path(line) for line in done.stdout.splitlines()]
-    assert [file.name for file in files] == ["bucket-metadata.zip", "iam.zip"]
+    assert [file.name for file in files] == ["bucket-metadata.zip.sealed", "iam.zip.sealed"]
     for file in files:
         assert file.parent.parent == tmp_path / "stacks" / "dev" / "exports"
         assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
-    with zipfile.ZipFile(files[0]) as buckets, zipfile.ZipFile(files[1]) as iam:
+        assert b"alice" not in file.read_bytes() and file.read_bytes()[:2] != b"PK"
+    with opened(files[0]) as buckets, opened(files[1]) as iam:
         assert any(name.startswith("registry/") for name in buckets.namelist())
         assert "alice" in json.loads(iam.read("iam-assets/users.json"))
-    assert PASSWORD not in done.stdout + done.stderr
+    assert PASSWORD not in done.stdout + done.stderr and PASSPHRASE not in done.stdout + done.stderr
+
+
+def test_two_exports_are_kept_and_a_plain_one_is_sealed(store: tuple[str, Path], tmp_path: Path) -> None:
+    exports = tmp_path / "stacks" / "dev" / "exports"
+    for name in ("20250101T000000Z", "20250102T000000Z", "of-mine"):
+        (exports / name).mkdir(parents=True)
+        (exports / name / "iam.zip").write_bytes(b"plain keys")
+    file = tmp_path / "passphrase"
+    file.write_text(f"{PASSPHRASE}\n")
+    assert export(tmp_path, *store, PULUMI_CONFIG_PASSPHRASE_FILE=str(file)).returncode == 0
+    kept = sorted(path.name for path in exports.iterdir())
+    assert kept[0] == "20250102T000000Z" and kept[2:] == ["of-mine"] and len(kept) == 3
+    assert [path.name for path in (exports / kept[0]).iterdir()] == ["iam.zip.sealed"]
+    assert sealed.unseal((exports / kept[0] / "iam.zip.sealed").read_bytes(), PASSPHRASE) == b"plain keys"
+
+
+def test_without_a_passphrase_nothing_is_written_and_the_way_out_is_named(
+    store: tuple[str, Path], tmp_path: Path
+) -> None:
+    done = export(tmp_path, *store, PULUMI_HOME="/nowhere")
+    assert done.returncode == 1 and "set PULUMI_CONFIG_PASSPHRASE_FILE" in done.stderr
+    assert not (tmp_path / "stacks").exists()
 
 
 def test_a_store_that_refuses_is_an_error_that_says_what_to_do(store: tuple[str, Path], tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import re
 import socket
 import ssl
 import threading
@@ -148,6 +149,32 @@ def test_a_units_journal_tells_of_errors_and_of_what_ended_it_since_its_last_sta
     probe = Probe("dev", REGISTRY, "192.0.2.10", {"node1": Machine()}, 10, ["docker.service", "etcd.service"])
     journals = probe.ask([node.door()])["node1"].journals
     assert journals == {"docker.service": JournalFact(2, 1, "panic: runtime error: out of range")}
+
+
+ETCDCTL = """echo "$*" >>"$asked"
+case "$*" in
+*"endpoint status") echo 'https://192.0.2.11:2379, 1, 3.5.16, 20 kB, true, false, 2, 5, 5, ' ;;
+*"member list") echo '1, started, node1, https://192.0.2.11:2380, https://192.0.2.11:2379, false' ;;
+*" get --keys-only --consistency=s "*) echo someones-key ;;
+*" get --keys-only --consistency=l "*) echo 'a warning' >&2; echo 'Error: context deadline exceeded' >&2; exit 1 ;;
+*) exit 99 ;;
+esac
+"""
+
+
+def test_etcd_is_asked_with_reads_alone(node: Node, checkout: Checkout, tmp_path: Path) -> None:
+    asked, env = tmp_path / "asked", tmp_path / "etcdctl.env"
+    told = {"ENDPOINTS": "https://192.0.2.11:2379", "CACERT": "/ca", "CERT": "/crt", "KEY": "/key"}
+    env.write_text("".join(f"ETCDCTL_{key}={value}\n" for key, value in told.items()))
+    for name, text in {"etcdctl": f"asked={asked}\n{ETCDCTL}", "curl": 'echo \'{"health":"true"}\'\n'}.items():
+        (checkout.bin / name).write_text(f"#!/bin/sh\n{text}")
+        (checkout.bin / name).chmod(0o755)
+    found = ask(node, Machine(asks=[f"etcd\t{env}"])).told["etcd"]
+    assert found[0] == ["health", "healthy"]
+    assert [line[0] for line in found] == ["health", "status", "member", "read", "read"]
+    assert found[3:] == [["read", "serializable", "yes"], ["read", "linearizable", "Error: context deadline exceeded"]]
+    calls = asked.read_text().splitlines()
+    assert len(calls) == 4 and not [call for call in calls if re.search(r" (put|del|txn|lease|alarm|compact)", call)]
 
 
 def test_readiness_is_asked_again_and_docker_tells_its_settings(node: Node) -> None:

@@ -105,6 +105,8 @@ def test_tags_are_asked_of_the_registry_as_its_user(tmp_path: Path) -> None:
         end = Endpoint(registry.end().registry, "ca.pem", {"pull": User("reader", PASSWORD)})
         asked = front._promoted(end, "prod", world.ca, ["team/app:1", "team/none:1"])
         assert asked == {"team/app:1": digest, "team/none:1": None}
+        heads = [path for method, path in registry.asked if method == "HEAD"]
+        assert heads == ["/v2/team/app/manifests/1"], "to ask for what only an upstream has makes its cache fetch it"
         stranger = Endpoint(end.registry, "ca.pem", {"pull": User("reader", "wrong")})
         assert front._promoted(stranger, "prod", world.ca, ["team/app:1"]) == {}
 

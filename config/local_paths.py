@@ -1,0 +1,34 @@
+"""The settings that name files of the deploy host: a program that is given them may read what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, get_args
+
+from pydantic import AfterValidator, BaseModel
+from pydantic.fields import FieldInfo
+
+from config import values as v
+
+_KINDS = (v.KeyFile, v.LocalPath, v.Folder)
+_JUDGES = [mark for kind in _KINDS for mark in get_args(kind)[1:] if isinstance(mark, AfterValidator)]
+
+
+def local_paths(value: Any) -> Iterator[str]:
+    """Every such path in settings, or in a part of them; defaults too."""
+    if isinstance(value, BaseModel):
+        for name, field in type(value).model_fields.items():
+            below = getattr(value, name, None)
+            if isinstance(below, str) and is_local_path(field):
+                yield below
+            else:
+                yield from local_paths(below)
+    elif isinstance(value, dict | list | tuple):
+        for below in value.values() if isinstance(value, dict) else value:
+            yield from local_paths(below)
+
+
+def is_local_path(field: FieldInfo) -> bool:
+    """Whether a field of a model holds one."""
+    marks = [*field.metadata, *(mark for kind in get_args(field.annotation) for mark in get_args(kind)[1:])]
+    return any(mark in _JUDGES for mark in marks)
