@@ -129,7 +129,8 @@ func (c *cache) pass(f *flight, r *http.Request) {
 	request, err := http.NewRequestWithContext(r.Context(), http.MethodGet, where.String(), nil)
 	if err == nil {
 		var response *http.Response
-		if response, err = http.DefaultClient.Do(request); err == nil {
+		// Not http.DefaultClient, to which the S3 client gives a transport of its own.
+		if response, err = (&http.Client{Transport: http.DefaultTransport}).Do(request); err == nil {
 			response.Body.Close()
 			if response.StatusCode == http.StatusOK {
 				return

@@ -201,6 +201,9 @@ func TestALyingLengthTakesNoMoreThanItSays(t *testing.T) {
 func TestAFullStorageIsPassedByAndEverythingIsServed(t *testing.T) {
 	remembered = 0
 	t.Cleanup(func() { remembered = 5 * time.Second })
+	// As the S3 client leaves it.
+	http.DefaultClient.Transport = &http.Transport{}
+	t.Cleanup(func() { http.DefaultClient.Transport = nil })
 	h, folder := newHub(t), t.TempDir()
 	manifest, blobs := h.image("1", 1<<20, 1<<20, 1<<20)
 	server, made := boundedCacheOf(t, h, folder, limited(func(b *bounds) { b.keep = 5 << 19 }))
@@ -228,6 +231,10 @@ func TestAFullStorageIsPassedByAndEverythingIsServed(t *testing.T) {
 	}
 	if size := sizeOf(t, folder); size > 5<<19 || made.keeping.passed.Load() < 2 {
 		t.Errorf("%d bytes are kept, %v", size, made.counts())
+	}
+	nothing := h.add(nil)
+	if got := get(server, "GET", blobOf(nothing)); got.status != 200 || len(got.body) > 0 {
+		t.Errorf("a blob of no bytes: %d %s", got.status, got.body)
 	}
 	// What somebody takes out makes room, as soon as it is seen.
 	os.RemoveAll(filepath.Join(folder, "docker/registry/v2/blobs/sha256", blobs[0].Encoded()[:2], blobs[0].Encoded()))

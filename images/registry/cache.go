@@ -32,7 +32,7 @@ type cache struct {
 	calls   map[string]*call
 }
 
-// newCache stands before `inner`, whose storage is `kept`; without one of its own what is stored has no bound.
+// newCache stands before `inner`, whose storage is `kept`. A configuration that does not name it stores without a bound.
 func newCache(remote string, limits bounds, kept *keeping, inner http.Handler) *cache {
 	if kept == nil {
 		kept = newKeeping(nil)

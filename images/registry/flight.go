@@ -149,7 +149,10 @@ func (f *flight) receive(response *http.Response) error {
 		defer body.Close()
 		// No more than was announced, whatever there may be: that is what was reserved.
 		_, err := io.Copy(&filler{flight: f}, io.LimitReader(body, f.size))
-		if err == nil {
+		switch {
+		case err == nil && f.size == 0:
+			err = f.grown(0)
+		case err == nil:
 			err = errors.New("its length is not the announced one")
 		}
 		f.fail(err)

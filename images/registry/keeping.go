@@ -99,7 +99,7 @@ func (k *keeping) passBy() {
 
 // watch keeps count, for two processes share a storage, and others make room in it.
 func (k *keeping) watch(ctx context.Context) {
-	for {
+	for k.StorageDriver != nil {
 		pause := listEvery
 		if err := k.count(ctx); err != nil {
 			logrus.Warnf("how much is stored of this upstream is not known for now: %v", err)
@@ -137,6 +137,9 @@ func (k *keeping) count(ctx context.Context) error {
 
 // forget takes out a tag that the upstream has taken back, or an upstream that is down would bring it back.
 func (k *keeping) forget(ctx context.Context, repository, tag string) {
+	if k.StorageDriver == nil {
+		return
+	}
 	path := fmt.Sprintf("%s%s/_manifests/tags/%s", repositories, repository, tag)
 	if err := k.StorageDriver.Delete(ctx, path); err != nil {
 		logrus.Warnf("tag %s of %s was taken back by the upstream, and can't be taken out: %v", tag, repository, err)
