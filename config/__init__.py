@@ -9,6 +9,7 @@ from config.model import ProxySettings
 from config.node_config import NodeConfig
 from config.problems import Problem, SettingsError
 from config.settings import (
+    CacheSettings,
     DockerRolloutSettings,
     DockerSettings,
     EtcdClusterSettings,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from config.loader import load
 
 __all__ = [
+    "CacheSettings",
     "DockerRolloutSettings",
     "DockerSettings",
     "EtcdClusterSettings",

@@ -159,6 +159,9 @@ class UpstreamSettings(Model):
     ca: v.Certificates | None = None
     """Certificate of a private CA that signed the upstream's, as PEM. Default: the CAs that every system trusts."""
 
+    max_size: v.Size = "50GiB"
+    """What the object store keeps of this upstream, in MiB, GiB or TiB. More is handed out and not kept."""
+
     port: v.CachePort = naming.CACHE_FIRST_PORT
     """Port of the cache on its nodes (TLS); its health page is 500 above. Default: 4020 and on, in the list's order."""
 
@@ -166,6 +169,23 @@ class UpstreamSettings(Model):
     def host(self) -> str:
         """Host of the URL, with the port if one is written there."""
         return self.url.removeprefix("https://")
+
+
+class CacheSettings(Model):
+    """What each cache may use of its node: there is one for each upstream on each of two nodes."""
+
+    spool: v.Size = "10GiB"
+    """Blobs on their way from the upstream, below /var/cache/berth; the largest layer has to fit. With N upstreams a
+    node's disk holds at most N times as much."""
+
+    reserve: v.Size = "2GiB"
+    """What stays free on that disk, whoever fills it: a cache begins no fetch, and ends those it has, before that."""
+
+    fetches: Annotated[int, Field(strict=True, ge=1, le=1024)] = 16
+    """Blobs that a cache fetches at once, each with about 20 MB of memory. More wait ten seconds, then 503."""
+
+    abandon_after: Annotated[int, Field(strict=True, ge=1, le=86400)] = 30
+    """Seconds that a fetch goes on which nobody reads any more."""
 
 
 class RegistrySettings(Model):
@@ -196,6 +216,9 @@ class RegistrySettings(Model):
         default=(), examples=[[{"name": "quay", "url": "https://quay.io", "prefix": "quay.io"}]]
     )
     """Registries elsewhere that are read through caches; each owns the paths that begin with its prefix."""
+
+    cache: CacheSettings = CacheSettings()
+    """What each of these caches may use of its node."""
 
     @property
     def mirror_endpoint(self) -> str:

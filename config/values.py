@@ -23,6 +23,9 @@ _REPOSITORY = re.compile(rf"{_COMPONENT}(/{_COMPONENT})*")
 _IMAGE = re.compile(r"[a-z0-9][a-zA-Z0-9._/:-]*@sha256:[0-9a-f]{64}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
+_UNITS = {"MiB": 20, "GiB": 30, "TiB": 40}
+_SIZE = re.compile(r"[1-9][0-9]{0,8}(MiB|GiB|TiB)")
+_LARGEST_SIZE = 1 << 60
 _SYSTEM_DIRECTORIES = {"/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/opt", "/proc", "/root", "/run", "/sbin"}
 _SYSTEM_DIRECTORIES |= {"/srv", "/sys", "/tmp", "/usr", "/var", "/var/lib", "/var/lib/docker", "/mnt"}
 _KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa")
@@ -403,6 +406,17 @@ def _folder(value: str) -> str:
     return value
 
 
+def _size(value: str) -> str:
+    if not _SIZE.fullmatch(value) or size_in_bytes(value) > _LARGEST_SIZE:
+        raise refused("is not a size.", "Write a number and its unit, MiB, GiB or TiB, such as 50GiB.")
+    return value
+
+
+def size_in_bytes(value: str) -> int:
+    """How many bytes a size stands for."""
+    return int(value[:-3]) << _UNITS[value[-3:]]
+
+
 def _swarm_label(value: str) -> str:
     if not re.fullmatch(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?", value) or value.startswith("berth."):
         fix = (
@@ -469,3 +483,4 @@ Variable = Annotated[_Str, AfterValidator(_variable)]
 ServiceName = Variable
 GroupName = Annotated[_Str, AfterValidator(_group_name)]
 Folder = Annotated[_Str, AfterValidator(_folder)]
+Size = Annotated[_Str, AfterValidator(_size)]

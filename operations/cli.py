@@ -481,6 +481,44 @@ def unseal(
     typer.echo(f"{output}: {len(content)} bytes. Secret keys are in it: remove it when you have read it.")
 
 
+cache = typer.Typer(help="Work with what the caches keep.", no_args_is_help=True)
+app.add_typer(cache, name="cache")
+
+
+@cache.callback()
+def _cache() -> None:
+    """With one command alone typer would leave its name out."""
+
+
+@cache.command()
+def purge(
+    repository: Annotated[str, typer.Argument(help="As in image names: docker.io/library/x.")],
+    stack: Stack = "dev",
+    tag: Annotated[
+        str | None, typer.Option("--tag", metavar="TAG", help="Only this tag, and the manifests that no other has.")
+    ] = None,
+    engine: EngineOption = None,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Take a repository out of a cache: the next pull asks the upstream. What was pushed is left alone."""
+    from operations import look, object_store, purge
+
+    run = _run(stack, engine, yes, as_json)
+    deploy.check_settings(run.stack_file)
+    known = config.parse(stack, run.stack_file.document)
+    wanted = purge.target(known, repository, tag)
+    state = look.wanted(_quiet_session(stack, engine))
+    if not yes and run.confirm and not run.confirm(f"Take {wanted.name} out of the cache {wanted.upstream}?"):
+        raise BerthError("Nothing was removed.")
+    with object_store.client(state) as store:
+        done = purge.purge(store, known.object_store.bucket, wanted)
+    if as_json:
+        _print_json(done.as_json())
+    else:
+        run.say(str(done))
+
+
 settings = typer.Typer(help="Work with a stack's settings.", no_args_is_help=True)
 app.add_typer(settings, name="settings")
 

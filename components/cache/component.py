@@ -58,7 +58,12 @@ class Caches(pulumi.ComponentResource):
                             key.access, key.secret, secret, settings.upstream_passwords.get(upstream.name)
                         ).apply(partial(_config, listener, storage, upstream, "cache" not in args.images.pinned)),
                         environment=environment_of(
-                            listener, storage, settings.docker.proxies, names.own_hosts(settings)
+                            listener,
+                            storage,
+                            upstream,
+                            settings.registry.cache,
+                            settings.docker.proxies,
+                            names.own_hosts(settings),
                         ),
                         volumes={
                             SYSTEM_CERTIFICATES: SYSTEM_CERTIFICATES,

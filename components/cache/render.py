@@ -10,7 +10,8 @@ import yaml
 from components.object_store import Storage
 from components.registry.render import USER, Key, Listener, document, environment
 from components.remote import Directory, Entry, File
-from config import ProxySettings, UpstreamSettings, naming
+from config import CacheSettings, ProxySettings, UpstreamSettings, naming
+from config.values import size_in_bytes
 
 # The node's own trust: the upstreams' certificates come from public CAs, or from those that the site put there.
 SYSTEM_CERTIFICATES = "/etc/ssl/certs"
@@ -33,19 +34,30 @@ def config(
     if upstream.user and password is not None:
         proxy |= {"username": upstream.user, "password": password}
     if own_image:
-        # Distribution writes a tag's link on each pull: not the same again, or pulls need a store that takes writes.
+        # The cache's bound on what is stored; and distribution writes a tag's link on each pull: not the same again, or
+        # pulls need a store that takes writes.
         wanted["middleware"] = {"storage": [{"name": "berth-unchanged"}]}
-    wanted["storage"]["cache"] = {"blobdescriptor": "inmemory"}
+    # No cache of descriptors: what was purged would be served from a process's memory.
     return yaml.safe_dump({**wanted, "proxy": proxy}, sort_keys=False)
 
 
 def environment_of(
-    listener: Listener, storage: Storage, proxies: ProxySettings | None, direct: Sequence[str]
+    listener: Listener,
+    storage: Storage,
+    upstream: UpstreamSettings,
+    limits: CacheSettings,
+    proxies: ProxySettings | None,
+    direct: Sequence[str],
 ) -> Mapping[str, str]:
-    """What a cache is started with: as a replica, and the way out of the site."""
+    """What a cache is started with: as a replica, its bounds, and the way out of the site."""
     return {
         **environment(listener, storage),
         "BERTH_SPOOL": SPOOL,
+        "BERTH_SPOOL_SIZE": str(size_in_bytes(limits.spool)),
+        "BERTH_SPOOL_RESERVE": str(size_in_bytes(limits.reserve)),
+        "BERTH_FETCHES": str(limits.fetches),
+        "BERTH_ABANDON_AFTER": str(limits.abandon_after),
+        "BERTH_MAX_SIZE": str(size_in_bytes(upstream.max_size)),
         "SSL_CERT_DIR": f"{listener.directory}/ca:{SYSTEM_CERTIFICATES}",
         **({} if proxies is None else proxies.variables([*direct, *proxies.no_proxy])),
     }

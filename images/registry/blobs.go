@@ -20,8 +20,13 @@ func (c *cache) serveBlob(w http.ResponseWriter, r *http.Request, dgst digest.Di
 	f := c.attach(key, nil)
 	if f == nil {
 		// A question that costs no more than a look into the storage.
-		if c.ask(r, http.MethodHead, &question{offline: true}).status < 400 {
+		switch known := c.ask(r, http.MethodHead, &question{offline: true}); {
+		case known.status < 400:
 			c.inner.ServeHTTP(w, r)
+			return
+		case known.status == http.StatusBadRequest:
+			// No repository can have this name; an upstream is never asked for it.
+			known.send(w, r.Method)
 			return
 		}
 		if r.Method == http.MethodHead {
@@ -77,15 +82,21 @@ func describe(header http.Header, dgst digest.Digest) {
 	header.Set("Accept-Ranges", "bytes")
 }
 
-// start lets one request through to distribution, on its own: it goes on when its client leaves.
+// start lets one request through to distribution, on its own: it goes on when its client leaves, though not for long.
 func (c *cache) start(key string, r *http.Request, dgst digest.Digest) *flight {
-	f := newFlight(c, dgst)
-	request := r.Clone(f.question.in(context.WithoutCancel(r.Context())))
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Context()))
+	f := newFlight(c, dgst, cancel)
+	request := r.Clone(f.question.in(ctx))
 	request.Method = http.MethodGet
 	request.Header.Del("Range")
 	go func() {
-		c.run(f, request)
-		f.end()
+		if err := c.spool.enter(ctx); err != nil {
+			f.fail(err)
+		} else {
+			c.fetch(f, request)
+			c.spool.exit()
+		}
+		cancel(nil)
 		c.mu.Lock()
 		if c.flights[key] == f {
 			delete(c.flights, key)
@@ -94,6 +105,39 @@ func (c *cache) start(key string, r *http.Request, dgst digest.Digest) *flight {
 		f.leave()
 	}()
 	return f
+}
+
+// fetch goes by distribution, which stores the blob, or past it where the storage has no room for it.
+func (c *cache) fetch(f *flight, r *http.Request) {
+	if f.storing = c.keeping.promise(linksOfABlob); f.storing {
+		c.run(f, r)
+		c.keeping.fulfilled(linksOfABlob)
+	}
+	if !f.storing {
+		f.inner = answer{header: http.Header{}}
+		c.pass(f, r)
+		c.keeping.passBy()
+	}
+	f.end()
+	c.keeping.fulfilled(f.promised)
+}
+
+// pass asks the upstream as distribution does, and leaves the storage out.
+func (c *cache) pass(f *flight, r *http.Request) {
+	where := c.remote
+	where.Path = r.URL.Path
+	request, err := http.NewRequestWithContext(r.Context(), http.MethodGet, where.String(), nil)
+	if err == nil {
+		var response *http.Response
+		// Not http.DefaultClient, to which the S3 client gives a transport of its own.
+		if response, err = (&http.Client{Transport: http.DefaultTransport}).Do(request); err == nil {
+			response.Body.Close()
+			if response.StatusCode == http.StatusOK {
+				return
+			}
+		}
+	}
+	f.WriteHeader(http.StatusBadGateway)
 }
 
 // send gives a client the part it wants as it comes in.

@@ -3,10 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"math"
 	"net/http"
 	"net/url"
 	"regexp"
 	"sync"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 	"github.com/sirupsen/logrus"
@@ -16,23 +18,47 @@ var content = regexp.MustCompile(`^/v2/(.+)/(manifests|blobs)/([^/]+)$`)
 
 // A cache stands before distribution's proxy. Of one blob it lets one request through, and everybody who wants that blob
 // reads along while it comes in; of manifests it asks one of several equal questions. It checks digests before it lets go
-// of the last bytes, and puts errors into words that a client can use.
+// of the last bytes, and puts errors into words that a client can use. What it may use of disk, memory and storage is bounded.
 type cache struct {
 	upstream string
-	folder   string
+	remote   url.URL
 	inner    http.Handler
+	spool    *spool
+	keeping  *keeping
+	turns    turns
 
 	mu      sync.Mutex
 	flights map[string]*flight
 	calls   map[string]*call
 }
 
-// newCache keeps blobs in transit in `folder`, or where temporary files go if that is empty.
-func newCache(remote, folder string, inner http.Handler) *cache {
-	if parsed, err := url.Parse(remote); err == nil {
-		remote = parsed.Host
+// newCache stands before `inner`, whose storage is `kept`. A configuration that does not name it stores without a bound.
+func newCache(remote string, limits bounds, kept *keeping, inner http.Handler) *cache {
+	if kept == nil {
+		kept = newKeeping(nil)
+		limits.keep = math.MaxInt64
 	}
-	return &cache{upstream: remote, folder: folder, inner: inner, flights: map[string]*flight{}, calls: map[string]*call{}}
+	kept.limit = limits.keep
+	made := &cache{
+		upstream: remote, inner: inner, spool: newSpool(limits), keeping: kept, turns: make(turns, limits.texts),
+		flights: map[string]*flight{}, calls: map[string]*call{},
+	}
+	if parsed, err := url.Parse(remote); err == nil {
+		made.upstream, made.remote = parsed.Host, *parsed
+	}
+	return made
+}
+
+// counts is what a cache does at the moment, and what it has had to refuse.
+func (c *cache) counts() any {
+	c.spool.mu.Lock()
+	taken := c.spool.taken
+	c.spool.mu.Unlock()
+	return map[string]int64{
+		"fetches": int64(len(c.spool.places)), "spool_bytes": taken, "refused": c.spool.refused.Load(),
+		"abandoned": c.spool.abandoned.Load(), "stored_bytes": c.keeping.holds(), "max_bytes": c.keeping.limit,
+		"not_kept": c.keeping.passed.Load(), "texts": int64(len(c.turns)),
+	}
 }
 
 // ServeHTTP implements http.Handler.
@@ -47,7 +73,12 @@ func (c *cache) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case match != nil && digest.Digest(match[3]).Validate() == nil:
 		c.serveBlob(w, r, digest.Digest(match[3]))
 	default:
-		q := &question{patience: patience}
+		if !c.turns.take(r.Context(), c.spool.bounds.queue) {
+			c.crowded().send(w, r.Method)
+			return
+		}
+		defer c.turns.leave()
+		q := &question{patience: patience, turns: c.turns}
 		c.result(q, c.ask(r, r.Method, q)).send(w, r.Method)
 	}
 }
@@ -99,6 +130,9 @@ func (a *answer) Write(p []byte) (int, error) {
 }
 
 func (a *answer) send(w http.ResponseWriter, method string) {
+	control := http.NewResponseController(w)
+	control.SetWriteDeadline(time.Now().Add(patience))
+	defer control.SetWriteDeadline(time.Time{})
 	for name, values := range a.header {
 		w.Header()[name] = values
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 	"github.com/sirupsen/logrus"
@@ -19,6 +20,12 @@ const heldBack = 64 << 10
 
 const errorKept = 64 << 10
 
+var (
+	errAbandoned = errors.New("nobody reads it any more")
+	errNoLength  = errors.New("no length was announced")
+	errNoRoom    = errors.New("there is no room to keep it")
+)
+
 // A flight is one blob on its way in. What the upstream sends is kept in a file that has no name any more, and any number of
 // readers follow: the clients, and distribution's proxy, which stores it at its own pace. It is the http.ResponseWriter of
 // the one request that went through; what the proxy writes there is what it has read here, so only its errors count.
@@ -27,10 +34,17 @@ type flight struct {
 	digest   digest.Digest
 	question *question
 	inner    answer
+	cancel   context.CancelCauseFunc
+	// storing: distribution keeps what comes. promised is the room for it in the storage.
+	storing  bool
+	promised int64
 
 	mu       sync.Mutex
 	changed  chan struct{}
 	users    int
+	joined   int
+	reserved int64
+	ready    bool
 	file     *os.File
 	filling  chan struct{}
 	size     int64
@@ -42,9 +56,9 @@ type flight struct {
 }
 
 // newFlight has two users: the client that asked, and the request that fills it.
-func newFlight(c *cache, dgst digest.Digest) *flight {
+func newFlight(c *cache, dgst digest.Digest, cancel context.CancelCauseFunc) *flight {
 	f := &flight{
-		cache: c, digest: dgst, inner: answer{header: http.Header{}},
+		cache: c, digest: dgst, cancel: cancel, inner: answer{header: http.Header{}},
 		changed: make(chan struct{}), users: 2, size: -1, verifier: dgst.Verifier(),
 	}
 	f.question = &question{patience: patience, flight: f}
@@ -59,14 +73,41 @@ func (f *flight) join() bool {
 		return false
 	}
 	f.users++
+	f.joined++
 	return true
 }
 
+// leave is said by each user once. The one who is left alone is the one that fetches: for whom, if nobody comes back?
 func (f *flight) leave() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.users--; f.users == 0 && f.file != nil {
-		f.file.Close()
+	f.users--
+	switch {
+	case f.users == 0:
+		if f.file != nil {
+			f.file.Close()
+		}
+		f.cache.spool.release(f.reserved)
+		f.reserved = 0
+	case f.users == 1 && !f.whole && f.failure == nil:
+		joined := f.joined
+		time.AfterFunc(f.cache.spool.bounds.abandon, func() { f.abandon(joined) })
+	}
+}
+
+// abandon ends a flight that nobody has joined since, unless all of it has come: then it is stored.
+func (f *flight) abandon(joined int) {
+	f.mu.Lock()
+	given := f.joined == joined && !f.whole && f.failure == nil
+	if given {
+		f.failure = errAbandoned
+		f.tell()
+	}
+	f.mu.Unlock()
+	if given {
+		f.cache.spool.abandoned.Add(1)
+		logrus.Infof("blob %s from upstream %s: %v", f.digest, f.cache.upstream, errAbandoned)
+		f.cancel(errAbandoned)
 	}
 }
 
@@ -90,7 +131,15 @@ func (f *flight) Write(p []byte) (int, error) {
 
 // receive takes the upstream's answer, and gives the proxy one that reads along.
 func (f *flight) receive(response *http.Response) error {
-	if err := f.open(); err != nil {
+	size := response.ContentLength
+	if announced, err := strconv.ParseInt(f.inner.header.Get("Content-Length"), 10, 64); err == nil {
+		size = announced
+	}
+	err := f.announce(size)
+	if err == nil {
+		err = f.open(size, response.Header.Get("Content-Type"))
+	}
+	if err != nil {
 		response.Body.Close()
 		return f.fail(err)
 	}
@@ -98,8 +147,12 @@ func (f *flight) receive(response *http.Response) error {
 	go func(body io.ReadCloser) {
 		defer close(f.filling)
 		defer body.Close()
-		_, err := io.Copy(filler{f}, io.LimitReader(body, f.size+1))
-		if err == nil {
+		// No more than was announced, whatever there may be: that is what was reserved.
+		_, err := io.Copy(&filler{flight: f}, io.LimitReader(body, f.size))
+		switch {
+		case err == nil && f.size == 0:
+			err = f.grown(0)
+		case err == nil:
 			err = errors.New("its length is not the announced one")
 		}
 		f.fail(err)
@@ -108,10 +161,45 @@ func (f *flight) receive(response *http.Response) error {
 	return nil
 }
 
-// A filler is where the upstream's bytes go.
-type filler struct{ *flight }
+// announce makes room for a blob of so many bytes; it is asked before the upstream is asked for them.
+func (f *flight) announce(size int64) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.ready {
+		return nil
+	}
+	if size < 0 {
+		return errNoLength
+	}
+	if f.storing && !f.cache.keeping.promise(size) {
+		f.storing = false
+		return errNoRoom
+	}
+	if f.storing {
+		f.promised = size
+	}
+	if err := f.cache.spool.take(size); err != nil {
+		f.failure = err
+		f.tell()
+		return err
+	}
+	f.reserved, f.ready = size, true
+	return nil
+}
 
-func (f filler) Write(p []byte) (int, error) {
+// A filler is where the upstream's bytes go.
+type filler struct {
+	*flight
+	looked int64
+}
+
+func (f *filler) Write(p []byte) (int, error) {
+	if f.looked -= int64(len(p)); f.looked < 0 {
+		f.looked = looksEvery
+		if err := f.cache.spool.spare(0); err != nil {
+			return 0, err
+		}
+	}
 	if _, err := f.file.Write(p); err != nil {
 		return 0, fmt.Errorf("the spool: %w", err)
 	}
@@ -139,19 +227,18 @@ func (r *follower) Read(p []byte) (int, error) {
 func (r *follower) Close() error { return nil }
 
 // open begins the file; its size is the one that the upstream announced.
-func (f *flight) open() error {
-	size, err := strconv.ParseInt(f.inner.header.Get("Content-Length"), 10, 64)
-	if err != nil {
-		return fmt.Errorf("no length: %w", err)
-	}
-	file, err := os.CreateTemp(f.cache.folder, "blob-")
+func (f *flight) open(size int64, kind string) error {
+	file, err := os.CreateTemp(f.cache.spool.bounds.folder, "blob-")
 	if err != nil {
 		return fmt.Errorf("the spool: %w", err)
 	}
 	os.Remove(file.Name())
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.file, f.size, f.kind = file, size, f.inner.header.Get("Content-Type")
+	if announced := f.inner.header.Get("Content-Type"); announced != "" {
+		kind = announced
+	}
+	f.file, f.size, f.kind = file, size, kind
 	return nil
 }
 
@@ -202,7 +289,7 @@ func (f *flight) end() {
 		// A blob of no bytes: nothing was read, so nothing was checked.
 		if status, _, _ := f.question.learnt(); status == 0 {
 			f.fail(errElsewhere)
-		} else if err := f.open(); err != nil {
+		} else if err := f.open(0, "application/octet-stream"); err != nil {
 			f.fail(err)
 		} else if err := f.grown(0); err != nil || !f.whole {
 			f.fail(errors.New("it is empty"))

@@ -7,6 +7,8 @@
 package main
 
 import (
+	"context"
+	"expvar"
 	"net/http"
 	"os"
 
@@ -29,7 +31,16 @@ func main() {
 		if config.Proxy.RemoteURL == "" {
 			return inner
 		}
-		return newCache(config.Proxy.RemoteURL, os.Getenv("BERTH_SPOOL"), inner)
+		limits, err := boundsOf(os.Getenv)
+		if err != nil {
+			logrus.Fatal(err)
+		}
+		made := newCache(config.Proxy.RemoteURL, limits, opened.Load(), inner)
+		// Beside distribution's health page, on the node itself only: /debug/vars.
+		expvar.Publish("berth_cache", expvar.Func(made.counts))
+		// On its own: a cache is ready before all that it has is listed.
+		go made.keeping.watch(context.Background())
+		return made
 	})
 	if err := registry.RootCmd.Execute(); err != nil {
 		os.Exit(1)
@@ -51,13 +62,8 @@ func prepare(args []string) {
 		// Five minutes otherwise: a large layer from a slow upstream would be fetched, and never kept.
 		os.Setenv("REGISTRY_PROXY_CACHEWRITETIMEOUT", "24h")
 	}
-	if folder := os.Getenv("BERTH_SPOOL"); folder != "" {
-		probe, err := os.CreateTemp(folder, "probe-")
-		if err != nil {
-			logrus.Fatalf("BERTH_SPOOL: %v", err)
-		}
-		probe.Close()
-		os.Remove(probe.Name())
+	if _, err := boundsOf(os.Getenv); err != nil {
+		logrus.Fatal(err)
 	}
 	guarded, err := newUpstream(config.Proxy.RemoteURL, config.Proxy.Username, config.Proxy.Password, store, toUpstream)
 	if err != nil {

@@ -1,17 +1,43 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 )
 
-// A call is a request for a manifest that is under way; equal ones wait for its answer.
+// A call is a request for a manifest that is under way; equal ones wait for its answer. It keeps its turn until all of them
+// have got it: until then the answer is in memory.
 type call struct {
 	done   chan struct{}
 	answer *answer
+	users  int
+	turn   bool
+}
+
+// turns are places for what is kept in memory as a whole: manifests and lists. Waiting for an upstream takes none.
+type turns chan struct{}
+
+func (t turns) take(ctx context.Context, within time.Duration) bool {
+	timer := time.NewTimer(within)
+	defer timer.Stop()
+	select {
+	case t <- struct{}{}:
+		return true
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+func (t turns) leave() { <-t }
+
+func (c *cache) crowded() *answer {
+	return c.spool.busy(fmt.Sprintf("it has %d manifests in hand", cap(c.turns)))
 }
 
 func (c *cache) serveManifest(w http.ResponseWriter, r *http.Request, reference string) {
@@ -21,17 +47,24 @@ func (c *cache) serveManifest(w http.ResponseWriter, r *http.Request, reference 
 	c.mu.Lock()
 	under, found := c.calls[key]
 	if !found {
-		under = &call{done: make(chan struct{})}
+		under = &call{done: make(chan struct{}), users: 1}
 		c.calls[key] = under
 		go func() {
-			under.answer = c.manifest(detached(r), reference)
+			if under.turn = c.turns.take(context.Background(), c.spool.bounds.queue); under.turn {
+				under.answer = c.manifest(detached(r), reference)
+			} else {
+				under.answer = c.crowded()
+			}
 			c.mu.Lock()
 			delete(c.calls, key)
 			c.mu.Unlock()
 			close(under.done)
+			c.done(under)
 		}()
 	}
+	under.users++
 	c.mu.Unlock()
+	defer c.done(under)
 	select {
 	case <-under.done:
 		under.answer.send(w, r.Method)
@@ -39,15 +72,28 @@ func (c *cache) serveManifest(w http.ResponseWriter, r *http.Request, reference 
 	}
 }
 
+// done is said by each user of a call; its turn ends with the last one.
+func (c *cache) done(under *call) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if under.users--; under.users == 0 && under.turn {
+		c.turns.leave()
+	}
+}
+
 // manifest asks with little patience first: a tag that is stored is then served although the upstream hangs.
 func (c *cache) manifest(r *http.Request, reference string) *answer {
-	q := &question{patience: shortPatience}
+	kept := c.keeping.promise(largestText)
+	if kept {
+		defer c.keeping.fulfilled(largestText)
+	}
+	q := &question{patience: shortPatience, turns: c.turns, keepNothing: !kept}
 	got := c.ask(r, r.Method, q)
 	status, _, err := q.learnt()
 	switch {
 	case got.status < 400:
 	case err == errSilent:
-		q = &question{patience: patience}
+		q = &question{patience: patience, turns: c.turns, keepNothing: !kept}
 		got = c.ask(r, r.Method, q)
 	case status == http.StatusOK && got.status >= 500:
 		// The upstream has it, but it can't be written down: what is stored can still be read.
@@ -59,6 +105,9 @@ func (c *cache) manifest(r *http.Request, reference string) *answer {
 		if wrong := mismatch(got, reference); wrong != "" {
 			return refusal(http.StatusBadGateway, "DIGEST_INVALID", fmt.Sprintf("upstream %s sent %s", c.upstream, wrong))
 		}
+	}
+	if status, _, err := q.learnt(); got.status < 400 && err == nil && gone(status) {
+		c.keeping.forget(r.Context(), repository.FindStringSubmatch(r.URL.Path)[1], reference)
 	}
 	return c.result(q, got)
 }

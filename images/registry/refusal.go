@@ -7,13 +7,23 @@ import (
 	"strconv"
 )
 
+// gone says whether an upstream's answer means that it does not have it, or no longer.
+func gone(status int) bool {
+	return status == http.StatusNotFound || status == http.StatusGone || status == http.StatusUnavailableForLegalReasons
+}
+
+func denied(status int) bool {
+	return status == http.StatusUnauthorized || status == http.StatusForbidden
+}
+
 // result is the answer that a client gets: distribution's own where it succeeded or where the upstream has no part in the
-// failure, else one that says what the upstream did.
+// failure, else one that says what the upstream did. Distribution succeeds with a tag that is stored whatever the upstream
+// says; here that is for upstreams that say nothing of use.
 func (c *cache) result(q *question, inner *answer) *answer {
-	if inner.status < 400 {
+	status, retryAfter, err := q.learnt()
+	if inner.status < 400 && (err != nil || !(gone(status) || denied(status))) {
 		return inner
 	}
-	status, retryAfter, err := q.learnt()
 	switch {
 	case err != nil:
 		return refusal(http.StatusBadGateway, "UNAVAILABLE", fmt.Sprintf("upstream %s can't be asked: %v", c.upstream, err))
@@ -23,14 +33,18 @@ func (c *cache) result(q *question, inner *answer) *answer {
 			limited.header.Set("Retry-After", retryAfter)
 		}
 		return limited
-	case status == http.StatusUnauthorized || status == http.StatusForbidden:
+	case denied(status):
 		// Not a 401: a client would take it for its own password, which is right.
 		return refusal(http.StatusBadGateway, "DENIED", fmt.Sprintf(
 			"upstream %s refused the credentials of this cache (%d), or has no such repository", c.upstream, status))
-	case status >= 500 || (status >= 400 && status != http.StatusNotFound):
+	case status >= 500 || (status >= 400 && !gone(status)):
 		return refusal(http.StatusBadGateway, "UNAVAILABLE", fmt.Sprintf("upstream %s answered %d", c.upstream, status))
-	case status == http.StatusNotFound && inner.status >= 500:
-		return refusal(status, "MANIFEST_UNKNOWN", fmt.Sprintf("upstream %s does not have it", c.upstream))
+	case gone(status) && inner.status != http.StatusNotFound:
+		code := "MANIFEST_UNKNOWN"
+		if q.flight != nil || q.headOnly {
+			code = "BLOB_UNKNOWN"
+		}
+		return refusal(http.StatusNotFound, code, fmt.Sprintf("upstream %s does not have it", c.upstream))
 	case status == http.StatusOK && inner.status >= 500:
 		return refusal(http.StatusBadGateway, "UNAVAILABLE", fmt.Sprintf(
 			"what upstream %s sent is no use, or can't be stored; the log of this cache has the reason", c.upstream))

@@ -25,11 +25,14 @@ func (u unchanged) PutContent(ctx context.Context, path string, content []byte) 
 	return u.StorageDriver.PutContent(ctx, path, content)
 }
 
+// The name is an older one's: an image that is pinned knows a configuration by it.
 func init() {
 	err := storagemiddleware.Register("berth-unchanged", func(
 		_ context.Context, driver storagedriver.StorageDriver, _ map[string]any,
 	) (storagedriver.StorageDriver, error) {
-		return unchanged{driver}, nil
+		kept := newKeeping(unchanged{driver})
+		opened.Store(kept)
+		return kept, nil
 	})
 	if err != nil {
 		panic(err)

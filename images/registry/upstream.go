@@ -28,8 +28,8 @@ var (
 	errNotConfigured = errors.New("is not an http or https URL with a host")
 )
 
-// largestText is more than any manifest or list of tags: distribution reads them into memory.
-const largestText = 16 << 20
+// largestText is the largest manifest that distribution takes or reads back. Lists of tags have the same bound.
+const largestText = 4 << 20
 
 // A question is what one request wants of the upstream, and what it learnt there. It travels in the request's context
 // through distribution's proxy, which keeps little of what the upstream said.
@@ -41,6 +41,10 @@ type question struct {
 	headOnly bool
 	// flight takes the body of the blob.
 	flight *flight
+	// turns is where this question has a place, which others may have while it waits for the upstream.
+	turns turns
+	// keepNothing: what comes is handed out and not stored.
+	keepNothing bool
 
 	mu         sync.Mutex
 	status     int
@@ -111,7 +115,7 @@ func (u *upstream) RoundTrip(r *http.Request) (*http.Response, error) {
 	if q.offline {
 		return local(r, http.StatusNotFound), nil
 	}
-	response, err := u.ask(r, q)
+	response, err := q.waiting(func() (*http.Response, error) { return u.ask(r, q) })
 	if response == nil || response.StatusCode < 300 || response.StatusCode > 399 {
 		q.note(response, err)
 	}
@@ -124,14 +128,30 @@ func (u *upstream) RoundTrip(r *http.Request) (*http.Response, error) {
 		q.mu.Unlock()
 		return nil, errHeadAnswered
 	}
-	if q.flight != nil && r.Method == http.MethodGet && err == nil && response.StatusCode == http.StatusOK {
+	switch {
+	case err != nil:
+	case q.flight != nil && response.StatusCode == http.StatusOK && r.Method == http.MethodHead:
+		if err := q.flight.announce(response.ContentLength); err != nil {
+			response.Body.Close()
+			return nil, err
+		}
+	case q.flight != nil && response.StatusCode == http.StatusOK:
 		if err := q.flight.receive(response); err != nil {
 			return nil, err
 		}
-	} else if err == nil {
-		response.Body = &text{ReadCloser: response.Body, left: largestText}
+	default:
+		response.Body = &text{ReadCloser: response.Body, left: largestText, until: time.Now().Add(patience)}
 	}
 	return response, err
+}
+
+// waiting lets others have this question's place for as long as the upstream takes to begin with an answer.
+func (q *question) waiting(ask func() (*http.Response, error)) (*http.Response, error) {
+	if q.turns != nil {
+		q.turns.leave()
+		defer func() { q.turns <- struct{}{} }()
+	}
+	return ask()
 }
 
 // first is the request that was redirected to this one.
@@ -210,15 +230,19 @@ func (b *watchedBody) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// A text is a body that ends with an error when it is too large.
+// A text is a body that ends with an error when it is too large, or takes too long: it has a place that others wait for.
 type text struct {
 	io.ReadCloser
-	left int
+	left  int
+	until time.Time
 }
 
 func (t *text) Read(p []byte) (int, error) {
 	if t.left <= 0 {
 		return 0, errTooLarge
+	}
+	if time.Now().After(t.until) {
+		return 0, errStalled
 	}
 	n, err := t.ReadCloser.Read(p[:min(len(p), t.left)])
 	t.left -= n

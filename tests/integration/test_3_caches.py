@@ -160,6 +160,96 @@ def test_a_herd_costs_the_upstream_one_fetch_per_blob_and_all_receive_bytes_as_t
     assert max(firsts) < (time.monotonic() - began) / 2, f"held back: {firsts}"
 
 
+def counts(lab: Lab) -> dict[str, int]:
+    """What Docker Hub's two caches say of themselves, together."""
+    found: dict[str, int] = {}
+    for node in ("node1", "node2"):
+        said = json.loads(lab.on(node, "curl", "-s", "http://127.0.0.1:4520/debug/vars"))["berth_cache"]
+        found = {name: found.get(name, 0) + value for name, value in said.items()}
+    return found
+
+
+def test_more_fetches_than_allowed_are_refused_and_unread_ones_end(
+    lab: Lab, upstream: Upstream, pull: Registry
+) -> None:
+    image = random_image(2_000_000, layers=18)
+    layers = [digest for digest, content in image.blobs.items() if len(content) == 2_000_000]
+    upstream.registry.push("library/many", "1", image)
+    small = random_image()
+    upstream.registry.push("library/small", "1", small)
+    assert pull.has("docker.io/library/small", small)
+    before = counts(lab)
+    upstream.set("--bandwidth", "1M")
+    refused: list[str] = []
+
+    def one(digest: str) -> None:
+        import subprocess
+
+        # Longer than a request waits for a place; who has one leaves in the middle.
+        words = ["curl", "-s", "-m", "13", "-K", "-", "--cacert", pull.ca_file, "-i"]
+        url = f"https://{pull.host}/v2/docker.io/library/many/blobs/{digest}"
+        config = f'user = "{pull.user}:{pull.password}"\n'
+        done = subprocess.run([*words, url], input=config.encode(), capture_output=True, check=False, timeout=60)
+        if b" 503" in done.stdout.partition(b"\n")[0]:
+            refused.append(done.stdout.decode())
+
+    clients = [threading.Thread(target=one, args=(digest,)) for digest in layers]
+    for client in clients:
+        client.start()
+    time.sleep(3)
+    assert counts(lab)["fetches"] == 16
+    assert pull.has("docker.io/library/small", small), "what is cached goes on"
+    for client in clients:
+        client.join()
+    assert len(refused) == 2, refused
+    assert all("retry-after: 10" in answer.lower() and "registry.cache.fetches" in answer for answer in refused)
+    for _ in range(45):
+        after = counts(lab)
+        if not after["fetches"] and not after["spool_bytes"]:
+            break
+        time.sleep(1)
+    assert (after["fetches"], after["spool_bytes"]) == (0, 0)
+    assert after["abandoned"] > before["abandoned"]
+    upstream.set()
+    assert pull.has("docker.io/library/many", image)
+
+
+def test_a_tag_that_the_upstream_has_taken_back_is_not_found(upstream: Upstream, pull: Registry) -> None:
+    image = random_image()
+    upstream.registry.push("library/taken", "1", image)
+    assert pull.manifest("docker.io/library/taken", "1").body == image.manifest
+    assert upstream.registry.ask("DELETE", "/v2/library/taken/manifests/1").status == 202
+    answer = pull.manifest("docker.io/library/taken", "1")
+    assert (answer.status, answer.code) == (404, "MANIFEST_UNKNOWN")
+    assert pull.manifest("docker.io/library/taken", image.digest).body == image.manifest
+    upstream.set("--fault", "down")
+    assert pull.manifest("docker.io/library/taken", "1").status in (404, 502), "the tag has come back"
+
+
+def test_what_was_purged_is_asked_of_the_upstream_again(lab: Lab, upstream: Upstream, pull: Registry) -> None:
+    image, newer = random_image(), random_image()
+    for tag, one in (("1", image), ("2", newer)):
+        upstream.registry.push("library/purged", tag, one)
+        assert pull.manifest("docker.io/library/purged", tag).body == one.manifest
+        assert pull.has("docker.io/library/purged", one)
+    output = lab.berth("cache", "purge", "docker.io/library/purged", "--tag", "1", "--yes", "--json")
+    assert json.loads(output[output.index("{") :])["manifests"] == 1
+    assert upstream.registry.ask("DELETE", f"/v2/library/purged/manifests/{image.digest}").status == 202
+    time.sleep(5)
+    assert pull.manifest("docker.io/library/purged", image.digest).status == 404
+    assert pull.manifest("docker.io/library/purged", "2").body == newer.manifest
+    said = lab.berth("cache", "purge", "docker.io/library/purged", "--yes")
+    assert "1 tags, 1 manifests and 3 layers" in said
+    time.sleep(5)
+    upstream.set("--fault", "down")
+    assert pull.manifest("docker.io/library/purged", "2").status == 502
+    assert all(pull.blob("docker.io/library/purged", digest).status == 502 for digest in newer.blobs)
+    upstream.set()
+    assert pull.has("docker.io/library/purged", newer)
+    code, said = lab.try_berth("cache", "purge", "team/app", "--yes")
+    assert code == 2 and "is not cached" in said
+
+
 def test_all_caches_down_leave_the_store_as_it_was_and_a_miss_is_no_not_found(lab: Lab, pull: Registry) -> None:
     push = berth_registry(lab, "push")
     image = random_image()

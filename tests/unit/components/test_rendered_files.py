@@ -22,7 +22,7 @@ from components.object_store import render as minio
 from components.registry import render as registry
 from components.remote import File
 from components.remote import render as bundle
-from config import DockerSettings, ObjectStoreSettings, UpstreamSettings
+from config import CacheSettings, DockerSettings, ObjectStoreSettings, UpstreamSettings
 from operations import probe
 from tests.golden import assert_golden
 
@@ -49,10 +49,11 @@ def test_a_secret_with_quotes_stays_one_value_in_the_replicas_configuration() ->
     assert (read["storage"]["s3"]["secretkey"], read["http"]["secret"]) == (NASTY, NASTY)
 
 
+QUAY = {"name": "quay", "url": "https://quay.io", "prefix": "quay.io"}
+
+
 def test_a_caches_configuration_is_the_one_that_was_read_by_a_person() -> None:
-    upstream = UpstreamSettings.model_validate(
-        {"name": "quay", "url": "https://quay.io", "prefix": "quay.io", "port": 4021, "user": "robot", "mirror": False}
-    )
+    upstream = UpstreamSettings.model_validate({**QUAY, "port": 4021, "user": "robot", "mirror": False})
     listener = registry.Listener("cache-quay", "192.0.2.11", 4021, 4521)
     key = registry.Key("ACCESS KEY", "SECRET KEY")
     storage = replace(STORAGE, directory="/cache/quay")
@@ -63,10 +64,27 @@ def test_a_caches_configuration_is_the_one_that_was_read_by_a_person() -> None:
 
 def test_a_cache_goes_out_of_the_site_by_the_daemons_proxies_and_to_its_own_nodes_directly() -> None:
     proxies = docker(proxies={"https": PROXY, "noProxy": [".lan"]}).proxies
-    found = cache.environment_of(REPLICA, STORAGE, proxies, ["192.0.2.10", "node1"])
+    quay = UpstreamSettings.model_validate(QUAY)
+    found = cache.environment_of(REPLICA, STORAGE, quay, CacheSettings(), proxies, ["192.0.2.10", "node1"])
     assert found["HTTPS_PROXY"] == PROXY
     assert found["NO_PROXY"] == "192.0.2.10,node1,.lan"
     assert "HTTP_PROXY" not in found
+
+
+def test_a_cache_is_told_its_bounds_in_bytes_and_seconds() -> None:
+    quay = UpstreamSettings.model_validate({**QUAY, "maxSize": "2TiB"})
+    limits = CacheSettings.model_validate({"spool": "3GiB", "reserve": "512MiB", "fetches": 4, "abandonAfter": 60})
+    found = cache.environment_of(REPLICA, STORAGE, quay, limits, None, [])
+    assert {
+        name: value for name, value in found.items() if name.startswith(("BERTH_S", "BERTH_F", "BERTH_A", "BERTH_M"))
+    } == {
+        "BERTH_SPOOL": "/spool",
+        "BERTH_SPOOL_SIZE": "3221225472",
+        "BERTH_SPOOL_RESERVE": "536870912",
+        "BERTH_FETCHES": "4",
+        "BERTH_ABANDON_AFTER": "60",
+        "BERTH_MAX_SIZE": "2199023255552",
+    }
 
 
 def test_the_seed_registry_is_read_only_and_behind_tls() -> None:

@@ -779,6 +779,19 @@ UPSTREAMS = [
     Refused("an upstream's user without password", upstream(user="bob"), "berth:secrets.upstreams.ghcr", "is missing"),
     Refused("a CA that is none", upstream(ca="/etc/ssl/ca.pem"), f"{AT}.ca", "no certificate in PEM"),
     Refused("a CA's key", upstream(ca="-----BEGIN PRIVATE KEY-----"), f"{AT}.ca", "holds a private key"),
+    *(
+        Refused(f"a cache of {size!r}", upstream(maxSize=size), f"{AT}.maxSize", "not a size")
+        for size in ("", "50", "0GiB", "-1GiB", "50 GiB", "50GB", "1.5GiB", "999999999TiB", "50GiB\n")
+    ),
+    Refused("a cache's size without unit", upstream(maxSize=50), f"{AT}.maxSize", "must be text"),
+    Refused("a spool of nothing", {"registry.cache": {"spool": "0MiB"}}, "berth:registry.cache.spool", "not a size"),
+    Refused("no fetch at all", {"registry.cache": {"fetches": 0}}, "berth:registry.cache.fetches", "between 1 and"),
+    Refused(
+        "a fetch that ends at once",
+        {"registry.cache": {"abandonAfter": 0}},
+        "berth:registry.cache.abandonAfter",
+        "between 1 and 86400",
+    ),
     Refused("a cache without room for its health page", upstream(port=65100), f"{AT}.port", "between 1 and 65035"),
     Refused("a cache on another's port", upstream(port=4021), f"{AT}.port", "upstreams[1].port on node1"),
     Refused("a cache on the registry's port", upstream(port=4000), f"{AT}.port", "taken by berth:registry.port"),
@@ -932,6 +945,8 @@ ACCEPTED = [
     ("another registry on a node", "dev", upstream(url="https://10.77.0.14:5000")),
     ("an upstream with a user", "dev", upstream(user="bob") | SECRET),
     ("an upstream with empty user and CA", "dev", upstream(user=None, ca=None)),
+    ("an upstream of its own size", "dev", upstream(maxSize="2TiB")),
+    ("caches on small disks", "dev", {"registry.cache": {"spool": "512MiB", "reserve": "1MiB", "fetches": 1}}),
     ("nodes that do not log in", "dev", {"registry.nodeUser": ""}),
     ("a password on its way out", "dev", {"registry.users[1].versions": [3, 4]}),
     ("a registry port of 5000 without Keystone", "dev", {"registry.port": 5000}),
