@@ -21,7 +21,12 @@ from operations.desired import DEPLOY_HOST, Machine, fingerprint
 
 _HERE = Path(__file__).parent
 # By its path: the package around it would bring the whole SDK along.
-_PARTS = [_HERE.parent / "components" / "remote" / "scripts" / "machine.sh", _HERE / "scripts" / "probe.sh"]
+_COMPONENTS = _HERE.parent / "components"
+_PARTS = [
+    _COMPONENTS / "remote" / "scripts" / "machine.sh",
+    _COMPONENTS / "firewall" / "scripts" / "in_force.sh",
+    _HERE / "scripts" / "probe.sh",
+]
 TEXT = "".join(part.read_text(encoding="utf-8") for part in _PARTS)
 SECONDS = 15.0
 UNIT_PROPERTIES = ("ActiveState", "UnitFileState", "Id", "NeedDaemonReload")
@@ -315,7 +320,7 @@ def parse(node: str, lines: Iterable[str]) -> Report:
                 report.holds |= {address}
             case "info", rest:
                 report.info.append("\t".join(rest))
-            case (("etcd" | "swarm"), _):
+            case (("etcd" | "swarm" | "firewall"), _):
                 report.told.setdefault(word, []).append(values)
             case "trust", rest:
                 trust.append("\t".join(rest))
