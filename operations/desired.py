@@ -206,7 +206,6 @@ def take_bundle(machine: Machine, text: str, urn: str) -> None:
                 machine.info[format_] = wanted
                 machine.daemon = urn
             case "ask", "firewall":
-                machine.asks.append("firewall")
                 machine.firewall = urn
             case "ask", *question:
                 machine.asks.append("\t".join(question))

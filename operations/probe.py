@@ -167,6 +167,8 @@ class Probe:
         lines += [f"url\t{question.line}" for question in machine.readiness]
         lines += [f"journal\t{unit}" for unit in self._journals]
         lines += machine.asks
+        if machine.firewall:
+            lines.append("firewall")
         if machine.info and asks_docker:
             lines.append("info\t" + "{{println}}".join(machine.info))
         return "\n".join(lines) + "\n"

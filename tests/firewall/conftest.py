@@ -21,11 +21,24 @@ from components.firewall.component import SCRIPTS
 from components.firewall.render import Bounds, Door, Rules, entries
 from components.remote import as_root, render
 from components.remote.shell import stage_script
+from operations.bootstrap.debian import exists
+from tests.integration.machines import build
 from tests.lab_node import docker_options
 
 Ended = subprocess.CompletedProcess[str]
 STACK = "test"
 LISTEN = Path(__file__).parent / "listen.py"
+FIREWALLS = """\
+set -eu
+export DEBIAN_FRONTEND=noninteractive APT_CONFIG=/mnt/apt.conf
+printf '#!/bin/sh\\nexit 101\\n' >/usr/sbin/policy-rc.d
+chmod 0755 /usr/sbin/policy-rc.d
+apt-get update
+apt-get install --yes --no-install-recommends firewalld ufw
+rm /usr/sbin/policy-rc.d
+# A test starts them when it wants to meet them.
+systemctl disable firewalld.service ufw.service
+"""
 CONNECT = Path(__file__).parent / "connect.py"
 
 
@@ -91,26 +104,21 @@ def _docker(*words: str) -> str:
     return subprocess.run(["docker", *words], capture_output=True, text=True, check=True).stdout
 
 
-def reference() -> str:
-    """The image of the machines: `BERTH_TEST_NODE` names one with more packages."""
-    return os.environ.get("BERTH_TEST_NODE") or images.reference("lab-node")
-
-
 @pytest.fixture(scope="module")
-def boxes() -> Iterator[tuple[Box, Box]]:
+def boxes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Box, Box]]:
     """The node, and the machine that all others are on."""
-    image = reference()
     there = shutil.which("docker") and not os.environ.get("BERTH_NO_LAB")
-    if not there or subprocess.run(["docker", "image", "inspect", image], capture_output=True, check=False).returncode:
+    if not there or not exists(images.reference("lab-node")):
         pytest.skip("the image of a lab node is not here: ./berth test builds it where Docker runs")
+    image = build("firewalls", FIREWALLS, tmp_path_factory.mktemp("apt"))
     name = f"berth-fw-{uuid.uuid4().hex[:8]}"
     subnet = free_subnet()
     made = [Box(f"{name}-node", subnet), Box(f"{name}-others", subnet)]
     try:
         _docker("network", "create", f"--subnet={subnet}", name)
         for box, address in zip(made, (11, 50), strict=True):
-            options = [*docker_options(), f"--network={name}", f"--ip={box.at(address)}", "--tmpfs=/srv"]
-            _docker("run", "--detach", f"--name={box.name}", *options, image)
+            options = [*docker_options(), f"--network={name}", f"--ip={box.at(address)}", "--entrypoint=/sbin/init"]
+            _docker("run", "--detach", f"--name={box.name}", *options, image, *images.versions()["lab-node"]["command"])
         for box in made:
             box.boots()
         yield made[0], made[1]

@@ -32,6 +32,26 @@ while True:
 """
 
 
+FLOOD = """\
+import socket, sys, time
+host, port, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+held = []
+for _ in range(count):
+    one = socket.socket()
+    one.setblocking(False)
+    one.connect_ex((host, port))
+    held.append(one)
+time.sleep(1)
+for one in held:
+    try:
+        one.send(b"\\x16\\x03\\x01\\x02\\x00")
+    except OSError:
+        pass
+print("held", flush=True)
+time.sleep(5)
+"""
+
+
 @pytest.fixture(scope="module")
 def stranger(lab: Lab) -> Iterator[str]:
     """A machine on the lab's network that is no node of it."""
@@ -67,6 +87,22 @@ def test_nodes_and_deploy_host_are_let_in(lab: Lab) -> None:
     assert asked.stdout == "200"
     refused = run(["curl", "-sk", "-o", "/dev/null", f"https://{SUBNET}.13:9000/minio/health/live"])
     assert refused.returncode == 7, "the deploy host comes by the balancers"
+
+
+def test_half_open_connections_of_one_stranger_leave_everybody_else_served(lab: Lab, stranger: str) -> None:
+    balancer = f"{SUBNET}.11"
+    words = ["docker", "exec", stranger, "python3", "-c", FLOOD, balancer, "4000", "3000"]
+    flood = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+    try:
+        assert flood.stdout is not None and flood.stdout.readline() == "held\n"
+        there = ("ss", "-tnH", "state", "established", "src", f"{balancer}:4000", "dst", f"{SUBNET}.77")
+        assert 0 < len(lab.on("node1", *there).splitlines()) <= 1024
+        assert lab.on("node1", "curl", "-s", "-m", "2", "http://127.0.0.1:4012/alive") == "alive\n"
+        ask = ("curl", "-sk", "-m", "5", "-o", "/dev/null", "-w", "%{http_code}", f"https://{balancer}:4000/v2/")
+        assert lab.on("node3", *ask) == "401"
+        assert tries(stranger, balancer, 4000) == "silent", "the same address has to wait"
+    finally:
+        flood.communicate()
 
 
 def test_the_rules_are_back_before_the_object_store_answers(lab: Lab, stranger: str) -> None:

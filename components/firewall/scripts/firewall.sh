@@ -62,7 +62,7 @@ closing_tables() {
 
 refuse() {
     [ -z "$2" ] ||
-        fail "$1 on $name drops what comes in at tcp port$2, before Berth's own rules can let in who is meant to: $3 (Berth's table then narrows it down), $outs"
+        fail "$1 on $name drops what comes in at tcp port$2, before Berth's own rules are asked: $3, and Berth's table narrows it down; $outs"
 }
 
 # What somebody else manages is left as it is. It may be stricter than ours only where that harms nobody.
@@ -78,12 +78,12 @@ respect_others() {
                 firewall-cmd --quiet --zone="$zone" --query-port="$port/tcp" || closed="$closed $port"
             done
         fi
-        refuse "firewalld (zone $zone)" "$closed" "let them in (firewall-cmd --permanent --zone=$zone --add-port=NUMBER/tcp, then firewall-cmd --reload)"
+        refuse "firewalld (zone $zone)" "$closed" "let them in by firewall-cmd --permanent --zone=$zone --add-port=NUMBER/tcp and firewall-cmd --reload"
     fi
     if ufw status 2>/dev/null | grep -q '^Status: active'; then
         skip="$skip, ip filter , ip6 filter "
         if ! ufw status verbose | grep -q '^Default: allow (incoming)'; then
-            refuse ufw "$(ufw status | not_accepted)" 'let them in (ufw allow NUMBER/tcp)'
+            refuse ufw "$(ufw status | not_accepted)" 'let them in by ufw allow NUMBER/tcp'
         fi
     fi
     closing_tables "$skip" >"$work/closing"
@@ -121,7 +121,7 @@ put_in_force() {
 stage_after_change() {
     if is_changed "$table_file" || is_changed "$unit_file" || [ "$(firewall_state)" != 'in force' ]; then
         systemctl daemon-reload
-        systemctl --quiet reenable "$firewall_unit" 2>/dev/null
+        problem=$(systemctl --quiet reenable "$firewall_unit" 2>&1) || fail "$firewall_unit cannot be enabled on $name: $problem"
         if ! problem=$(put_in_force 2>&1); then
             undo_change
             fail "Berth's table could not be put in force on $name, the rules before it still are: $problem"
