@@ -44,13 +44,13 @@ def test_a_nodes_table_is_the_one_that_was_read_by_a_person(node: str, name: str
     assert_golden(f"firewall-{name}.nft", table(found))
 
 
-def test_the_bundle_of_a_node_with_everything_is_the_one_that_was_read_by_a_person() -> None:
+def test_a_whole_nodes_bundle_is_the_one_that_was_read_by_a_person() -> None:
     found = rules("node1", "dev", objectStore={"allow": ["10.1.0.0/16", "10.77.0.200"]})
     assert found is not None
     assert_golden("firewall.bundle", bundle(entries(found)))
 
 
-def test_a_node_without_services_and_a_stack_with_another_firewall_have_no_table() -> None:
+def test_nodes_without_services_or_with_another_firewall_have_no_table() -> None:
     assert rules("berth1", firewall="external") is None
     known = settings("dev")
     idle = known.nodes[3].model_copy(update={"roles": ("swarm-manager", "etcd")})
