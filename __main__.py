@@ -8,6 +8,7 @@ from components.certificates import CertificateAuthority
 from components.deploy_host import DeployHost, DeployHostArgs
 from components.docker_daemon import DockerDaemons, DockerDaemonsArgs
 from components.etcd import Etcd, EtcdArgs
+from components.firewall import Firewall, FirewallArgs
 from components.images import Images
 from components.kolla import Kolla, KollaArgs
 from components.lab_upstream import LabUpstream, LabUpstreamArgs
@@ -35,10 +36,13 @@ Swarm("swarm", SwarmArgs(settings, nodes, daemons, roll_call))
 Etcd("etcd", EtcdArgs(settings, nodes, authority))
 accounts = Accounts("users", AccountsArgs(settings))
 mirror = MirrorIdentity("mirror", settings)
-store = ObjectStore("object-store", ObjectStoreArgs(settings, nodes, daemons, images, authority, deploy_host, seed))
+firewall = Firewall("firewall", FirewallArgs(settings, nodes))
+store = ObjectStore(
+    "object-store", ObjectStoreArgs(settings, nodes, daemons, images, authority, deploy_host, seed, firewall)
+)
 balancer = LoadBalancer(
     "balancer",
-    LoadBalancerArgs(settings, nodes, daemons, images, authority, balancer_authority, accounts, mirror, seed),
+    LoadBalancerArgs(settings, nodes, daemons, images, authority, balancer_authority, accounts, mirror, seed, firewall),
 )
 clients = RegistryClients(
     "clients", RegistryClientsArgs(settings, nodes, daemons, authority, accounts, mirror, balancer)

@@ -20,7 +20,6 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench import common
 from config import naming
-from operations.drill.faults import STORE
 
 PROTOCOLS = frozenset({"TLS1_2", "TLS1_3"})
 TLS_1_3 = frozenset({"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"})
@@ -88,11 +87,10 @@ def scan(endpoint: str, ca: Path) -> Scan:
 
 
 def endpoints(lab: common.Lab) -> list[str]:
-    """Both balancers, each by its own address, and every MinIO server."""
+    """Both balancers, each by its own address, and a MinIO server through one of them."""
     port = lab.settings.registry.port
     balancers = [naming.endpoint(node.address, port) for node in lab.nodes if "load-balancer" in node.roles]
-    store = lab.settings.object_store.port
-    return balancers + [naming.endpoint(node.address, store) for node in lab.nodes if STORE in node.services]
+    return [*balancers, lab.settings.store_endpoint]
 
 
 def main() -> int:

@@ -21,6 +21,11 @@ REGISTRY_HEALTH_PORT = 4011
 
 # nginx's own status page, on the node's loopback only.
 FRONT_STATUS_PORT = 4012
+# nginx's workers have 8192 connections each, and a client's may need a second one to whoever answers it: all clients
+# together get less than half of one worker's, so that the status page and the way to the replicas stay free.
+FRONT_CONNECTIONS = 4000
+# What is left of them is for the nodes and the deploy host alone.
+FRONT_CONNECTIONS_OF_STRANGERS = 3000
 # keepalived's stage, beside nginx's: `status`, `verify` and drills tell it from the others.
 VIRTUAL_ADDRESS_STAGE = "virtual-address"
 # The first upstream's cache listens here, the next ones above it, on the nodes that also have a replica.

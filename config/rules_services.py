@@ -134,6 +134,19 @@ def seed_is_reachable(settings: StackFile) -> Iterator[Problem]:
         yield Problem(path("images", "seed", "address"), "is missing.", fix)
 
 
+def deploy_host_is_known(settings: StackFile) -> Iterator[Problem]:
+    """The object store is filled and asked from the deploy host, which the nodes know by its address only."""
+    images, store = settings.images, settings.object_store
+    if in_lab(settings) or settings.virtualbox is not None or settings.firewall != "berth":
+        return
+    if any(seed_is_reachable(settings)):
+        return
+    if images is None or images.seed is None or images.seed.address != "" or store is None or store.allow != ():
+        return
+    fix = f"Write the deploy host's address as the nodes see it, there or to {path('images', 'seed', 'address')}."
+    yield Problem(path("objectStore", "allow"), "is missing, and without it the deploy host is a stranger.", fix)
+
+
 def pins_agree(settings: StackFile) -> Iterator[Problem]:
     """An image that the file names beside its pin must be the pinned one: two owners of one value contradict."""
     images, pins = settings.images, settings.pins
@@ -273,6 +286,7 @@ RULES: tuple[Rule, ...] = (
     node_user,
     registry_name_is_free,
     seed_is_reachable,
+    deploy_host_is_known,
     pins_agree,
     free_ports,
     docker_extra,

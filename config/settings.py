@@ -339,6 +339,9 @@ class LoadBalancerSettings(Model):
     router_id: Annotated[int, Field(strict=True, ge=1, le=255)] = 77
     """VRRP router id, alone on its network. Not 51, which is Kolla's."""
 
+    connections_per_address: Annotated[int, Field(strict=True, ge=16, le=naming.FRONT_CONNECTIONS_OF_STRANGERS)] = 1024
+    """Connections that one address may have at once to a balancer, half-open ones included; more have to wait."""
+
 
 class ObjectStoreSettings(Model):
     """MinIO, which keeps the registry's blobs on all nodes with the role object-store."""
@@ -354,6 +357,9 @@ class ObjectStoreSettings(Model):
 
     data_dir: v.Directory = "/var/lib/berth/object-store"
     """Directory on the nodes that holds the data; the best place for a disk of its own."""
+
+    allow: tuple[v.Source, ...] = Field(default=(), examples=[["10.1.0.0/16", "192.0.2.9"]])
+    """Who else may reach endpointPort: IPv4 addresses and networks. The nodes and the deploy host always may."""
 
 
 class EtcdClusterSettings(Model):
@@ -575,6 +581,10 @@ class StackFile(Model):
     kolla: KollaSettings = KollaSettings()
     """OpenStack Kolla."""
 
+    firewall: Literal["berth", "external"] = "berth"
+    """berth: a table of nftables on each node lets in who is meant to reach the ports of Berth's services. external:
+    you keep strangers out, and Berth writes no rules."""
+
     pins: PinSettings | None = None
     """What another stack has proved, as `berth promote` wrote it."""
 
@@ -595,6 +605,21 @@ class StackFile(Model):
     def store_from_deploy_host(self) -> str:
         """host:port at which the object store answers the deploy host."""
         return naming.endpoint(self.front_address, self.object_store.endpoint_port)
+
+    @property
+    def deploy_host_addresses(self) -> tuple[str, ...]:
+        """Where the deploy host's connections come from, as far as it is known: its addresses as the nodes see them."""
+        found = [self.images.seed.address]
+        if self.lab is not None:
+            found.append(self.lab.gateway)
+        if self.virtualbox is not None:
+            # VirtualBox sends what comes by a forwarded port from one of the two, depending on its version.
+            found.append(naming.lab_gateway(IPv4Network(self.virtualbox.subnet)))
+        return tuple(address for address in found if address)
+
+    def uses_store(self, node: NodeSettings) -> bool:
+        """Whether a service on the node talks to the object store's servers themselves."""
+        return bool({"object-store", "load-balancer", "registry"} & set(node.roles))
 
     def with_role(self, role: Role) -> tuple[NodeSettings, ...]:
         """The nodes that have this role, in the file's order."""

@@ -92,6 +92,17 @@ def _cidr(value: str) -> str:
     return value
 
 
+def _source(value: str) -> str:
+    try:
+        network = ipaddress.IPv4Network(value)
+    except ValueError:
+        fix = "Write an address or address and prefix, such as 192.0.2.9 or 10.1.0.0/16."
+        raise refused("is neither an IPv4 address nor an IPv4 network.", fix) from None
+    if network.prefixlen == 0:
+        raise refused("lets everybody in.", "Name the machines and networks that have to reach the object store.")
+    return value
+
+
 def _host(value: str) -> str:
     try:
         ipaddress.ip_address(value)
@@ -445,6 +456,7 @@ HostName = Annotated[_Str, AfterValidator(_host_name)]
 NodeName = Annotated[_Str, AfterValidator(_node_name)]
 Address = Annotated[_Str, AfterValidator(_address)]
 Cidr = Annotated[_Str, AfterValidator(_cidr)]
+Source = Annotated[_Str, AfterValidator(_source)]
 Host = Annotated[_Str, AfterValidator(_host)]
 UserName = Annotated[_Str, AfterValidator(_user_name)]
 NodeUser = Annotated[_Str, AfterValidator(_node_user)]

@@ -99,6 +99,8 @@ class Machine:
     """sha256 of each certificate of the stack; a balancer passes on what others show."""
     readiness: list[Readiness] = field(default_factory=list)
     services: list[Service] = field(default_factory=list)
+    firewall: str = ""
+    """URN of what writes the node's table of rules, where there is one."""
     asks: list[str] = field(default_factory=list)
     """Questions that a stage has of its own, as the probe script takes them."""
 
@@ -203,6 +205,8 @@ def take_bundle(machine: Machine, text: str, urn: str) -> None:
             case "expect", format_, wanted:
                 machine.info[format_] = wanted
                 machine.daemon = urn
+            case "ask", "firewall":
+                machine.firewall = urn
             case "ask", *question:
                 machine.asks.append("\t".join(question))
             case "container", name, *_:

@@ -10,6 +10,7 @@ from operations.desired import Machine, Service, WantedFile
 from operations.probe import ContainerFact, FileFact, Report
 
 FILE, BLOCK, UNIT, SETTING, CONTAINER, CERTIFICATE = "file", "block", "unit", "setting", "container", "certificate"
+FIREWALL = "firewall"
 MISSING = "missing"
 GONE: Mapping[str, Any] = {"gone": True}
 """Not in the state either, so that it is made again and nothing is deleted for it."""
@@ -81,6 +82,7 @@ def of_machine(name: str, machine: Machine, report: Report) -> Iterator[Differen
     yield from _files(name, machine, report)
     yield from _blocks(name, machine, report)
     yield from _units(name, machine, report)
+    yield from _firewall(name, machine, report)
     if report.docker is None:
         if machine.services or machine.info:
             yield Unknown(name, f"Docker does not answer: {report.docker_error}")
@@ -139,6 +141,16 @@ def _units(name: str, machine: Machine, report: Report) -> Iterator[Difference]:
     if service.stale:
         expected = "in force as its files say"
         yield Finding(name, UNIT, "docker.service", expected, "loaded from older files", machine.daemon, UNWRITTEN)
+
+
+def _firewall(name: str, machine: Machine, report: Report) -> Iterator[Difference]:
+    if not machine.firewall:
+        return
+    found = " ".join(report.told.get("firewall", [["not told"]])[0])
+    if found in ("unreadable", "not told"):
+        yield Unknown(name, f"whether the table berth of nftables is as written: {found}")
+    elif found != "in force":
+        yield Finding(name, FIREWALL, "table inet berth", "in force", found, machine.firewall, UNWRITTEN)
 
 
 def _settings(name: str, machine: Machine, report: Report) -> Iterator[Difference]:

@@ -95,6 +95,9 @@ def rows(seen: Look) -> list[Row]:
                 detail += f", holds {seen.desired.address}" if seen.desired.address in report.holds else ", stands by"
             version = _version(found, service.image)
             result.append(Row(name, own, service.service, runs and not failing, version, detail))
+        if machine.firewall:
+            state = " ".join(report.told.get("firewall", [["not told"]])[0])
+            result.append(Row(name, own, "firewall", state == "in force", "", state))
         for part in clusters.services(own, report) if machine.asks else ():
             result.append(Row(name, own, part.name, part.healthy, part.version, part.detail))
     return result

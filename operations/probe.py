@@ -21,7 +21,12 @@ from operations.desired import DEPLOY_HOST, Machine, fingerprint
 
 _HERE = Path(__file__).parent
 # By its path: the package around it would bring the whole SDK along.
-_PARTS = [_HERE.parent / "components" / "remote" / "scripts" / "machine.sh", _HERE / "scripts" / "probe.sh"]
+_COMPONENTS = _HERE.parent / "components"
+_PARTS = [
+    _COMPONENTS / "remote" / "scripts" / "machine.sh",
+    _COMPONENTS / "firewall" / "scripts" / "in_force.sh",
+    _HERE / "scripts" / "probe.sh",
+]
 TEXT = "".join(part.read_text(encoding="utf-8") for part in _PARTS)
 SECONDS = 15.0
 UNIT_PROPERTIES = ("ActiveState", "UnitFileState", "Id", "NeedDaemonReload")
@@ -162,6 +167,8 @@ class Probe:
         lines += [f"url\t{question.line}" for question in machine.readiness]
         lines += [f"journal\t{unit}" for unit in self._journals]
         lines += machine.asks
+        if machine.firewall:
+            lines.append("firewall")
         if machine.info and asks_docker:
             lines.append("info\t" + "{{println}}".join(machine.info))
         return "\n".join(lines) + "\n"
@@ -315,7 +322,7 @@ def parse(node: str, lines: Iterable[str]) -> Report:
                 report.holds |= {address}
             case "info", rest:
                 report.info.append("\t".join(rest))
-            case (("etcd" | "swarm"), _):
+            case (("etcd" | "swarm" | "firewall"), _):
                 report.told.setdefault(word, []).append(values)
             case "trust", rest:
                 trust.append("\t".join(rest))

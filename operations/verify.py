@@ -97,6 +97,8 @@ def _machine(desired: Desired, name: str, machine: Machine, report: Report) -> I
         yield Answer(f"journal of {unit}", name, text, not journal.grave)
     if machine.info and report.docker:
         yield _agrees("daemon settings in force", name, found, (differences.SETTING,), f"all {len(machine.info)}")
+    if machine.firewall:
+        yield _agrees("firewall as written", name, found, (differences.FIREWALL,), "in force")
     yield _trust(desired, name, report)
     address = report.resolves.get(host)
     yield Answer(f"resolves {host}", name, address or "no address", bool(address))

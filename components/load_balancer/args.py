@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from components.accounts import Accounts
 from components.certificates import CertificateAuthority
 from components.docker_daemon import DockerDaemons
+from components.firewall import Firewall
 from components.images import Images
 from components.nodes import Nodes
 from components.registry_client import MirrorIdentity
@@ -29,3 +30,4 @@ class LoadBalancerArgs:
     mirror_clients: MirrorIdentity
     """Who is let in at the mirror port."""
     seed: SeedRegistry
+    firewall: Firewall

@@ -111,7 +111,7 @@ class LoadBalancer(pulumi.ComponentResource):
             ).apply(partial(_entries, front)),
             scripts=[SCRIPTS / "reload.sh", SCRIPTS / "nginx.sh"],
             parent=self,
-            depends_on=[args.seed.container, *before],
+            depends_on=[args.seed.container, *args.firewall.done, *before],
         )
 
     def _keepalived(self, on: DockerNode, front: Front, after: list[pulumi.Resource]) -> docker.Container:

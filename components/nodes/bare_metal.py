@@ -217,7 +217,10 @@ def _key_path(settings: NodeSettings) -> Path:
 
 
 def _others(settings: Settings, node: NodeSettings) -> list[Probe]:
-    """The registry under its name, and every MinIO server but this node's: with them the node may be away."""
+    """The registry under its name, and every MinIO server but this node's: with them the node may be away.
+
+    A node that talks to no server of the store's is let in to none, and costs the store nothing.
+    """
     registry = settings.registry
     authority = f"{naming.certs_directory(naming.endpoint(registry.name, registry.port))}/ca.crt"
     front = f"{registry.name}:{registry.port}:{settings.load_balancer.address}"
@@ -226,7 +229,7 @@ def _others(settings: Settings, node: NodeSettings) -> list[Probe]:
         *(
             Probe(f"https://{other.address}:{settings.object_store.port}/minio/health/cluster", ca_file=authority)
             for other in settings.with_role("object-store")
-            if other.name != node.name
+            if other.name != node.name and settings.uses_store(node)
         ),
     ]
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from components.certificates import CertificateAuthority
 from components.deploy_host import DeployHost
 from components.docker_daemon import DockerDaemons
+from components.firewall import Firewall
 from components.images import Images
 from components.nodes import Nodes
 from components.seed_registry import SeedRegistry
@@ -24,3 +25,4 @@ class ObjectStoreArgs:
     authority: CertificateAuthority
     deploy_host: DeployHost
     seed: SeedRegistry
+    firewall: Firewall

@@ -86,7 +86,7 @@ class ObjectStore(pulumi.ComponentResource):
                     ),
                     parent=self,
                     # All servers change at once: MinIO refuses peers with other settings or versions.
-                    depends_on=[exported, args.seed.container],
+                    depends_on=[exported, args.seed.container, *args.firewall.done],
                 )
             )
         asking = servers[0].node

@@ -20,7 +20,7 @@ EOF
 apt-get update
 apt-get install -y --no-install-recommends \
 	ca-certificates chrony curl dbus docker-cli docker.io etcd-client etcd-server iproute2 iptables iputils-ping kmod netbase \
-	openssh-server procps python3-dbus python3-docker sudo systemd systemd-sysv tzdata
+	nftables openssh-server procps python3-dbus python3-docker sudo systemd systemd-sysv tzdata
 
 cp -R /media/rootfs/. /
 find /etc/berth /usr/local/libexec -type d -exec chmod 0755 {} +

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from config import Settings
+from config import Settings, naming
 from operations import front, look
 from operations.desired import Desired, Machine
 from operations.drill.faults import STORE
@@ -14,6 +14,8 @@ from operations.engine_run import Session
 from operations.errors import BerthError
 
 SECONDS = 3.0
+ASK = ("curl", "--silent", "--show-error", "--output", "/dev/null", "--write-out", "%{http_code}")
+AUTHORITY = f"{naming.node_directory('object-store')}/certs/CAs/ca.crt"
 
 
 class Health:
@@ -46,18 +48,24 @@ class Health:
         if len(have) != 1:
             yield f"{address} is on {' and '.join(have) or 'no node'}"
         for node in balancers:
-            yield from self._answers(f"nginx on {node.name}", node, self._settings.registry.port, "/v2/", 401)
+            yield from self._nginx(node)
         for node in self._nodes:
             if STORE in node.services:
                 # "Could you go without harm?" is answered with yes only while the drives of all the others are there.
-                path, port = "/minio/health/cluster?maintenance=true", self._settings.object_store.port
-                yield from self._answers(f"MinIO on {node.name}", node, port, path, 200)
+                yield from self._minio(node)
         seen = look.ask(self._session, self._desired)
         yield from (f"{row.service} on {row.node}: {row.detail}" for row in look.rows(seen) if not row.healthy)
         if seen.front.with_user.status != 200:
             yield f"the registry answers {seen.front.with_user.text}"
 
-    def _answers(self, who: str, node: LabNode, port: int, path: str, status: int) -> Iterator[str]:
-        reply = front.get(f"https://{node.address}:{port}{path}", self._ca, seconds=SECONDS)
-        if reply.status != status:
-            yield f"{who} answers {reply.text}"
+    def _nginx(self, node: LabNode) -> Iterator[str]:
+        reply = front.get(f"https://{node.address}:{self._settings.registry.port}/v2/", self._ca, seconds=SECONDS)
+        if reply.status != 401:
+            yield f"nginx on {node.name} answers {reply.text}"
+
+    def _minio(self, node: LabNode) -> Iterator[str]:
+        """From the node itself: this machine is none that the object store's servers talk to."""
+        url = f"https://{node.address}:{self._settings.object_store.port}/minio/health/cluster?maintenance=true"
+        status = node.inside(*ASK, "--max-time", str(SECONDS), "--cacert", AUTHORITY, url)
+        if status != "200":
+            yield f"MinIO on {node.name} answers {status}"

@@ -1,4 +1,4 @@
-# Tells what this machine is like, and changes nothing; after machine.sh.   sh -c TEXT berth-probe STACK <questions >facts
+# Tells what this machine is like, and changes nothing; after machine.sh and in_force.sh.   sh -c TEXT berth-probe STACK <questions >facts
 # A question is one line: a word, a tab, its operands. A fact is one line: a word and values, parted by tabs.
 set -u
 LC_ALL=C
@@ -148,6 +148,7 @@ while IFS=$tab read -r word operand; do
     journal) about_journal "$operand" </dev/null ;;
     etcd) about_etcd "$operand" </dev/null ;;
     swarm) about_swarm </dev/null ;;
+    firewall) fact firewall "$(firewall_state </dev/null)" ;;
     info) docker info --format "$operand" 2>/dev/null | awk '{ print "info\t" $0 }' ;;
     trust)
         [ ! -r "$operand" ] || awk '{ print "trust\t" $0 }' <"$operand"

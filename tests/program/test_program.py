@@ -159,6 +159,29 @@ def test_the_stores_access_key_ids_are_drawn_at_random(dev: Recording) -> None:
     assert dev.named("bucket-user").inputs["name"] == "secret-of-bucket-access-key"
 
 
+def test_no_service_starts_before_every_nodes_rules_are_in_force(dev: Recording) -> None:
+    rules = {f"firewall-node{number}" for number in range(1, 5)}
+    for name in ("object-store-node4", "balancer-node1", "balancer-node1-address", "balancer-node2"):
+        assert rules <= waits_for(dev, name) or "balancer-node1-ready" in waits_for(dev, name), name
+    for name in ("registry-node1", "cache-quay-node2"):
+        assert "balancer-ready" in waits_for(dev, name), "which waits for the balancers"
+    for one in rules:
+        assert not rules & waits_for(dev, one), "all nodes at once"
+
+
+def test_another_node_changes_the_rules_of_those_that_let_it_in() -> None:
+    nodes = yaml.safe_load((ROOT / "Pulumi.dev.yaml").read_text(encoding="utf-8"))["config"]["berth:nodes"]
+    before = {resource.name: resource.inputs for resource in run_program("dev", preview=True).resources}
+    more = changed_dev(nodes=[*nodes, {"name": "node5", "address": "10.77.0.15", "roles": []}])
+    differ = {one.name for one in more.resources if one.name in before and before[one.name] != one.inputs}
+    assert {name for name in differ if name.startswith("firewall")} == {"firewall-node1", "firewall-node2"}
+    assert not any(one.name == "firewall-node5" for one in more.resources), "nothing of Berth's listens there"
+
+
+def test_who_keeps_strangers_out_by_other_means_gets_no_rules() -> None:
+    assert not any(one.name.startswith("firewall-") for one in changed_dev(firewall="external").resources)
+
+
 def test_object_store_servers_do_not_wait_for_each_other(dev: Recording) -> None:
     for node in ("node1", "node2", "node3", "node4"):
         waits = dev.named(f"object-store-{node}").dependencies

@@ -304,6 +304,30 @@ MACHINES = [
     Refused("no seed outside of a lab", {"images": REMOVED}, "berth:images.seed.address", "is missing", "prod"),
 ]
 
+NAMED = {"images": dict.fromkeys(("registry", "minio", "nginx", "keepalived", "cache"), f"r.x/i{DIGEST}")}
+FIREWALL = [
+    Refused("a deploy host that nobody knows", NAMED, "berth:objectStore.allow", "deploy host is a stranger", "prod"),
+    Refused("a word for the firewall", {"firewall": "none"}, "berth:firewall", "not one of"),
+    Refused(
+        "a host name to let in", {"objectStore": {"allow": ["ci1"]}}, "berth:objectStore.allow[0]", "neither an IPv4"
+    ),
+    Refused(
+        "a network with host bits to let in",
+        {"objectStore": {"allow": ["10.1.0.1/16"]}},
+        "berth:objectStore.allow[0]",
+        "neither an IPv4",
+    ),
+    Refused(
+        "everybody to let in", {"objectStore": {"allow": ["0.0.0.0/0"]}}, "berth:objectStore.allow[0]", "lets everybody"
+    ),
+    Refused(
+        "too few connections for a pull",
+        {"loadBalancer.connectionsPerAddress": 15},
+        "berth:loadBalancer.connectionsPerAddress",
+        "between 16 and 3000",
+    ),
+]
+
 SYSTEMS = {f"nodes[{index}].config": {"operatingSystem": "coreos"} for index in range(3)}
 VIRTUAL = [
     Refused(sentence, changes, f"berth:{path}", words, "staging")
@@ -862,7 +886,20 @@ KEYS = [
 ]
 
 
-ALL = NODES + CLUSTERS + MACHINES + VIRTUAL + BARE_METAL + TWICE + PROMOTED + SERVICES + UPSTREAMS + DOCKER + KEYS
+ALL = (
+    NODES
+    + CLUSTERS
+    + MACHINES
+    + VIRTUAL
+    + BARE_METAL
+    + TWICE
+    + PROMOTED
+    + FIREWALL
+    + SERVICES
+    + UPSTREAMS
+    + DOCKER
+    + KEYS
+)
 
 
 @pytest.mark.parametrize("case", ALL, ids=lambda case: case.sentence)
@@ -914,7 +951,7 @@ ACCEPTED = [
     (
         "all images by digest instead of a seed",
         "prod",
-        {"images": dict.fromkeys(("registry", "minio", "nginx", "keepalived", "cache"), f"r.x/i{DIGEST}")},
+        NAMED | {"objectStore.allow": ["192.0.2.10"]},
     ),
     ("an image with port, tag and digest", "dev", {"images.minio": f"r.x:5000/a/b:v1{DIGEST}"}),
     (

@@ -16,9 +16,9 @@ from operations import desired
 from operations.desired import DEPLOY_HOST
 from operations.differences import Finding, Unknown, of_machine
 from operations.drift import DriftReport, store
-from operations.probe import ContainerFact, FileFact, Report, UnitFact
+from operations.probe import ContainerFact, FileFact, Probe, Report, UnitFact
 from tests.unit.operations.conftest import Checkout
-from tests.unit.operations.test_verify import CONFIG_SUM, IMAGE, export, good, reports, secret
+from tests.unit.operations.test_verify import CONFIG_SUM, IMAGE, command, export, good, reports, secret
 
 CANARY = "c4nary-of-the-secret"
 CONFIG = "/etc/berth/registry/config.yml"
@@ -103,6 +103,31 @@ def test_a_file_is_compared_by_checksum_mode_and_owner(fact: FileFact | None, ex
     report = seen()
     report.files = {} if fact is None else {CONFIG: fact}
     assert found(report) == [("file", CONFIG, expected, got)]
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ("in force", []),
+        ("missing", [("firewall", "table inet berth", "in force", "missing")]),
+        ("altered", [("firewall", "table inet berth", "in force", "altered")]),
+        ("not loaded at boot", [("firewall", "table inet berth", "in force", "not loaded at boot")]),
+        ("unreadable", [("?", "whether the table berth of nftables is as written: unreadable")]),
+        (None, [("?", "whether the table berth of nftables is as written: not told")]),
+    ],
+)
+def test_a_nodes_own_rules_have_to_be_in_force(told: str | None, expected: list[tuple[str, ...]]) -> None:
+    document = exported()
+    bundle = command("berth:firewall:Firewall$command:remote:Command", "berth-bundle 1\nask\tfirewall\n")
+    document["deployment"]["resources"].append(bundle)
+    machine = desired.read(document, "dev").machines["node1"]
+    assert "firewall" in Probe("dev", "r.test:4000", "10.77.0.10", {}).questions(machine).splitlines()
+    report = seen()
+    report.told = {"firewall": [[told]]} if told else {}
+    differences = list(of_machine("node1", machine, report))
+    shown = [(o.kind, o.name, o.expected, o.found) if isinstance(o, Finding) else ("?", o.reason) for o in differences]
+    assert shown == expected
+    assert all(one.resource == bundle["urn"] and one.mark for one in differences if isinstance(one, Finding))
 
 
 def test_an_owner_that_the_node_has_no_name_for_is_compared_by_its_number() -> None:

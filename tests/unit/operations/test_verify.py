@@ -168,6 +168,20 @@ def test_each_difference_on_a_node_is_named() -> None:
     assert all(key.startswith("node1: ") for key in found), "the other machines stay green"
 
 
+def test_a_table_of_rules_that_is_gone_is_named() -> None:
+    document = export()
+    bundle = command("berth:firewall:Firewall$command:remote:Command", "berth-bundle 1\nask\tfirewall\n")
+    document["deployment"]["resources"].append(bundle)
+    known, told = desired.read(document, "dev"), reports()
+    told["node1"].told = {"firewall": [["in force"]]}
+    assert wrong_of(known, told) == {}
+    told["node1"].told = {"firewall": [["missing"]]}
+    assert wrong_of(known, told) == {"node1: firewall as written": "table inet berth is missing, not in force"}
+    rows = {(row.node, row.service): (row.healthy, row.detail) for row in look.rows(look.Look(known, told, FINE))}
+    assert rows["node1", "firewall"] == (False, "missing")
+    assert ("node2", "firewall") not in rows
+
+
 def test_an_image_other_than_the_pinned_one_is_named() -> None:
     told = reports()
     told["node1"].containers["berth-registry"] = ContainerFact(

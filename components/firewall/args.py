@@ -1,0 +1,16 @@
+"""What the firewall stage takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from components.nodes import Nodes
+from config import Settings
+
+
+@dataclass(frozen=True)
+class FirewallArgs:
+    """Inputs of `Firewall`."""
+
+    settings: Settings
+    nodes: Nodes
