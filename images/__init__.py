@@ -38,8 +38,8 @@ FOLDER = Path(__file__).resolve().parent
 SERVICES = ("registry", "minio", "nginx")
 """Images that nodes pull from the seed registry."""
 
-SAME_IMAGE = {"cache": "registry", "keepalived": "nginx"}
-"""Services that run a program out of another's image, unless the settings name one of their own."""
+SAME_IMAGE = {"cache": "registry", "keepalived": "nginx", "objectStore": "minio"}
+"""Services that run an image of another name than their own, unless the settings name one."""
 
 NAMES = ("lab-node", "upstream", *SERVICES)
 

@@ -41,7 +41,7 @@ class ObjectStore(pulumi.ComponentResource):
         self.root_password = random.RandomPassword(f"{name}-root", length=40, special=False, opts=child).result
         digest = pulumi.Output.unsecret(self.root_password.apply(start_digest))
         addresses = [on.node.address for on in servers]
-        image = args.images.on_nodes("minio")
+        image = args.images.on_nodes("objectStore")
         exported = self._export(name, args, again_when=[image, digest, *addresses])
         containers = []
         for on in servers:
