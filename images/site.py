@@ -79,7 +79,7 @@ _KINDS = {str: "text", bool: "true or false", datetime: "date and time such as 2
 
 
 def _linker(wrong: Any, module: str, version: str, released: datetime | None) -> list[str]:
-    """What the program says about itself: it compares its own date with its peers'."""
+    """What the program says about itself."""
     pseudo = PSEUDO.search(version)
     if released is None:
         if not pseudo:
