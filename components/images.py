@@ -14,7 +14,8 @@ from config import ImageSettings, PinnedImages, PinSettings, Problem, Settings, 
 
 Lock = Mapping[str, Mapping[str, str]]
 
-SERVICES = tuple(PinnedImages.model_fields)
+FIELDS = {field.alias or name: name for name, field in PinnedImages.model_fields.items()}
+"""The field of each service's image, by the service's name as stack files have it."""
 
 
 def read_lock(path: Path) -> Lock:
@@ -59,23 +60,23 @@ class Images:
         if name in self.pinned:
             return self.pinned[name]
         built = recipes.SAME_IMAGE.get(name, name)
-        entry = None if name in self.promoted else self._entry(built)
+        entry = None if name in self.promoted else self._entry(built, name)
         digest = self.promoted.get(name) or (entry and entry["digest"])
         return f"{self.seed}/berth/{built}@{digest}" if digest else f"{self.seed}/berth/{built}:not-built-yet"
 
     def on_deploy_host(self, name: str) -> str:
         """The name under which the deploy host's own Docker has the image."""
-        entry = self._entry(name)
+        entry = self._entry(name, name)
         return entry["reference"] if entry else f"berth/{name}:not-built-yet"
 
     def pins(self) -> dict[str, str]:
         """What every service runs, as another stack can pin it: a digest of the seed registry, or a whole reference."""
-        built = {name: self.lock.get(recipes.SAME_IMAGE.get(name, name), {}).get("digest") for name in SERVICES}
+        built = {name: self.lock.get(recipes.SAME_IMAGE.get(name, name), {}).get("digest") for name in FIELDS}
         known = {name: digest for name, digest in built.items() if digest}
         return {**known, **self.promoted, **self.pinned}
 
-    def _entry(self, name: str) -> Mapping[str, str] | None:
-        entry = self.lock.get(name)
+    def _entry(self, built: str, name: str) -> Mapping[str, str] | None:
+        entry = self.lock.get(built)
         if entry is None and not pulumi.runtime.is_dry_run():
             problem = Problem(
                 f"berth:images.{name}",
@@ -88,7 +89,7 @@ class Images:
 
 def _present(images: PinnedImages | ImageSettings) -> dict[str, str]:
     """The services' images that are named there."""
-    return {name: value for name in SERVICES if (value := getattr(images, name))}
+    return {name: value for name, own in FIELDS.items() if (value := getattr(images, own))}
 
 
 def _refuse_missing(stack: str, pins: PinSettings, promoted: Mapping[str, str]) -> None:

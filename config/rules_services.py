@@ -123,13 +123,14 @@ def seed_is_reachable(settings: StackFile) -> Iterator[Problem]:
     images, registry = settings.images, settings.registry
     if in_lab(settings) or images is None or images.seed is None or images.seed.address is None:
         return
-    needed = ["registry", "minio", "nginx"]
+    needed = {"registry": images.registry, "objectStore": images.object_store, "nginx": images.nginx}
     if len(having(settings, "load-balancer") or ()) > 1:
-        needed.append("keepalived")
+        needed["keepalived"] = images.keepalived
     if registry is not None and registry.upstreams:
-        needed.append("cache")
-    if not images.seed.address and None in [getattr(images, name) for name in needed]:
-        names = f"{', '.join(needed[:-1])} and {needed[-1]}"
+        needed["cache"] = images.cache
+    if not images.seed.address and None in needed.values():
+        *others, last = needed
+        names = f"{', '.join(others)} and {last}"
         fix = f"Write the deploy host's address as the nodes see it, or name all of images.{names}."
         yield Problem(path("images", "seed", "address"), "is missing.", fix)
 
@@ -152,8 +153,8 @@ def pins_agree(settings: StackFile) -> Iterator[Problem]:
     images, pins = settings.images, settings.pins
     if images is None or pins is None or pins.images is None:
         return
-    for name in type(pins.images).model_fields:
-        own, pin = getattr(images, name), getattr(pins.images, name)
+    for field, info in type(pins.images).model_fields.items():
+        name, own, pin = info.alias or field, getattr(images, field), getattr(pins.images, field)
         if own and pin and own.rpartition("@")[2] != pin.rpartition("@")[2]:
             fix = f"Remove it, and {path('pins', 'images', name)} decides; or remove that one."
             yield Problem(path("images", name), "is another image than the pinned one.", fix, shown(own))

@@ -480,8 +480,8 @@ class ImageSettings(Model):
     registry: v.Image | None = Field(default=None, examples=["docker.io/library/registry@sha256:" + "0" * 64])
     """Image of the registry, with digest, from a registry that the nodes reach."""
 
-    minio: v.Image | None = None
-    """Image of MinIO, with digest."""
+    object_store: v.Image | None = None
+    """Image of the object store, with digest: MinIO, or a fork of it that takes the same command and environment."""
 
     nginx: v.Image | None = None
     """Image of nginx, with digest."""
@@ -512,8 +512,8 @@ class PinnedImages(Model):
     registry: v.Pin | None = Field(default=None, examples=["sha256:" + "0" * 64])
     """Image of the registry."""
 
-    minio: v.Pin | None = None
-    """Image of MinIO."""
+    object_store: v.Pin | None = None
+    """Image of the object store."""
 
     nginx: v.Pin | None = None
     """Image of nginx."""

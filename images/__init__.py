@@ -10,13 +10,36 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from . import site
+from .site import SiteError, home
+
+__all__ = [
+    "FOLDER",
+    "NAMES",
+    "SAME_IMAGE",
+    "SERVICES",
+    "SiteError",
+    "base_hash",
+    "digest",
+    "edited",
+    "folder",
+    "home",
+    "input_hash",
+    "kolla_hash",
+    "pins_suite",
+    "recipe",
+    "reference",
+    "stored",
+    "versions",
+]
+
 FOLDER = Path(__file__).resolve().parent
 
 SERVICES = ("registry", "minio", "nginx")
 """Images that nodes pull from the seed registry."""
 
-SAME_IMAGE = {"cache": "registry", "keepalived": "nginx"}
-"""Services that run a program out of another's image, unless the settings name one of their own."""
+SAME_IMAGE = {"cache": "registry", "keepalived": "nginx", "objectStore": "minio"}
+"""Services that run an image of another name than their own, unless the settings name one."""
 
 NAMES = ("lab-node", "upstream", *SERVICES)
 
@@ -28,6 +51,18 @@ RECIPE = 1
 def versions() -> dict[str, Any]:
     """The pins of `versions.toml`."""
     return tomllib.loads((FOLDER / "versions.toml").read_text(encoding="utf-8"))
+
+
+def recipe(name: str) -> dict[str, Any]:
+    """What this machine builds an image from: its pins, and over them what the site sets."""
+    pins: dict[str, Any] = versions()[name]
+    return {**pins, **site.settings(name, pins.get("module", ""))}
+
+
+def edited(name: str) -> Path | None:
+    """The folder with Berth's changes to the program's source; None where there are none or the site does without."""
+    changes = folder(name) / "edit"
+    return changes if changes.is_dir() and recipe(name).get("edit", True) else None
 
 
 def folder(name: str) -> Path:
@@ -45,9 +80,9 @@ def input_hash(name: str) -> str:
     """Twelve hex digits over everything an image is made from: its folder, its pins, the suite or the toolchain."""
     if name not in NAMES:
         raise KeyError(name)
-    pins, files = versions(), _files(folder(name))
-    ground = pins["go"] if "module" in pins[name] else pins["debian"]["suite"]
-    return digest(name, pins[name], ground, files)
+    pins, own, files = versions(), recipe(name), _files(folder(name))
+    ground = pins["go"] if "module" in own else pins["debian"]["suite"]
+    return digest(name, own, ground, files)
 
 
 def kolla_hash() -> str:

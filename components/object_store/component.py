@@ -54,7 +54,7 @@ class ObjectStore(pulumi.ComponentResource):
         root = pulumi.Output.all(self.root_user, self.root_password).apply(lambda both: RootKey(*both))
         digest = pulumi.Output.unsecret(root.apply(start_digest))
         addresses = [on.node.address for on in servers]
-        image = args.images.on_nodes("minio")
+        image = args.images.on_nodes("objectStore")
         exported = self._export(name, args, root, again_when=[image, digest, *addresses])
         containers = []
         for on in servers:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+import images
+
 from . import archive, docker_engine, plan, preflight, seed, steps, toolchain
 from .errors import BootstrapError
 from .preflight import Check, refuse_taken_ports
@@ -39,9 +41,9 @@ def alone(folder: Path, console: Console) -> Iterator[None]:
 def run(yes: bool, console: Console, only_check: bool = False, tests: bool = False) -> None:
     """Install, build and store what is missing; `only_check` refuses instead of changing anything."""
     preflight.refuse([preflight.system, preflight.root])
-    home = plan.home()
+    home = images.home()
     with alone(home / "cache", console):
-        todo = plan.needed(home, tests)
+        todo = _needed(home, tests)
         version = docker_engine.server_version()
         if version:
             preflight.refuse([lambda: docker_engine.check(version)])
@@ -61,6 +63,13 @@ def run(yes: bool, console: Console, only_check: bool = False, tests: bool = Fal
         console.print(f"This machine is ready after {time.monotonic() - begun:.0f} s.", highlight=False)
 
 
+def _needed(home: Path, tests: bool) -> list[steps.Step]:
+    try:
+        return plan.needed(home, tests)
+    except images.SiteError as error:
+        raise BootstrapError(str(error)) from error
+
+
 def _announce(todo: list[steps.Step], yes: bool, console: Console) -> None:
     console.print("This machine needs, before anything can be deployed:")
     for step in todo:
@@ -73,16 +82,15 @@ def _announce(todo: list[steps.Step], yes: bool, console: Console) -> None:
 
 def checks() -> list[Check]:
     """What `berth doctor` reports of this machine."""
-    home = plan.home()
+    home = images.home()
     go = toolchain.find(home / "cache")
     lock = seed.read_lock(home)
-    current = bool(lock) and bool(docker_engine.server_version()) and seed.is_current(home)
-    ready = Check(
-        "images",
-        current,
-        "images are built and stored" if current else "images are not built",
-        "`./berth up` builds them",
-    )
+    try:
+        current = bool(lock) and bool(docker_engine.server_version()) and seed.is_current(home)
+        text, fix = "images are built and stored" if current else "images are not built", "`./berth up` builds them"
+    except images.SiteError as error:
+        current, text, fix = False, str(error), "correct that file"
+    ready = Check("images", current, text, fix)
     return [
         preflight.system(),
         preflight.root(),
@@ -109,7 +117,7 @@ def checks() -> list[Check]:
 def clean(console: Console | None = None) -> None:
     """Remove the images and caches; Docker itself and the virtual environment stay."""
     say = console or Console()
-    home = plan.home()
+    home = images.home()
     if docker_engine.server_version():
         listed = subprocess.run(
             ["docker", "images", "--quiet", "--no-trunc", "--filter", f"label={archive.LABEL}"],

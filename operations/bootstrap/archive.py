@@ -59,8 +59,8 @@ class ImageConfig:
 
 
 def run_config(name: str, version: str) -> ImageConfig:
-    """How one of Berth's images is run, as `versions.toml` says, and what it says about itself."""
-    pins = images.versions()[name]
+    """How one of Berth's images is run, as its recipe says, and what it says about itself."""
+    pins = images.recipe(name)
     labels = {
         LABEL: name,
         "org.opencontainers.image.title": str(pins["title"]),

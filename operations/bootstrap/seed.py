@@ -1,13 +1,19 @@
 """Fills the storage of the seed registry and writes the image lock.
 
 The registry that was just built runs as a process on the loopback address, over a folder, takes the service images by
-an ordinary `docker push`, and ends; a stack's seed registry later serves that folder read-only.
+an ordinary `docker push`, and ends; a stack's seed registry later serves that folder read-only. Other accounts of the
+machine reach the loopback address too: they have no password for it, and what nodes are pinned to is what Docker says
+that it sent, never what a tag of that registry says afterwards.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import os
+import re
+import secrets
 import socket
 import subprocess
 import tempfile
@@ -15,8 +21,11 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import bcrypt
 
 import images
 
@@ -32,7 +41,21 @@ storage:
   filesystem: {{rootdirectory: {storage}}}
   maintenance: {{uploadpurging: {{enabled: false}}}}
 http: {{addr: "127.0.0.1:{port}"}}
+auth: {{htpasswd: {{realm: berth, path: {passwords}}}}}
 """
+USER = "berth"
+SENT = re.compile(rb"digest: (sha256:[0-9a-f]{64}) size: \d+")
+
+
+@dataclass(frozen=True)
+class Loopback:
+    """The registry that is being filled."""
+
+    address: str
+    storage: Path
+    login: Path
+    """Folder with the login, in the form of Docker's own settings."""
+    password: str = field(repr=False)
 
 
 def read_lock(home: Path) -> dict[str, dict[str, str]]:
@@ -75,8 +98,8 @@ def fill(home: Path, shell: Shell) -> None:
     missing = [name for name in images.NAMES if name not in found]
     if missing:
         raise BootstrapError(f"Docker has lost the images {', '.join(missing)} while they were stored; run it again.")
-    with _registry(home, shell) as address:
-        digests = {name: _push(name, address, shell) for name in images.SERVICES}
+    with _registry(home, shell) as registry:
+        digests = {name: push(name, found[name]["Id"], registry, shell) for name in images.SERVICES}
     lock = {}
     for name in images.NAMES:
         version = found[name]["Config"]["Labels"]["org.opencontainers.image.version"]
@@ -88,19 +111,36 @@ def fill(home: Path, shell: Shell) -> None:
     temporary.replace(home / "images.json")
 
 
-def _push(name: str, address: str, shell: Shell) -> str:
-    tag = images.input_hash(name)
-    target = f"{address}/berth/{name}:{tag}"
-    shell.run(["docker", "tag", images.reference(name), target])
+def push(name: str, identity: str, registry: Loopback, shell: Shell) -> str:
+    """Store an image that Docker has under that id; the digest of what Docker sent, once the storage holds that."""
+    target = f"{registry.address}/berth/{name}:{images.input_hash(name)}"
+    shell.run(["docker", "tag", identity, target])
     try:
-        shell.run(["docker", "push", target])
+        with tempfile.TemporaryFile() as said:
+            environment = {"DOCKER_CONFIG": str(registry.login)}
+            shell.run(["docker", "push", target], environment=environment, target=said)
+            said.seek(0)
+            sent = SENT.findall(said.read())
     finally:
         subprocess.run(["docker", "rmi", "--no-prune", target], capture_output=True, check=False)
-    accept = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json"
-    url = f"http://{address}/v2/berth/{name}/manifests/{tag}"
-    request = urllib.request.Request(url, method="HEAD", headers={"Accept": accept})
-    with _direct().open(request, timeout=PATIENCE) as answer:
-        return str(answer.headers["Docker-Content-Digest"])
+    digest = sent[-1].decode() if sent else ""
+    if not images.stored(registry.storage, name, digest) or not _holds(registry.storage, digest, identity):
+        raise BootstrapError(
+            f"What the seed storage holds is not the image {name} that Docker has ({identity}): run it again, and look"
+            f" who else writes to {registry.storage} or listens on the loopback address if it happens twice."
+        )
+    shell.note(f"{name} is stored as {digest}")
+    return digest
+
+
+def _holds(storage: Path, digest: str, identity: str) -> bool:
+    """Whether the manifest in the storage is the image, which Docker names by its configuration or by its manifest."""
+    value = digest.partition(":")[2]
+    content = (storage / "docker/registry/v2/blobs/sha256" / value[:2] / value / "data").read_bytes()
+    if hashlib.sha256(content).hexdigest() != value:
+        return False
+    config = json.loads(content).get("config") or {}
+    return identity in (digest, config.get("digest"))
 
 
 def _direct() -> urllib.request.OpenerDirector:
@@ -109,7 +149,7 @@ def _direct() -> urllib.request.OpenerDirector:
 
 
 @contextmanager
-def _registry(home: Path, shell: Shell) -> Iterator[str]:
+def _registry(home: Path, shell: Shell) -> Iterator[Loopback]:
     storage = home / "seed"
     storage.mkdir(parents=True, exist_ok=True)
     storage.chmod(0o755)
@@ -119,7 +159,15 @@ def _registry(home: Path, shell: Shell) -> Iterator[str]:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        config.write_text(CONFIG.format(storage=json.dumps(str(storage)), port=port), encoding="utf-8")
+        password, hashed = secrets.token_urlsafe(32), Path(folder) / "htpasswd"
+        # Cheap to check: nobody guesses 256 bits.
+        text = f"{USER}:{bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).decode()}\n"
+        _private(hashed, text)
+        paths = {"storage": json.dumps(str(storage)), "passwords": json.dumps(str(hashed))}
+        config.write_text(CONFIG.format(port=port, **paths), encoding="utf-8")
+        address, login = f"127.0.0.1:{port}", Path(folder) / "docker"
+        login.mkdir(0o700)
+        _private(login / "config.json", json.dumps({"auths": {address: {"auth": _basic(password)}}}))
         environment = {**os.environ, "OTEL_TRACES_EXPORTER": "none"}
         with shell.log.open("ab") as log:
             process = subprocess.Popen(
@@ -132,8 +180,8 @@ def _registry(home: Path, shell: Shell) -> Iterator[str]:
                 umask=0o022,
             )
         try:
-            _wait(process, port, shell)
-            yield f"127.0.0.1:{port}"
+            _wait(process, address, password, shell)
+            yield Loopback(address, storage, login, password)
         finally:
             process.terminate()
             process.wait()
@@ -148,11 +196,21 @@ def _extract(reference: str, program: Path, shell: Shell) -> None:
         subprocess.run(["docker", "rm", "--force", name], capture_output=True, check=False)
 
 
-def _wait(process: subprocess.Popen[bytes], port: int, shell: Shell) -> None:
+def _private(path: Path, text: str) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _basic(password: str) -> str:
+    return base64.b64encode(f"{USER}:{password}".encode()).decode()
+
+
+def _wait(process: subprocess.Popen[bytes], address: str, password: str, shell: Shell) -> None:
     deadline = time.monotonic() + PATIENCE
+    request = urllib.request.Request(f"http://{address}/v2/", headers={"Authorization": f"Basic {_basic(password)}"})
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            with _direct().open(f"http://127.0.0.1:{port}/v2/", timeout=2):
+            with _direct().open(request, timeout=2):
                 return
         except OSError:
             time.sleep(0.1)

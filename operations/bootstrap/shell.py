@@ -24,6 +24,7 @@ class CommandFailed(BootstrapError):
         super().__init__(f"{shlex.join(command)}\nended with status {status}. The end of {log}:\n{text}")
         self.command = tuple(command)
         self.status = status
+        self.log = log
 
 
 class Shell:

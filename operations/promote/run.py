@@ -245,7 +245,7 @@ def _planned(run: Run, target: Store, record: Record, found: Sequence[Image], or
 
 def _seed_has(run: Run, pins: PinSettings) -> None:
     """The target's nodes take these from this machine, be they built last or long ago."""
-    wanted = {name: digest for name in type(pins.images).model_fields if (digest := getattr(pins.images, name))}
+    wanted = pins.images.model_dump(by_alias=True, exclude_none=True)
     lost = [
         f"{name} {digest}"
         for name, digest in wanted.items()

@@ -13,6 +13,8 @@ from typing import Any
 
 import yaml
 
+import images
+
 ROOT = Path(__file__).resolve().parents[2]
 STACK = "citest"
 SUBNET = "10.76.0"
@@ -49,7 +51,9 @@ class Lab:
         shared = Path(os.environ.get("BERTH_HOME") or ROOT / ".berth")
         for name in ("venv", "cache", "seed", "kolla-venv", "kolla-build-venv"):
             (home / name).symlink_to((shared / name).resolve())
-        shutil.copy2(shared / "images.json", home / "images.json")
+        for name in ("images.json", "images.toml"):
+            if (shared / name).exists():
+                shutil.copy2(shared / name, home / name)
         lab = cls(root, home)
         lab.write_settings()
         return lab
@@ -122,10 +126,11 @@ class Lab:
         """What an ordinary client needs."""
         return dict(json.loads(self.berth("endpoint", "--json", "--show-secrets")))
 
-    def pinned(self, image: str) -> dict[str, str]:
+    def pinned(self, service: str) -> dict[str, str]:
         """The same image under another reference: for the program another one, and nothing new to build."""
+        image = images.SAME_IMAGE.get(service, service)
         digest = json.loads((self.home / "images.json").read_text())[image]["digest"]
-        return {image: f"{self.subnet}.2:4999/berth/{image}:same@{digest}"}
+        return {service: f"{self.subnet}.2:4999/berth/{image}:same@{digest}"}
 
     def on(self, node: str, *words: str, check: bool = True) -> str:
         """Output of a command on a node, run past SSH so that it leaves no trace in the node's login records."""

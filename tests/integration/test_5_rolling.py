@@ -178,7 +178,7 @@ def test_a_change_of_the_object_store_is_announced_and_its_settings_are_exported
     registry = berth_registry(lab, "push")
     image = random_image()
     registry.push("team/kept", "1", image)
-    settings(images=lab.pinned("minio"))
+    settings(images=lab.pinned("objectStore"))
     code, output = lab.try_berth("preview")
     assert code == 0, output
     assert "at the same time" in output

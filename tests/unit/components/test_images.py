@@ -41,12 +41,12 @@ def images(pins: dict[str, str] | None = None, named: dict[str, Any] | None = No
 
 
 def test_what_nobody_names_is_what_was_built_here_last() -> None:
-    assert images().on_nodes("minio") == f"{SEED}/minio@{BUILT}"
+    assert images().on_nodes("objectStore") == f"{SEED}/minio@{BUILT}"
 
 
 def test_a_promoted_image_is_taken_though_a_newer_one_was_built() -> None:
-    found = images({"minio": OLDER, "keepalived": OLDER})
-    assert found.on_nodes("minio") == f"{SEED}/minio@{OLDER}"
+    found = images({"objectStore": OLDER, "keepalived": OLDER})
+    assert found.on_nodes("objectStore") == f"{SEED}/minio@{OLDER}"
     assert found.on_nodes("keepalived") == f"{SEED}/nginx@{OLDER}", "keepalived comes out of nginx's image"
     assert found.on_nodes("nginx") == f"{SEED}/nginx@{BUILT}"
 
@@ -58,22 +58,23 @@ def test_a_promoted_image_of_another_registry_is_taken_from_there() -> None:
 
 
 def test_what_the_settings_name_comes_before_the_pin_of_the_same_image() -> None:
-    assert images({"minio": ELSEWHERE}, {"minio": f"r.x/minio@{ELSEWHERE}"}).on_nodes("minio").startswith("r.x/")
+    found = images({"objectStore": ELSEWHERE}, {"objectStore": f"r.x/minio@{ELSEWHERE}"})
+    assert found.on_nodes("objectStore").startswith("r.x/")
 
 
 def test_promoted_images_that_are_not_on_this_machine_are_refused_all_at_once_with_the_way_to_get_them() -> None:
     with pytest.raises(SettingsError) as refused:
-        images({"minio": ELSEWHERE, "cache": ELSEWHERE})
+        images({"objectStore": ELSEWHERE, "cache": ELSEWHERE})
     said = str(refused.value)
-    assert "2 settings" in said and "berth:pins.images.minio" in said and "berth:pins.images.cache" in said
+    assert "2 settings" in said and "berth:pins.images.objectStore" in said and "berth:pins.images.cache" in said
     assert ELSEWHERE in said and "promoted from staging" in said and "check out 9332128e0c1f" in said
 
 
 def test_what_a_stack_runs_is_what_another_stack_can_pin() -> None:
-    ran = images({"minio": OLDER}, {"cache": f"r.x/cache@{ELSEWHERE}"}).pins()
+    ran = images({"objectStore": OLDER}, {"cache": f"r.x/cache@{ELSEWHERE}"}).pins()
     assert ran == {
         "registry": BUILT,
-        "minio": OLDER,
+        "objectStore": OLDER,
         "nginx": BUILT,
         "keepalived": BUILT,
         "cache": f"r.x/cache@{ELSEWHERE}",

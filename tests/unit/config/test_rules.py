@@ -304,7 +304,7 @@ MACHINES = [
     Refused("no seed outside of a lab", {"images": REMOVED}, "berth:images.seed.address", "is missing", "prod"),
 ]
 
-NAMED = {"images": dict.fromkeys(("registry", "minio", "nginx", "keepalived", "cache"), f"r.x/i{DIGEST}")}
+NAMED = {"images": dict.fromkeys(("registry", "objectStore", "nginx", "keepalived", "cache"), f"r.x/i{DIGEST}")}
 FIREWALL = [
     Refused("a deploy host that nobody knows", NAMED, "berth:objectStore.allow", "deploy host is a stranger", "prod"),
     Refused("a word for the firewall", {"firewall": "none"}, "berth:firewall", "not one of"),
@@ -429,7 +429,10 @@ PINS: dict[str, Any] = {"from": {"stack": "staging", "time": "2026-11-22T10:41:0
 PROMOTED = [
     Refused("pins from nowhere", {"pins": {}}, "berth:pins.from", "is missing"),
     Refused(
-        "a pin that is a tag", {"pins": PINS | {"images": {"minio": "v1"}}}, "berth:pins.images.minio", "by digest"
+        "a pin that is a tag",
+        {"pins": PINS | {"images": {"objectStore": "v1"}}},
+        "berth:pins.images.objectStore",
+        "by digest",
     ),
     Refused("a pinned stranger", {"pins": PINS | {"images": {"java": "x"}}}, "berth:pins.images.java", "not a setting"),
     Refused(
@@ -446,8 +449,8 @@ PROMOTED = [
     ),
     Refused(
         "an image beside another pin",
-        {"pins": PINS | {"images": {"minio": "sha256:" + "1" * 64}}, "images.minio": f"r.x/minio{DIGEST}"},
-        "berth:images.minio",
+        {"pins": PINS | {"images": {"objectStore": "sha256:" + "1" * 64}}, "images.objectStore": f"r.x/minio{DIGEST}"},
+        "berth:images.objectStore",
         "another image than the pinned one",
     ),
 ]
@@ -565,8 +568,15 @@ SERVICES = [
     Refused(
         "an unknown role of a user", {"registry.users[1].role": "read"}, "berth:registry.users[1].role", "not one of"
     ),
-    Refused("an image by tag", {"images.minio": "minio:latest"}, "berth:images.minio", "not pinned by digest"),
-    Refused("a digest cut short", {"images.minio": "minio@sha256:abc"}, "berth:images.minio", "not pinned by digest"),
+    Refused(
+        "an image by tag", {"images.objectStore": "minio:latest"}, "berth:images.objectStore", "not pinned by digest"
+    ),
+    Refused(
+        "a digest cut short",
+        {"images.objectStore": "minio@sha256:abc"},
+        "berth:images.objectStore",
+        "not pinned by digest",
+    ),
     Refused(
         "a bucket with capitals", {"objectStore.bucket": "Registry"}, "berth:objectStore.bucket", "not a bucket name"
     ),
@@ -953,17 +963,17 @@ ACCEPTED = [
         "prod",
         NAMED | {"objectStore.allow": ["192.0.2.10"]},
     ),
-    ("an image with port, tag and digest", "dev", {"images.minio": f"r.x:5000/a/b:v1{DIGEST}"}),
+    ("an image with port, tag and digest", "dev", {"images.objectStore": f"r.x:5000/a/b:v1{DIGEST}"}),
     (
         "pins of all kinds, beside the same image by name",
         "dev",
         {
             "pins": PINS
             | {
-                "images": {"minio": DIGEST[1:], "nginx": f"r.x/nginx{DIGEST}"},
+                "images": {"objectStore": DIGEST[1:], "nginx": f"r.x/nginx{DIGEST}"},
                 "repositories": {"team/app:v1.2_x": DIGEST[1:]},
             },
-            "images.minio": f"r.x/minio{DIGEST}",
+            "images.objectStore": f"r.x/minio{DIGEST}",
         },
     ),
     ("a host key without comment", "prod", {"nodes[0].ssh.hostKey": KEY}),
@@ -1004,7 +1014,7 @@ def test_free_text_arrives_unchanged() -> None:
 @pytest.mark.parametrize(
     ("sentence", "changes", "named"),
     [
-        ("one balancer and no cache", {}, "images.registry, minio and nginx"),
+        ("one balancer and no cache", {}, "images.registry, objectStore and nginx"),
         (
             "two balancers and a cache",
             {
@@ -1012,7 +1022,7 @@ def test_free_text_arrives_unchanged() -> None:
                 "loadBalancer.address": "192.0.2.20",
                 "registry.upstreams": [UPSTREAM],
             },
-            "images.registry, minio, nginx, keepalived and cache",
+            "images.registry, objectStore, nginx, keepalived and cache",
         ),
     ],
 )
@@ -1020,7 +1030,10 @@ def test_without_a_seed_every_image_that_the_stack_uses_has_to_be_named(
     sentence: str, changes: dict[str, Any], named: str
 ) -> None:
     alone = {"nodes[0].roles": ["load-balancer"], "nodes[1].roles": ["registry"], "registry.upstreams": []}
-    alone |= {"loadBalancer.address": "192.0.2.11", "images": dict.fromkeys(("registry", "minio"), f"r.x/i{DIGEST}")}
+    alone |= {
+        "loadBalancer.address": "192.0.2.11",
+        "images": dict.fromkeys(("registry", "objectStore"), f"r.x/i{DIGEST}"),
+    }
     (problem,) = config.check("prod", document("prod", alone | changes))
     assert problem.path == "berth:images.seed.address"
     assert named in problem.fix

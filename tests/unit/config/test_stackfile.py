@@ -305,7 +305,7 @@ def test_no_mutation_of_a_stack_file_causes_anything_but_problems_with_path_and_
             "logOptions": {"tag": "x"},
             "mtu": 1400,
         },
-        "images": {"seed": {"address": "10.77.0.2", "port": 4999}, "minio": "a@sha256:" + "0" * 64},
+        "images": {"seed": {"address": "10.77.0.2", "port": 4999}, "objectStore": "a@sha256:" + "0" * 64},
         "kolla": {"enabled": False},
         "objectStore": {"port": 9000, "bucket": "abc", "dataDir": "/x"},
     }

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 import images
-from operations.bootstrap import golang, plan, toolchain
+from operations.bootstrap import golang, toolchain
 
-CACHE = plan.home() / "cache"
+CACHE = images.home() / "cache"
 GO = toolchain.find(CACHE)
 MODULES = sorted(path.parent for path in images.FOLDER.glob("*/go.mod") if any(path.parent.glob("*.go")))
 BUILD = ("-mod=readonly", "-modcacherw", "-trimpath", "-buildvcs=false")

@@ -68,7 +68,7 @@ class Stacks:
         self.checkout.deploy(stack)
         users = {name: {"role": role, "password": PASSWORD} for name, role in USERS.items()}
         outputs = {**OUTPUTS, "registry": registry.end().registry, "registry_ca": self.ca, "registry_users": users}
-        outputs |= {"images": {"minio": BUILT, "cache": BUILT}, **more}
+        outputs |= {"images": {"objectStore": BUILT, "cache": BUILT}, **more}
         self.checkout.answer(f"stack output@{stack}", out=json.dumps(outputs))
         self.checkout.answer(f"stack export@{stack}", out=json.dumps({"deployment": {"resources": []}}))
         self.outputs = outputs
@@ -148,7 +148,7 @@ def test_what_staging_proved_is_pinned_copied_recorded_and_nothing_else_is_writt
     pins = stacks.pins()
     assert pins is not None
     assert pins["from"]["stack"] == "staging"
-    assert pins["images"] == {"minio": BUILT, "cache": BUILT}
+    assert pins["images"] == {"objectStore": BUILT, "cache": BUILT}
     assert pins["repositories"] == {"team/app:1": digest}
     assert stacks.file("prod").read_text().startswith(before), "comments and all"
     assert stacks.prod.tags == stacks.staging.tags
@@ -158,7 +158,7 @@ def test_what_staging_proved_is_pinned_copied_recorded_and_nothing_else_is_writt
     assert (kept["to"], kept["pins"], kept["versions"]) == ("prod", pins, {"object-store": "2026-02-12"})
     assert kept["who"] and kept["time"] == pins["from"]["time"]
     assert "team/app:1: new, sha256:" in done.out
-    assert "+      minio: " + BUILT in done.out
+    assert "+      objectStore: " + BUILT in done.out
     assert f"Commit Pulumi.prod.yaml and promotions/{record.name}" in done.out
 
 
@@ -279,7 +279,10 @@ def test_a_digest_of_a_record_that_nobody_has_any_more_is_named(stacks: Stacks) 
         ("time: x\n", "who"),
         ("a: [", "not YAML"),
         ("time: t\nwho: w\nto: qa\npins: {from: {stack: s, time: t}}\n", "promotion to qa"),
-        ("time: t\nwho: w\nto: prod\npins: {from: {stack: s, time: t}, images: {minio: x}}\n", "pins.images.minio"),
+        (
+            "time: t\nwho: w\nto: prod\npins: {from: {stack: s, time: t}, images: {objectStore: x}}\n",
+            "pins.images.objectStore",
+        ),
         (
             f"time: t\nwho: w\nto: prod\npins: {{from: {{stack: s, time: t}}, images: {{nginx: '{OLDER}'}}}}\n",
             "lost nginx",
@@ -398,13 +401,13 @@ REFUSED = [
     refused("a vanished layer", "staging's registry has lost sha256:", lambda s: s.staging.blobs.clear()),
     refused(
         "a vanished service image",
-        "has lost minio sha256:222",
-        lambda s: s.deploy("staging", s.staging, images={"minio": OLDER}) or s.verify(),
+        "has lost objectStore sha256:222",
+        lambda s: s.deploy("staging", s.staging, images={"objectStore": OLDER}) or s.verify(),
     ),  # type: ignore[func-returns-value]
     refused(
         "an image that the target names itself",
-        "berth:images.minio",
-        lambda s: s.settings("prod", {**LAB, "berth:images": {"minio": f"r.x/minio@{OLDER}"}}),
+        "berth:images.objectStore",
+        lambda s: s.settings("prod", {**LAB, "berth:images": {"objectStore": f"r.x/minio@{OLDER}"}}),
     ),
     refused(
         "a preview that fails",

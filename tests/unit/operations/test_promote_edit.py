@@ -15,7 +15,7 @@ from operations.promote.edit import with_pins
 ROOT = Path(__file__).parents[3]
 PINS: dict[str, Any] = {
     "from": {"stack": "staging", "time": "2026-11-22T10:41:07Z"},
-    "images": {"minio": "sha256:" + "1" * 64},
+    "images": {"objectStore": "sha256:" + "1" * 64},
     "repositories": {"team/app:1": "sha256:" + "2" * 64},
 }
 BLOCK = f"""\
@@ -24,7 +24,7 @@ BLOCK = f"""\
       stack: staging
       time: '2026-11-22T10:41:07Z'
     images:
-      minio: sha256:{"1" * 64}
+      objectStore: sha256:{"1" * 64}
     repositories:
       team/app:1: sha256:{"2" * 64}
 """

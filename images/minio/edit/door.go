@@ -1,0 +1,48 @@
+package cmd
+
+import (
+	"net/http"
+	"strings"
+
+	xhttp "github.com/minio/minio/internal/http"
+)
+
+// berthTrailer announces a body that no signature covers. Handlers write it without asking for a signature at all
+// (CVE-2026-40344, CVE-2026-41145), and no client of Berth's sends it.
+const berthTrailer = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
+
+// berthDoor stands before every handler and refuses whoever names a key without proving that he has it.
+func berthDoor(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if code := berthJudged(r); code != ErrNone {
+			writeErrorResponse(r.Context(), w, errorCodes.ToAPIErr(code), r.URL)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func berthJudged(r *http.Request) APIErrorCode {
+	query := r.URL.Query()
+	for _, said := range [][]string{r.Header.Values(xhttp.AmzContentSha256), query[xhttp.AmzContentSha256]} {
+		for _, one := range said {
+			if strings.EqualFold(strings.TrimSpace(one), berthTrailer) {
+				return ErrAccessDenied
+			}
+		}
+	}
+	v4, v2 := query.Has(xhttp.AmzCredential), query.Has(xhttp.AmzAccessKeyID)
+	switch {
+	case !v4 && !v2:
+		// What stands in a header is verified by the handlers: none takes a key's name from there alone.
+		return ErrNone
+	case v4 && v2, r.Header.Get(xhttp.Authorization) != "", v4 && !query.Has(xhttp.AmzSignature):
+		// Two credentials, of which one could be verified and the other one believed; or no signature at all.
+		return ErrAccessDenied
+	case v4:
+		// Any region here; the handler asks for the right one.
+		return reqSignatureV4Verify(r, "", serviceS3)
+	default:
+		return isReqAuthenticatedV2(r)
+	}
+}
