@@ -52,7 +52,7 @@ def test_shell_scripts_that_stand_alone_pass_shellcheck() -> None:
         for path in ROOT.rglob("*.sh")
         if ".berth" not in path.parts and path.name not in parts_of_a_whole and path.parent not in PARTED
     ]
-    scripts += [ROOT / "berth", *(path for path in (ROOT / ".ci").iterdir() if path.suffix != ".py")]
+    scripts += [ROOT / "berth", *(path for path in (ROOT / ".ci").iterdir() if not path.suffix)]
     shellcheck = Path(sys.executable).with_name("shellcheck")
     if not shellcheck.exists():
         pytest.skip("shellcheck is not installed beside Python: ./berth up installs it")

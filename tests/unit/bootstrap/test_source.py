@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import tarfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 import images
 from operations.bootstrap import BootstrapError, golang, source, toolchain
+from operations.bootstrap.archive import layer
 from operations.bootstrap.shell import CommandFailed, Shell
 
 CACHE = images.home() / "cache"
@@ -209,3 +211,14 @@ def test_a_fork_that_needs_a_module_that_is_not_there_is_not_compiled(site: Path
     with pytest.raises(CommandFailed, match=r"example\.com/lost"):
         build(site, SITE)
     assert " build " not in (site / "log").read_text()
+
+
+def test_the_image_of_a_changed_program_holds_the_change(tmp_path: Path) -> None:
+    with layer(tmp_path / "layer.tar") as out:
+        golang._changes("minio", out)
+        golang._changes("registry", out)
+    with tarfile.open(tmp_path / "layer.tar") as tar:
+        files = {member.name: tar.extractfile(member) for member in tar if member.isfile()}
+        door = files["usr/share/doc/minio/door.go"]
+        assert door and door.read() == (CHANGES / "door.go").read_bytes()
+    assert set(files) == {"usr/share/doc/minio/door.go", "usr/share/doc/minio/edit.toml"}
