@@ -20,6 +20,9 @@ SAME_IMAGE = {"cache": "registry", "keepalived": "nginx"}
 
 NAMES = ("lab-node", "upstream", *SERVICES)
 
+HEALTH = "health"
+"""The folder of the program that every image of a Go program has beside its own."""
+
 RECIPE = 1
 """Raised when the way of building changes in a manner that no other input shows."""
 
@@ -46,8 +49,9 @@ def input_hash(name: str) -> str:
     if name not in NAMES:
         raise KeyError(name)
     pins, files = versions(), _files(folder(name))
-    ground = pins["go"] if "module" in pins[name] else pins["debian"]["suite"]
-    return digest(name, pins[name], ground, files)
+    if "module" in pins[name]:
+        return digest(name, pins[name], pins["go"], files, _files(folder(HEALTH)))
+    return digest(name, pins[name], pins["debian"]["suite"], files)
 
 
 def kolla_hash() -> str:

@@ -23,12 +23,13 @@ from components.load_balancer.render import (
     Front,
     address_digest,
     address_entries,
+    alive_url,
     entries,
 )
 from components.nodes import Node, Nodes
 from components.readiness import Probe, ready
 from components.remote import Entry
-from components.service import ServiceContainer, service
+from components.service import Confinement, ServiceContainer, service
 from config import Settings, naming
 
 SCRIPTS = Path(__file__).parent / "scripts"
@@ -92,8 +93,14 @@ class LoadBalancer(pulumi.ComponentResource):
                 entrypoint=["nginx"],
                 command=["-c", f"{DIRECTORY}/nginx.conf", "-g", "daemon off;"],
                 volumes={DIRECTORY: DIRECTORY},
-                # The master gives up root for its workers, and signals them.
-                capabilities=["CHOWN", "DAC_OVERRIDE", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID"],
+                confinement=Confinement(
+                    args.settings.limits.nginx,
+                    # The master gives up root for its workers.
+                    capabilities=["CHOWN", "NET_BIND_SERVICE", "SETGID", "SETUID"],
+                    # Where Debian's nginx, and where nginx's own images, put what is on its way.
+                    scratch=["/run", "/tmp", "/var/cache/nginx", "/var/lib/nginx"],
+                    healthcheck=["curl", "-sf", "-o", "/dev/null", alive_url()] if args.images.is_own("nginx") else (),
+                ),
                 cpu_shares=CPU_SHARES,
                 stop_signal="SIGQUIT",
                 grace_seconds=GRACE_SECONDS,
@@ -117,10 +124,15 @@ class LoadBalancer(pulumi.ComponentResource):
                 entrypoint=["sh", ADDRESS_SCRIPT],
                 command=["start", front.own_address, f"{ADDRESS_DIRECTORY}/keepalived.conf"],
                 volumes={ADDRESS_DIRECTORY: ADDRESS_DIRECTORY},
-                # The last three: its own priority on a busy machine, and its checks as root without more groups.
-                capabilities=["NET_ADMIN", "NET_RAW", "SYS_NICE", "SETGID", "SETUID"],
+                confinement=Confinement(
+                    self._args.settings.limits.keepalived,
+                    # The last two: its own priority on a busy machine, and its checks without more groups.
+                    capabilities=["NET_ADMIN", "NET_RAW", "SYS_NICE", "SETGID"],
+                    scratch=["/run", "/tmp"],
+                    healthcheck=["sh", ADDRESS_SCRIPT, "alive"],
+                    host_processes=True,
+                ),
                 cpu_shares=CPU_SHARES,
-                pid_mode="host",
                 stop_signal="SIGTERM",
                 grace_seconds=ADDRESS_GRACE_SECONDS,
                 config_digest=address_digest(front),

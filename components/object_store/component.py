@@ -15,7 +15,7 @@ from components.object_store.args import ObjectStoreArgs
 from components.object_store.render import DIRECTORY, ROOT_USER, STAGE, USER, command, entries, start_digest
 from components.readiness import Probe, ready
 from components.remote import Entry
-from components.service import ServiceContainer, service
+from components.service import Confinement, ServiceContainer, go_environment, own_health, service
 from config import ObjectStoreSettings, naming
 
 # A write quorum of four servers that start at once is there in seconds; more than this means that something is wrong.
@@ -33,7 +33,7 @@ class ObjectStore(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ObjectStoreArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("berth:object-store:ObjectStore", name, None, opts)
-        settings = args.settings.object_store
+        settings, limits = args.settings.object_store, args.settings.limits.minio
         servers = args.daemons.on(args.nodes.with_role("object-store"))
         # What the servers keep can only be read with this key: outside a lab both outlive the services.
         child = pulumi.ResourceOptions(parent=self, protect=args.settings.lab is None or None)
@@ -64,7 +64,21 @@ class ObjectStore(pulumi.ComponentResource):
                         command=command(settings, addresses, node.address),
                         volumes={DIRECTORY: DIRECTORY, "/data": settings.data_dir},
                         writable=frozenset({"/data"}),
-                        environment={"MINIO_CONFIG_ENV_FILE": f"{DIRECTORY}/environment"},
+                        environment={
+                            "MINIO_CONFIG_ENV_FILE": f"{DIRECTORY}/environment",
+                            # MinIO finds its limit itself, once: another limit is another container.
+                            **go_environment(limits),
+                        },
+                        confinement=Confinement(
+                            limits,
+                            scratch=["/tmp"],
+                            healthcheck=own_health(
+                                f"https://{naming.endpoint(node.address, settings.port)}/minio/health/live",
+                                f"{DIRECTORY}/certs/CAs/ca.crt",
+                            )
+                            if args.images.is_own("minio")
+                            else (),
+                        ),
                         user=USER,
                         config_digest=digest,
                     ),

@@ -35,27 +35,36 @@ def program(name: str, cache: Path) -> Path:
     return cache / "programs" / f"{name}-{images.input_hash(name)}"
 
 
+def health(name: str, cache: Path) -> Path:
+    """Where the image's program for health checks is kept."""
+    return cache / "programs" / f"{name}-health-{images.input_hash(name)}"
+
+
 def compile_program(name: str, go: str, shell: Shell, cache: Path) -> None:
-    """Compile the pinned module; checksums in its folder's go.sum."""
+    """Compile the pinned module, checksums in its folder's go.sum, and what checks its health."""
     pins = images.versions()[name]
     target = program(name, cache)
     target.parent.mkdir(parents=True, exist_ok=True)
     for old in target.parent.glob(f"{name}-*"):
         old.unlink()
     unfinished = target.with_name(f".{target.name}")
+    command = [go, "build", "-mod=readonly", "-modcacherw", "-trimpath", "-buildvcs=false"]
     shell.run(
-        [
-            *(go, "build", "-mod=readonly", "-modcacherw", "-trimpath", "-buildvcs=false"),
-            *("-ldflags", " ".join(["-s", "-w", *pins["linker"]]), "-o", str(unfinished), pins["package"]),
-        ],
+        [*command, "-ldflags", "-s -w", "-o", str(health(name, cache)), "."],
+        folder=images.folder(images.HEALTH),
+        environment=environment(cache),
+    )
+    shell.run(
+        [*command, "-ldflags", " ".join(["-s", "-w", *pins["linker"]]), "-o", str(unfinished), pins["package"]],
         folder=images.folder(name),
         environment=environment(cache),
     )
+    # Last: where this one is, both are whole.
     unfinished.replace(target)
 
 
 def load(name: str, shell: Shell, cache: Path, work: Path) -> None:
-    """Load the compiled program as an image that holds nothing else."""
+    """Load the compiled program as an image that holds nothing else but its health check."""
     work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f"{name}-", dir=work) as folder:
         files, archive = Path(folder) / "layer.tar", Path(folder) / "image.tar"
@@ -66,5 +75,6 @@ def load(name: str, shell: Shell, cache: Path, work: Path) -> None:
             out.text("etc/group", GROUP)
             out.directory("tmp", 0o1777)
             out.file(f"bin/{name}", program(name, cache), 0o755)
+            out.file("bin/health", health(name, cache), 0o755)
         pack(files, run_config(name, images.versions()[name]["version"]), images.reference(name), archive)
         shell.run(["docker", "load", f"--input={archive}"])
