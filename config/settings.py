@@ -419,8 +419,8 @@ class DockerSettings(Model):
     """Keep containers running while the daemon restarts. Default: true, on Swarm's nodes false, where it cannot be."""
 
     no_new_privileges: v.Flag | None = Field(default=None, examples=[False])
-    """No process in a new container gains rights by setuid programs such as sudo. Default: true; on Kolla's nodes, whose
-    images use sudo, and on Swarm's, whose services cannot be given another rule, false."""
+    """No process in a new container gains rights by setuid programs such as sudo. Default: true; false on Kolla's
+    nodes, whose images use sudo, and on Swarm's, whose services cannot be given another rule."""
 
     userland_proxy: v.Flag | None = Field(default=None, examples=[True])
     """A process for each published port, beside the rules of the kernel. Default: false; true on Kolla's nodes and

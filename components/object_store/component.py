@@ -16,7 +16,7 @@ from components.object_store.render import DIRECTORY, ROOT_USER, STAGE, USER, co
 from components.readiness import Probe, ready
 from components.remote import Entry
 from components.service import Confinement, ServiceContainer, go_environment, own_health, service
-from config import ObjectStoreSettings, naming
+from config import LimitSettings, ObjectStoreSettings, naming
 
 # A write quorum of four servers that start at once is there in seconds; more than this means that something is wrong.
 READY_SECONDS = 120
@@ -69,15 +69,10 @@ class ObjectStore(pulumi.ComponentResource):
                             # MinIO finds its limit itself, once: another limit is another container.
                             **go_environment(limits),
                         },
-                        confinement=Confinement(
+                        confinement=confinement(
                             limits,
-                            scratch=["/tmp"],
-                            healthcheck=own_health(
-                                f"https://{naming.endpoint(node.address, settings.port)}/minio/health/live",
-                                f"{DIRECTORY}/certs/CAs/ca.crt",
-                            )
-                            if args.images.is_own("minio")
-                            else (),
+                            naming.endpoint(node.address, settings.port),
+                            own_image=args.images.is_own("minio"),
                         ),
                         user=USER,
                         config_digest=digest,
@@ -129,6 +124,12 @@ class ObjectStore(pulumi.ComponentResource):
             add_previous_output_in_env=False,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[args.deploy_host.files]),
         )
+
+
+def confinement(limits: LimitSettings, endpoint: str, *, own_image: bool) -> Confinement:
+    """What a server needs that listens at host:port; whether the others are there is no matter of its own health."""
+    live, ca = f"https://{endpoint}/minio/health/live", f"{DIRECTORY}/certs/CAs/ca.crt"
+    return Confinement(limits, scratch=["/tmp"], healthcheck=own_health(live, ca) if own_image else ())
 
 
 def _entries(settings: ObjectStoreSettings, address: str, password_and_pem: tuple[str, Pem]) -> list[Entry]:

@@ -86,11 +86,7 @@ class Distribution:
                 volumes={listener.directory: listener.directory, **process.volumes},
                 writable=process.writable,
                 environment={**process.environment, **go_environment(process.limits)},
-                confinement=Confinement(
-                    process.limits,
-                    scratch=["/tmp"],
-                    healthcheck=own_health(listener.health_url) if process.own_image else (),
-                ),
+                confinement=confinement(process.limits, listener, own_image=process.own_image),
                 user=USER,
                 grace_seconds=GRACE_SECONDS,
                 config_digest=self.start_digest,
@@ -108,6 +104,12 @@ class Distribution:
             again_when=[self.container.id],
             opts=node.options(self._parent),
         )
+
+
+def confinement(limits: LimitSettings, listener: Listener, *, own_image: bool) -> Confinement:
+    """What a replica or a cache needs."""
+    healthcheck = own_health(listener.health_url) if own_image else ()
+    return Confinement(limits, scratch=["/tmp"], healthcheck=healthcheck)
 
 
 def _entries(listener: Listener, more: Sequence[Entry], rendered_and_pem: tuple[str, Pem]) -> list[Entry]:

@@ -51,7 +51,7 @@ def service_container(
     parent: pulumi.Resource,
     depends_on: Sequence[pulumi.Resource],
 ) -> docker.Container:
-    """The image on the node and the container from it, in its bounds; replaced as a whole when anything of it changes."""
+    """The image on the node and the container from it, in its bounds; replaced as a whole when anything changes."""
     image = docker.RemoteImage(
         f"{name}-image",
         name=service.image,
