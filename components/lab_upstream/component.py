@@ -14,7 +14,7 @@ from components.certificates import CertificateAuthority, Pem
 from components.images import Images
 from components.nodes import Nodes
 from components.remote import Directory, Entry, File, local_state
-from components.service import Confinement, bound_processes, go_environment
+from components.service import REPLACING, Confinement, bound_processes, go_environment
 from config import Settings, naming
 
 STAGE = "lab-upstream"
@@ -89,7 +89,9 @@ class LabUpstream(pulumi.ComponentResource):
                 docker.ContainerLabelArgs(label="berth.service", value=STAGE),
                 docker.ContainerLabelArgs(label="berth.stack", value=settings.stack),
             ],
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[files], delete_before_replace=True),
+            opts=pulumi.ResourceOptions(
+                parent=self, depends_on=[files], delete_before_replace=True, replace_on_changes=REPLACING
+            ),
             # No health check: it is there to have faults.
             **Confinement(limits, scratch=["/tmp"]).options(),
         )

@@ -11,7 +11,7 @@ from components.deploy_host import DeployHost
 from components.deploy_host.seed import CONFIG_DIRECTORY, STORAGE_DIRECTORY
 from components.images import Images
 from components.nodes import Nodes
-from components.service import Confinement, bound_processes, go_environment, own_health
+from components.service import REPLACING, Confinement, bound_processes, go_environment, own_health
 from config import Settings, naming
 
 
@@ -62,7 +62,12 @@ class SeedRegistry(pulumi.ComponentResource):
                 docker.ContainerLabelArgs(label="berth.service", value="seed"),
                 docker.ContainerLabelArgs(label="berth.stack", value=stack),
             ],
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[args.deploy_host.files], delete_before_replace=True),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=[args.deploy_host.files],
+                delete_before_replace=True,
+                replace_on_changes=REPLACING,
+            ),
             **Confinement(
                 limits,
                 scratch=["/tmp"],

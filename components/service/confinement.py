@@ -19,6 +19,8 @@ SCRIPT = (Path(__file__).parent / "scripts" / "processes.sh").read_text(encoding
 INTERVAL, PATIENCE, RETRIES = "60s", "10s", 2
 # The program that Berth's own images of Go programs have beside their own.
 HEALTH = "/bin/health"
+# The published provider notes a change of these and leaves the container as it is.
+REPLACING = ["healthcheck", "tmpfs"]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pulumi
 import pulumi_docker as docker
 
 from components.docker_daemon import DockerNode
-from components.service.confinement import Confinement, bound_processes
+from components.service.confinement import REPLACING, Confinement, bound_processes
 from config import naming
 
 # Set on the container, not left to the daemon: a default read back from the daemon would show as a change for ever.
@@ -63,6 +63,8 @@ def service_container(
         "berth.service": service.service,
         **({} if service.config_digest is None else {"berth.config": service.config_digest}),
     }
+    options = on.options(parent, image, *depends_on, delete_before_replace=True)
+    options.replace_on_changes = REPLACING
     container = docker.Container(
         name,
         name=naming.service_container(service.service),
@@ -86,7 +88,7 @@ def service_container(
         labels=[docker.ContainerLabelArgs(label=label, value=value) for label, value in sorted(labels.items())],
         log_driver="json-file",
         log_opts=LOG_OPTIONS,
-        opts=on.options(parent, image, *depends_on, delete_before_replace=True),
+        opts=options,
         **service.confinement.options(),
     )
     bound_processes(
