@@ -64,6 +64,10 @@ class Images:
         digest = self.promoted.get(name) or (entry and entry["digest"])
         return f"{self.seed}/berth/{built}@{digest}" if digest else f"{self.seed}/berth/{built}:not-built-yet"
 
+    def is_own(self, name: str) -> bool:
+        """Whether the service's image is one that Berth built, which has a program for health checks."""
+        return name not in self.pinned
+
     def on_deploy_host(self, name: str) -> str:
         """The name under which the deploy host's own Docker has the image."""
         entry = self._entry(name, name)

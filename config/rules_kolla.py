@@ -11,10 +11,7 @@ from config.node_config import resolve
 from config.problems import Problem, closest, path, shown
 from config.rules_nodes import Rule, having, nodes_of
 from config.rules_upstreams import upstreams_of
-from config.settings import Role, StackFile
-
-KOLLA_ROLES: tuple[Role, ...] = ("control", "network", "compute", "monitoring", "storage")
-"""Roles whose nodes Kolla puts containers on, by the names of its inventory's own groups."""
+from config.settings import KOLLA_ROLES, StackFile
 
 # A role that has no use without the service; control and network carry every deployment.
 _NEEDED_BY = {"compute": ("nova",), "monitoring": ("prometheus", "grafana"), "storage": ("cinder", "manila")}

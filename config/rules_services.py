@@ -23,6 +23,9 @@ _OWN_SETTING = {
     "log-opts": "logOptions",
     "live-restore": "liveRestore",
     "mtu": "mtu",
+    "no-new-privileges": "noNewPrivileges",
+    "userland-proxy": "userlandProxy",
+    "icc": "icc",
 }
 # The daemon is told its sockets by its unit; the same key in the file keeps it from starting.
 _REFUSED = {"hosts": "the daemon's unit names its sockets, and dockerd refuses to start with both."}
@@ -246,6 +249,14 @@ def docker_options(settings: StackFile) -> Iterator[Problem]:
                 yield Problem(at, f"is also {path('docker', 'extra', key)}.", "Keep one of the two.", option)
 
 
+def icc_has_rules(settings: StackFile) -> Iterator[Problem]:
+    """dockerd keeps containers apart by rules of its own, and does not start without leave to make them."""
+    docker = settings.docker
+    if docker is not None and docker.icc is False and (docker.extra or {}).get("iptables") is False:
+        fix = f"Remove one of the two: {path('docker', 'icc')} or {path('docker', 'extra', 'iptables')}."
+        yield Problem(path("docker", "icc"), "is false, which takes rules that docker.extra forbids.", fix)
+
+
 def mirrors_are_safe(settings: StackFile) -> Iterator[Problem]:
     """Without TLS anyone on the way may swap an image."""
     docker = settings.docker
@@ -292,6 +303,7 @@ RULES: tuple[Rule, ...] = (
     free_ports,
     docker_extra,
     docker_options,
+    icc_has_rules,
     mirrors_are_safe,
     router_id,
 )

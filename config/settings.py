@@ -37,6 +37,10 @@ Role = Literal[
 ]
 
 
+KOLLA_ROLES: tuple[Role, ...] = ("control", "network", "compute", "monitoring", "storage")
+"""Roles whose nodes Kolla puts containers on, by the names of its inventory's own groups."""
+
+
 class LabSettings(Model):
     """Lab nodes are containers on a bridge network of the deploy host."""
 
@@ -426,7 +430,7 @@ class DockerSettings(Model):
     adopt: v.Flag = False
     """Take over a daemon.json with foreign keys: they are dropped (the original is kept and comes back on destroy)."""
 
-    extra: dict[str, JsonValue] = Field(default={}, examples=[{"userland-proxy": False}])
+    extra: dict[str, JsonValue] = Field(default={}, examples=[{"max-concurrent-downloads": 6}])
     """Further keys of daemon.json, as Docker names them, that have no setting of their own here."""
 
     options: tuple[v.DaemonFlag, ...] = Field(default=(), examples=[["--host-gateway-ip=10.0.0.1"]])
@@ -450,6 +454,18 @@ class DockerSettings(Model):
 
     live_restore: v.Flag | None = Field(default=None, examples=[False])
     """Keep containers running while the daemon restarts. Default: true, on Swarm's nodes false, where it cannot be."""
+
+    no_new_privileges: v.Flag | None = Field(default=None, examples=[False])
+    """No process in a new container gains rights by setuid programs such as sudo. Default: true; false on Kolla's
+    nodes, whose images use sudo, and on Swarm's, whose services cannot be given another rule."""
+
+    userland_proxy: v.Flag | None = Field(default=None, examples=[True])
+    """A process for each published port, beside the rules of the kernel. Default: false; true on Kolla's nodes and
+    where `extra` turns the daemon's `iptables` off, which leaves ports to these processes."""
+
+    icc: v.Flag | None = Field(default=None, examples=[True])
+    """Containers on Docker's default bridge reach each other. Default: false; true on Kolla's nodes and where `extra`
+    turns the daemon's `iptables` off. Networks of one's own are not meant."""
 
     mtu: Annotated[int, Field(strict=True, ge=576, le=65535)] | None = Field(default=None, examples=[1450])
     """MTU of Docker's default bridge in bytes. Default: Docker's own."""
@@ -491,6 +507,96 @@ class ImageSettings(Model):
 
     cache: v.Image | None = None
     """Image of the caches, with digest. Default: Berth's image of the registry."""
+
+
+# A program that is given less ends at its start; MinIO works out from it how many requests it takes at once.
+_Bound = Annotated[int, Field(strict=True, ge=32, le=1048576)]
+_Processes = Annotated[int, Field(strict=True, ge=32, le=4194304)]
+
+
+class LimitSettings(Model):
+    """What the containers of one service may take at most; nothing is set aside for them."""
+
+    memory: _Bound
+    """Memory in MB, swap included. A process that wants more is killed, and its container started again."""
+
+    processes: _Processes
+    """Processes and threads."""
+
+
+class MinioLimits(LimitSettings):
+    """MinIO's."""
+
+    memory: Annotated[int, Field(strict=True, ge=512, le=1048576)] = 1536
+    """Memory in MB, swap included."""
+
+    processes: _Processes = 2048
+    """Processes and threads."""
+
+
+class NginxLimits(LimitSettings):
+    """nginx's."""
+
+    memory: _Bound = 512
+    """Memory in MB, swap included."""
+
+    processes: _Processes = 512
+    """Processes and threads."""
+
+
+class KeepalivedLimits(LimitSettings):
+    """keepalived's."""
+
+    memory: _Bound = 64
+    """Memory in MB, swap included."""
+
+    processes: _Processes = 128
+    """Processes and threads."""
+
+
+class RegistryLimits(LimitSettings):
+    """A replica's, or a cache's."""
+
+    memory: _Bound = 1536
+    """Memory in MB, swap included."""
+
+    processes: _Processes = 1024
+    """Processes and threads."""
+
+
+class FileRegistryLimits(LimitSettings):
+    """Those of a registry that keeps files."""
+
+    memory: _Bound = 256
+    """Memory in MB, swap included."""
+
+    processes: _Processes = 512
+    """Processes and threads."""
+
+
+class LimitsSettings(Model):
+    """What each container of Berth's services may take of its machine."""
+
+    minio: MinioLimits = MinioLimits()
+    """MinIO, at least 512 MB: it takes about 145 requests at once for each GB, and refuses the others (503)."""
+
+    nginx: NginxLimits = NginxLimits()
+    """nginx of a balancer."""
+
+    keepalived: KeepalivedLimits = KeepalivedLimits()
+    """keepalived of a balancer."""
+
+    registry: RegistryLimits = RegistryLimits()
+    """One replica; each upload of a blob that is under way takes up to 20 MB."""
+
+    cache: RegistryLimits = RegistryLimits()
+    """One cache of one upstream."""
+
+    seed: FileRegistryLimits = FileRegistryLimits()
+    """The seed registry, on the deploy host."""
+
+    upstream: FileRegistryLimits = FileRegistryLimits()
+    """The stand-in for a public registry, in a lab that asks for it."""
 
 
 class PinSource(Model):
@@ -578,6 +684,9 @@ class StackFile(Model):
     images: ImageSettings = ImageSettings()
     """Where the services' images come from."""
 
+    limits: LimitsSettings = LimitsSettings()
+    """What the services' containers may take of their machines."""
+
     kolla: KollaSettings = KollaSettings()
     """OpenStack Kolla."""
 
@@ -631,10 +740,19 @@ class StackFile(Model):
         return config is not None and config.etcd is not None
 
     def docker_on(self, node: NodeSettings) -> DockerSettings:
-        """The daemon's settings on one node."""
-        if self.docker.live_restore is not None:
-            return self.docker
-        return self.docker.model_copy(update={"live_restore": not node.in_swarm})
+        """The daemon's settings on one node: what the file leaves open depends on what the node is for."""
+        kolla = not set(KOLLA_ROLES).isdisjoint(node.roles)
+        # Whose firewall is somebody else's, publishes ports by processes and cannot keep containers apart.
+        own_rules = self.docker.extra.get("iptables", True) is not False
+        here = {
+            "live_restore": not node.in_swarm,
+            "no_new_privileges": not kolla and not node.in_swarm,
+            "userland_proxy": kolla or not own_rules,
+            "icc": kolla or not own_rules,
+        }
+        return self.docker.model_copy(
+            update={name: value for name, value in here.items() if getattr(self.docker, name) is None}
+        )
 
 
 class Settings(StackFile):

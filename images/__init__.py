@@ -43,6 +43,9 @@ SAME_IMAGE = {"cache": "registry", "keepalived": "nginx", "objectStore": "minio"
 
 NAMES = ("lab-node", "upstream", *SERVICES)
 
+HEALTH = "health"
+"""The folder of the program that every image of a Go program has beside its own."""
+
 RECIPE = 1
 """Raised when the way of building changes in a manner that no other input shows."""
 
@@ -81,8 +84,9 @@ def input_hash(name: str) -> str:
     if name not in NAMES:
         raise KeyError(name)
     pins, own, files = versions(), recipe(name), _files(folder(name))
-    ground = pins["go"] if "module" in own else pins["debian"]["suite"]
-    return digest(name, own, ground, files)
+    if "module" in own:
+        return digest(name, own, pins["go"], files, _files(folder(HEALTH)))
+    return digest(name, own, pins["debian"]["suite"], files)
 
 
 def kolla_hash() -> str:

@@ -27,6 +27,8 @@ IN_HOST = {
     "pid mode": "PidMode",
     "processor weight": "CpuShares",
     "memory limit": "Memory",
+    "read-only root": "ReadonlyRootfs",
+    "security options": "SecurityOpt",
 }
 IN_CONFIG = {"command": "Cmd", "entrypoint": "Entrypoint", "user": "User", "stop signal": "StopSignal"}
 

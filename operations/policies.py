@@ -18,6 +18,7 @@ from config.settings import StackFile
 from operations import bundles
 
 CONTAINER = "docker:index/container:Container"
+SERVICE_LABEL = "berth.service"
 REMOTE_COMMAND = "command:remote:Command"
 MINIO_PROVIDER = "pulumi:providers:minio"
 FEWEST_DRIVES = 4
@@ -62,7 +63,7 @@ def violations(resources: Iterable[Declared], settings: StackFile) -> list[Viola
     every = list(resources)
     found: list[Violation] = []
     for resource in every:
-        for rule in (parent, privileged, latest, host_key, plain_http, anonymous_push):
+        for rule in (parent, privileged, confined, latest, host_key, plain_http, anonymous_push):
             name = rule.__name__.replace("_", "-")
             found += [Violation(name, resource.name, text) for text in rule(resource, settings)]
     found += [Violation("drives", "object-store", text) for text in drives(every)]
@@ -88,6 +89,24 @@ def privileged(resource: Declared, settings: StackFile) -> Iterator[str]:
         yield "is privileged: only a lab's nodes may be; name the capabilities it needs instead"
     elif (resource.open.get("capabilities") or {}).get("drops") != ["ALL"]:
         yield "keeps capabilities that it may not need: drop ALL and add the ones it needs"
+
+
+def confined(resource: Declared, settings: StackFile) -> Iterator[str]:
+    """What takes over a service gets no rights, changes no program, and starves nobody."""
+    labels = resource.open.get("labels") or []
+    if resource.type != CONTAINER or not any(one.get("label") == SERVICE_LABEL for one in labels):
+        return
+    missing = [
+        what
+        for what, there in (
+            ("no-new-privileges", "no-new-privileges" in (resource.open.get("securityOpts") or [])),
+            ("a read-only root", resource.open.get("readOnly") is True),
+            ("a memory limit", bool(resource.open.get("memory"))),
+        )
+        if not there
+    ]
+    if missing:
+        yield f"is without {', '.join(missing)}: give it the options of components.service.Confinement"
 
 
 def latest(resource: Declared, settings: StackFile) -> Iterator[str]:
@@ -146,7 +165,7 @@ def drives(resources: Iterable[Declared]) -> Iterator[str]:
         resource
         for resource in resources
         if resource.type == CONTAINER
-        and {"label": "berth.service", "value": "object-store"} in (resource.open.get("labels") or [])
+        and {"label": SERVICE_LABEL, "value": "object-store"} in (resource.open.get("labels") or [])
     ]
     if 0 < len(servers) < FEWEST_DRIVES:
         yield f"has {len(servers)} drives, none of which may be lost: give {FEWEST_DRIVES} nodes the role object-store"

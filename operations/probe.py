@@ -51,7 +51,8 @@ class ContainerFact:
 
     @property
     def is_healthy(self) -> bool:
-        return self.state == "running" and self.health in ("-", "healthy")
+        # Docker says "starting" until the first check, which comes a minute after the start.
+        return self.state == "running" and self.health != "unhealthy"
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ class Caches(pulumi.ComponentResource):
                         image=args.images.on_nodes("cache"),
                         config=pulumi.Output.all(
                             key.access, key.secret, secret, settings.upstream_passwords.get(upstream.name)
-                        ).apply(partial(_config, listener, storage, upstream, "cache" not in args.images.pinned)),
+                        ).apply(partial(_config, listener, storage, upstream, args.images.is_own("cache"))),
                         environment=environment_of(
                             listener,
                             storage,
@@ -65,6 +65,8 @@ class Caches(pulumi.ComponentResource):
                             settings.docker.proxies,
                             names.own_hosts(settings),
                         ),
+                        limits=settings.limits.cache,
+                        own_image=args.images.is_own("cache"),
                         volumes={
                             SYSTEM_CERTIFICATES: SYSTEM_CERTIFICATES,
                             SPOOL: naming.spool_directory(upstream.name),

@@ -99,6 +99,7 @@ class DeployHost(pulumi.ComponentResource):
             File(f"{naming.certs_directory(registry)}/ca.crt", known["ca"]),
             Directory(str(seed), mode="0700", owner=SEED_USER),
             File(f"{seed}/config.yml", self.seed_config, mode="0600", owner=SEED_USER),
+            File(f"{seed}/ca.crt", known["ca"], mode="0600", owner=SEED_USER),
             File(f"{seed}/tls.crt", known["seed_certificate"], mode="0600", owner=SEED_USER),
             File(f"{seed}/tls.key", known["seed_key"], mode="0600", owner=SEED_USER),
         ]

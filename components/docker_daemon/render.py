@@ -32,6 +32,9 @@ RELOADABLE = frozenset(
 
 # Go's template walks a map by sorted key, so the answer has an order.
 _INSECURE = "{{range $name, $index := .RegistryConfig.IndexConfigs}}{{if not $index.Secure}}{{$name}} {{end}}{{end}}"
+_SHOWN = '{{range .SecurityOptions}}{{if eq . "name=no-new-privileges"}}yes{{end}}{{end}}'
+# Engines show it from 23.0 on; of an older one that has it nothing can be seen.
+_SHOWN_IF_NEW = f'{{{{if lt .ServerVersion "23"}}}}yes{{{{else}}}}{_SHOWN}{{{{end}}}}'
 
 
 def daemon_json(settings: DockerSettings, insecure: Sequence[str] = (), mirror: str | None = None) -> dict[str, Any]:
@@ -46,6 +49,13 @@ def daemon_json(settings: DockerSettings, insecure: Sequence[str] = (), mirror: 
     }
     if settings.mtu is not None:
         document["mtu"] = settings.mtu
+    # Docker's own defaults are not written: a new key restarts a daemon for nothing.
+    if settings.icc is False:
+        document["icc"] = False
+    if settings.no_new_privileges:
+        document["no-new-privileges"] = True
+    if settings.userland_proxy is False:
+        document["userland-proxy"] = False
     return {**document, **settings.extra}
 
 
@@ -85,6 +95,7 @@ def expectations(document: Mapping[str, Any]) -> dict[str, str]:
         "{{range .RegistryConfig.Mirrors}}{{.}} {{end}}": "".join(
             f"{mirror.rstrip('/')}/ " for mirror in document["registry-mirrors"]
         ),
+        **({_SHOWN_IF_NEW: "yes"} if document.get("no-new-privileges") else {_SHOWN: ""}),
         _INSECURE: "".join(f"{host} " for host in sorted(document["insecure-registries"]) if "/" not in host),
     }
 

@@ -12,7 +12,7 @@ import yaml
 
 from components.docker_daemon.render import daemon_json
 from config import NodeSettings, Settings, naming
-from config.rules_kolla import KOLLA_ROLES
+from config.settings import KOLLA_ROLES
 
 TEMPLATES = Path(__file__).parent / "templates"
 HEADER = "# Made by Berth from the release's own sample and the stack's settings; changes here are lost."

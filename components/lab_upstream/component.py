@@ -14,6 +14,7 @@ from components.certificates import CertificateAuthority, Pem
 from components.images import Images
 from components.nodes import Nodes
 from components.remote import Directory, Entry, File, local_state
+from components.service import REPLACING, Confinement, bound_processes, go_environment
 from config import Settings, naming
 
 STAGE = "lab-upstream"
@@ -59,7 +60,8 @@ class LabUpstream(pulumi.ComponentResource):
             labels=[docker.VolumeLabelArgs(label="berth.stack", value=settings.stack)],
             opts=pulumi.ResourceOptions(parent=self),
         )
-        docker.Container(
+        limits = settings.limits.upstream
+        container = docker.Container(
             f"{name}-registry",
             name=naming.lab_upstream_container(settings.stack),
             image=args.images.on_deploy_host("upstream"),
@@ -72,7 +74,7 @@ class LabUpstream(pulumi.ComponentResource):
             ],
             # The volume is root's; without capabilities root is a user like any other.
             user="0:0",
-            capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"]),
+            envs=[f"{key}={value}" for key, value in go_environment(limits).items()],
             volumes=[
                 docker.ContainerVolumeArgs(host_path=str(directory), container_path=CONFIG_DIRECTORY, read_only=True),
                 docker.ContainerVolumeArgs(volume_name=volume.name, container_path=STORAGE_DIRECTORY),
@@ -87,7 +89,19 @@ class LabUpstream(pulumi.ComponentResource):
                 docker.ContainerLabelArgs(label="berth.service", value=STAGE),
                 docker.ContainerLabelArgs(label="berth.stack", value=settings.stack),
             ],
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[files], delete_before_replace=True),
+            opts=pulumi.ResourceOptions(
+                parent=self, depends_on=[files], delete_before_replace=True, replace_on_changes=REPLACING
+            ),
+            # No health check: it is there to have faults.
+            **Confinement(limits, scratch=["/tmp"]).options(),
+        )
+        bound_processes(
+            f"{name}-processes",
+            container,
+            naming.lab_upstream_container(settings.stack),
+            limits,
+            access=None,
+            opts=pulumi.ResourceOptions(parent=self),
         )
         self.register_outputs({})
 

@@ -23,13 +23,14 @@ from components.load_balancer.render import (
     Front,
     address_digest,
     address_entries,
+    alive_url,
     entries,
 )
 from components.nodes import Node, Nodes
 from components.readiness import Probe, ready
 from components.remote import Entry
-from components.service import ServiceContainer, service
-from config import Settings, naming
+from components.service import Confinement, ServiceContainer, service
+from config import LimitSettings, Settings, naming
 
 SCRIPTS = Path(__file__).parent / "scripts"
 READY_SECONDS = 60
@@ -97,8 +98,7 @@ class LoadBalancer(pulumi.ComponentResource):
                 entrypoint=["nginx"],
                 command=["-c", f"{DIRECTORY}/nginx.conf", "-g", "daemon off;"],
                 volumes={DIRECTORY: DIRECTORY},
-                # The master gives up root for its workers, and signals them.
-                capabilities=["CHOWN", "DAC_OVERRIDE", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID"],
+                confinement=nginx_confinement(args.settings.limits.nginx, own_image=args.images.is_own("nginx")),
                 cpu_shares=CPU_SHARES,
                 stop_signal="SIGQUIT",
                 grace_seconds=GRACE_SECONDS,
@@ -125,10 +125,8 @@ class LoadBalancer(pulumi.ComponentResource):
                 entrypoint=["sh", ADDRESS_SCRIPT],
                 command=["start", front.own_address, f"{ADDRESS_DIRECTORY}/keepalived.conf"],
                 volumes={ADDRESS_DIRECTORY: ADDRESS_DIRECTORY},
-                # The last three: its own priority on a busy machine, and its checks as root without more groups.
-                capabilities=["NET_ADMIN", "NET_RAW", "SYS_NICE", "SETGID", "SETUID"],
+                confinement=keepalived_confinement(self._args.settings.limits.keepalived),
                 cpu_shares=CPU_SHARES,
-                pid_mode="host",
                 stop_signal="SIGTERM",
                 grace_seconds=ADDRESS_GRACE_SECONDS,
                 config_digest=address_digest(front),
@@ -157,6 +155,30 @@ class LoadBalancer(pulumi.ComponentResource):
             again_when=[container.id for container in containers],
             opts=node.options(self),
         )
+
+
+def nginx_confinement(limits: LimitSettings, *, own_image: bool) -> Confinement:
+    """What nginx needs; images of other makers may have no curl."""
+    return Confinement(
+        limits,
+        # The master gives up root for its workers.
+        capabilities=["CHOWN", "NET_BIND_SERVICE", "SETGID", "SETUID"],
+        # Where Debian's nginx, and where nginx's own images, put what is on its way.
+        scratch=["/run", "/tmp", "/var/cache/nginx", "/var/lib/nginx"],
+        healthcheck=["curl", "-sf", "-o", "/dev/null", alive_url()] if own_image else (),
+    )
+
+
+def keepalived_confinement(limits: LimitSettings) -> Confinement:
+    """What keepalived needs, to look at nginx's processes too."""
+    return Confinement(
+        limits,
+        # The last two: its own priority on a busy machine, and its checks without more groups.
+        capabilities=["NET_ADMIN", "NET_RAW", "SYS_NICE", "SETGID"],
+        scratch=["/run", "/tmp"],
+        healthcheck=["sh", ADDRESS_SCRIPT, "alive"],
+        host_processes=True,
+    )
 
 
 def front_of(settings: Settings, nodes: Nodes, node: Node) -> Front:

@@ -98,6 +98,11 @@ def status_url() -> str:
     return f"http://127.0.0.1:{naming.FRONT_STATUS_PORT}/config"
 
 
+def alive_url() -> str:
+    """Where nginx says, on its node, that it lives."""
+    return f"http://127.0.0.1:{naming.FRONT_STATUS_PORT}/alive"
+
+
 def nginx_conf(front: Front) -> str:
     """The whole of nginx.conf."""
     return template(

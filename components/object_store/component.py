@@ -24,8 +24,8 @@ from components.object_store.render import (
 )
 from components.readiness import Probe, ready
 from components.remote import Entry
-from components.service import ServiceContainer, service
-from config import ObjectStoreSettings, naming
+from components.service import Confinement, ServiceContainer, go_environment, own_health, service
+from config import LimitSettings, ObjectStoreSettings, naming
 
 # A write quorum of four servers that start at once is there in seconds; more than this means that something is wrong.
 READY_SECONDS = 120
@@ -42,7 +42,7 @@ class ObjectStore(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ObjectStoreArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("berth:object-store:ObjectStore", name, None, opts)
-        settings = args.settings.object_store
+        settings, limits = args.settings.object_store, args.settings.limits.minio
         servers = args.daemons.on(args.nodes.with_role("object-store"))
         # What the servers keep can only be read with this key: outside a lab both outlive the services.
         child = pulumi.ResourceOptions(parent=self, protect=args.settings.lab is None or None)
@@ -77,7 +77,16 @@ class ObjectStore(pulumi.ComponentResource):
                         command=command(settings, addresses, node.address),
                         volumes={DIRECTORY: DIRECTORY, "/data": settings.data_dir},
                         writable=frozenset({"/data"}),
-                        environment={"MINIO_CONFIG_ENV_FILE": f"{DIRECTORY}/environment"},
+                        environment={
+                            "MINIO_CONFIG_ENV_FILE": f"{DIRECTORY}/environment",
+                            # MinIO finds its limit itself, once: another limit is another container.
+                            **go_environment(limits),
+                        },
+                        confinement=confinement(
+                            limits,
+                            naming.endpoint(node.address, settings.port),
+                            own_image=args.images.is_own("minio"),
+                        ),
                         user=USER,
                         config_digest=digest,
                     ),
@@ -134,6 +143,12 @@ class ObjectStore(pulumi.ComponentResource):
             add_previous_output_in_env=False,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[args.deploy_host.files]),
         )
+
+
+def confinement(limits: LimitSettings, endpoint: str, *, own_image: bool) -> Confinement:
+    """What a server needs that listens at host:port; whether the others are there is no matter of its own health."""
+    live, ca = f"https://{endpoint}/minio/health/live", f"{DIRECTORY}/certs/CAs/ca.crt"
+    return Confinement(limits, scratch=["/tmp"], healthcheck=own_health(live, ca) if own_image else ())
 
 
 def _entries(settings: ObjectStoreSettings, address: str, known: tuple[RootKey, Pem]) -> list[Entry]:

@@ -46,6 +46,8 @@ class Registry(pulumi.ComponentResource):
                     image=image,
                     config=pulumi.Output.all(key.access, key.secret, secret).apply(partial(_config, listener, storage)),
                     environment=environment(listener, storage),
+                    limits=args.settings.limits.registry,
+                    own_image=args.images.is_own("registry"),
                 ),
                 parent=self,
             )

@@ -15,8 +15,8 @@ from components.docker_daemon import DockerNode
 from components.readiness import Probe, ready
 from components.registry.render import DRAIN_SECONDS, USER, Listener, entries, start_digest
 from components.remote import Entry
-from components.service import ServiceContainer, service
-from config import Settings, naming
+from components.service import Confinement, ServiceContainer, go_environment, own_health, service
+from config import LimitSettings, Settings, naming
 
 # The storage health check runs every ten seconds and needs one good answer.
 READY_SECONDS = 60
@@ -32,6 +32,9 @@ class Process:
     image: str
     config: pulumi.Output[str]
     environment: Mapping[str, str]
+    limits: LimitSettings
+    own_image: bool
+    """The image is Berth's."""
     volumes: Mapping[str, str] = field(default_factory=dict)
     """Beside the directory of its files."""
     writable: frozenset[str] = frozenset()
@@ -86,7 +89,8 @@ class Distribution:
                 command=["serve", f"{listener.directory}/config.yml"],
                 volumes={listener.directory: listener.directory, **process.volumes},
                 writable=process.writable,
-                environment=process.environment,
+                environment={**process.environment, **go_environment(process.limits)},
+                confinement=confinement(process.limits, listener, own_image=process.own_image),
                 user=USER,
                 grace_seconds=GRACE_SECONDS,
                 config_digest=self.start_digest,
@@ -101,11 +105,17 @@ class Distribution:
         self.ready = ready(
             f"{self._name}-ready",
             node=node,
-            probes=[Probe(f"http://127.0.0.1:{listener.health_port}/debug/health")],
+            probes=[Probe(listener.health_url)],
             seconds=READY_SECONDS,
             again_when=[self.container.id],
             opts=node.options(self._parent),
         )
+
+
+def confinement(limits: LimitSettings, listener: Listener, *, own_image: bool) -> Confinement:
+    """What a replica or a cache needs."""
+    healthcheck = own_health(listener.health_url) if own_image else ()
+    return Confinement(limits, scratch=["/tmp"], healthcheck=healthcheck)
 
 
 def _entries(listener: Listener, more: Sequence[Entry], known: tuple[str, Pem, str]) -> list[Entry]:

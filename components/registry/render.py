@@ -44,6 +44,11 @@ class Listener:
         """The process's files on its node."""
         return naming.node_directory(self.stage)
 
+    @property
+    def health_url(self) -> str:
+        """Where the process says, on its node, whether it reaches its storage."""
+        return f"http://127.0.0.1:{self.health_port}/debug/health"
+
 
 def document(listener: Listener, storage: Storage, key: Key, http_secret: str) -> dict[str, Any]:
     """What replicas and caches have in common."""

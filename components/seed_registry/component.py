@@ -11,6 +11,7 @@ from components.deploy_host import DeployHost
 from components.deploy_host.seed import CONFIG_DIRECTORY, STORAGE_DIRECTORY
 from components.images import Images
 from components.nodes import Nodes
+from components.service import REPLACING, Confinement, bound_processes, go_environment, own_health
 from config import Settings, naming
 
 
@@ -32,14 +33,13 @@ class SeedRegistry(pulumi.ComponentResource):
     def __init__(self, name: str, args: SeedRegistryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("berth:seed-registry:SeedRegistry", name, None, opts)
         stack = args.settings.stack
-        lab = args.nodes.lab
+        lab, seed, limits = args.nodes.lab, args.settings.images.seed, args.settings.limits.seed
         self.container = docker.Container(
             f"{name}-registry",
             name=naming.seed_container(stack),
             image=args.images.on_deploy_host("registry"),
             command=["serve", f"{CONFIG_DIRECTORY}/config.yml"],
-            envs=["OTEL_TRACES_EXPORTER=none"],
-            capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"]),
+            envs=["OTEL_TRACES_EXPORTER=none", *(f"{key}={value}" for key, value in go_environment(limits).items())],
             volumes=[
                 docker.ContainerVolumeArgs(
                     host_path=str(args.deploy_host.directory / "seed"), container_path=CONFIG_DIRECTORY, read_only=True
@@ -62,6 +62,29 @@ class SeedRegistry(pulumi.ComponentResource):
                 docker.ContainerLabelArgs(label="berth.service", value="seed"),
                 docker.ContainerLabelArgs(label="berth.stack", value=stack),
             ],
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[args.deploy_host.files], delete_before_replace=True),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=[args.deploy_host.files],
+                delete_before_replace=True,
+                replace_on_changes=REPLACING,
+            ),
+            **Confinement(
+                limits,
+                scratch=["/tmp"],
+                healthcheck=own_health(
+                    # The nodes' address for it may be known to them only.
+                    f"https://{naming.endpoint('127.0.0.1', seed.port)}/v2/",
+                    ca_file=f"{CONFIG_DIRECTORY}/ca.crt",
+                    name=seed.address,
+                ),
+            ).options(),
+        )
+        bound_processes(
+            f"{name}-processes",
+            self.container,
+            naming.seed_container(stack),
+            limits,
+            access=None,
+            opts=pulumi.ResourceOptions(parent=self),
         )
         self.register_outputs({})

@@ -9,6 +9,7 @@ import pulumi
 import pulumi_docker as docker
 
 from components.docker_daemon import DockerNode
+from components.service.confinement import REPLACING, Confinement, bound_processes
 from config import naming
 
 # Set on the container, not left to the daemon: a default read back from the daemon would show as a change for ever.
@@ -23,6 +24,7 @@ class ServiceContainer:
     image: str
     """Digest-pinned reference."""
     command: Sequence[str]
+    confinement: Confinement
     volumes: Mapping[str, str]
     """Directories of the node by their path in the container; read-only unless in `writable`."""
     writable: frozenset[str] = frozenset()
@@ -30,11 +32,8 @@ class ServiceContainer:
     entrypoint: Sequence[str] | None = None
     """Where images of the same program begin differently; None: the image's own."""
     user: str | None = None
-    capabilities: Sequence[str] = ()
     cpu_shares: int | None = None
     """Weight where processors are short; None: 1024, as every other container."""
-    pid_mode: str | None = None
-    """`host`: it sees the node's processes."""
     stop_signal: str | None = None
     """None: the image's own."""
     grace_seconds: int | None = None
@@ -52,7 +51,7 @@ def service_container(
     parent: pulumi.Resource,
     depends_on: Sequence[pulumi.Resource],
 ) -> docker.Container:
-    """The image on the node and the container from it; replaced as a whole when anything of it changes."""
+    """The image on the node and the container from it, in its bounds; replaced as a whole when anything changes."""
     image = docker.RemoteImage(
         f"{name}-image",
         name=service.image,
@@ -64,7 +63,9 @@ def service_container(
         "berth.service": service.service,
         **({} if service.config_digest is None else {"berth.config": service.config_digest}),
     }
-    return docker.Container(
+    options = on.options(parent, image, *depends_on, delete_before_replace=True)
+    options.replace_on_changes = REPLACING
+    container = docker.Container(
         name,
         name=naming.service_container(service.service),
         # The digest reference itself, not the image's output: a new digest then shows in the preview.
@@ -76,14 +77,8 @@ def service_container(
         network_mode="host",
         restart=on.restart,
         cpu_shares=service.cpu_shares,
-        pid_mode=service.pid_mode,
         stop_signal=service.stop_signal,
         destroy_grace_seconds=service.grace_seconds,
-        capabilities=docker.ContainerCapabilitiesArgs(
-            drops=["ALL"], adds=[f"CAP_{one}" for one in service.capabilities]
-        )
-        if service.capabilities
-        else docker.ContainerCapabilitiesArgs(drops=["ALL"]),
         volumes=[
             docker.ContainerVolumeArgs(
                 host_path=host_path, container_path=path, read_only=path not in service.writable or None
@@ -93,5 +88,15 @@ def service_container(
         labels=[docker.ContainerLabelArgs(label=label, value=value) for label, value in sorted(labels.items())],
         log_driver="json-file",
         log_opts=LOG_OPTIONS,
-        opts=on.options(parent, image, *depends_on, delete_before_replace=True),
+        opts=options,
+        **service.confinement.options(),
     )
+    bound_processes(
+        f"{name}-processes",
+        container,
+        naming.service_container(service.service),
+        service.confinement.limits,
+        access=on.node.access,
+        opts=on.node.options(parent),
+    )
+    return container

@@ -81,8 +81,9 @@ def _host_facts(host: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, 
     if known.get("ulimits"):
         limits = host.get("Ulimits") or []
         facts["ulimits"] = [{"name": item["Name"], "soft": item["Soft"], "hard": item["Hard"]} for item in limits]
-    if known.get("memorySwap"):
-        swap = int(host.get("MemorySwap") or 0)
+    swap = int(host.get("MemorySwap") or 0)
+    # A kernel that does not count swap has no limit of it, whatever was asked for.
+    if known.get("memorySwap") and swap != -1:
         facts["memorySwap"] = swap // MIB if swap > 0 else swap
     if known.get("pidMode"):
         facts["pidMode"] = host.get("PidMode")

@@ -36,31 +36,41 @@ def program(name: str, cache: Path) -> Path:
     return cache / "programs" / f"{name}-{images.input_hash(name)}"
 
 
+def health(name: str, cache: Path) -> Path:
+    """Where the image's program for health checks is kept."""
+    return cache / "programs" / f"{name}-health-{images.input_hash(name)}"
+
+
 def compile_program(name: str, go: str, shell: Shell, cache: Path) -> None:
-    """Compile the pinned module, or the site's; checksums in its folder's go.sum, or by Go's checksum database."""
+    """Compile the pinned module or the site's, with go.sum's or Go's own checksums, and what checks its health."""
     pins = images.recipe(name)
     target = program(name, cache)
     target.parent.mkdir(parents=True, exist_ok=True)
     for old in target.parent.glob(f"{name}-*"):
         old.unlink()
     unfinished = target.with_name(f".{target.name}")
+    options = ["-modcacherw", "-trimpath", "-buildvcs=false"]
+    shell.run(
+        [go, "build", "-mod=readonly", *options, "-ldflags", "-s -w", "-o", str(health(name, cache)), "."],
+        folder=images.folder(images.HEALTH),
+        environment=environment(cache),
+    )
     work = cache / "build"
     work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f"{name}-source-", dir=work) as folder:
         prepared = source.prepare(name, go, shell, environment(cache), Path(folder))
+        linker = " ".join(["-s", "-w", *pins["linker"]])
         shell.run(
-            [
-                *(go, "build", *prepared.flags, "-modcacherw", "-trimpath", "-buildvcs=false"),
-                *("-ldflags", " ".join(["-s", "-w", *pins["linker"]]), "-o", str(unfinished), pins["package"]),
-            ],
+            [go, "build", *prepared.flags, *options, "-ldflags", linker, "-o", str(unfinished), pins["package"]],
             folder=prepared.folder,
             environment=environment(cache),
         )
+    # Last: where this one is, both are whole.
     unfinished.replace(target)
 
 
 def load(name: str, shell: Shell, cache: Path, work: Path) -> None:
-    """Load the compiled program as an image that holds nothing else."""
+    """Load the compiled program as an image that holds nothing else but its health check."""
     work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f"{name}-", dir=work) as folder:
         files, archive = Path(folder) / "layer.tar", Path(folder) / "image.tar"
@@ -72,6 +82,7 @@ def load(name: str, shell: Shell, cache: Path, work: Path) -> None:
             out.directory("tmp", 0o1777)
             _changes(name, out)
             out.file(f"bin/{name}", program(name, cache), 0o755)
+            out.file("bin/health", health(name, cache), 0o755)
         pack(files, run_config(name, images.recipe(name)["version"]), images.reference(name), archive)
         shell.run(["docker", "load", f"--input={archive}"])
 

@@ -20,10 +20,13 @@ import bcrypt
 
 from components.certificates import Pem
 from components.load_balancer import render
+from components.load_balancer.component import nginx_confinement
 from components.load_balancer.render import CacheFront, Front
 from components.remote import Entry
 from config import naming
+from config.settings import NginxLimits
 from images import reference
+from tests.confined import docker_options
 from tests.front.certificates import Authority, Issued
 from tests.front.fake import Fake, Frozen
 
@@ -234,7 +237,8 @@ def nginx(directory: Path) -> Iterator[str]:
     container = f"berth-front-test-{uuid.uuid4().hex[:8]}"
     # Also where the directory really is, for scripts that do not know better.
     volumes = ["--volume", f"{directory}:{render.DIRECTORY}:ro", "--volume", f"{directory}:{directory}:ro"]
-    words = ["docker", "run", "--detach", "--name", container, "--network", "host", *volumes, IMAGE]
+    words = ["docker", "run", "--detach", "--name", container, "--network", "host", *volumes]
+    words += [*docker_options(nginx_confinement(NginxLimits(), own_image=True)), IMAGE]
     words += ["nginx", "-c", f"{render.DIRECTORY}/nginx.conf", "-g", "daemon off;"]
     try:
         subprocess.run(words, check=True, capture_output=True, timeout=60)

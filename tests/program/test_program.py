@@ -54,6 +54,41 @@ def test_every_committed_stack_keeps_every_rule(stack: str, recording: Recording
     assert [str(found) for found in policies.violations(recording.resources, config.parse(stack, document))] == []
 
 
+def test_every_services_container_is_held_in_bounds(recording: Recording) -> None:
+    containers = recording.of_type("docker:index/container:Container")
+    services = [one for one in containers if any(label["label"] == "berth.service" for label in one.open["labels"])]
+    assert {"seed-registry", "balancer-", "object-store-", "registry-"} <= {
+        start
+        for start in ("seed-registry", "balancer-", "object-store-", "registry-")
+        for one in services
+        if one.name.startswith(start)
+    }
+    for one in services:
+        given = one.open
+        assert given["readOnly"] is True and "no-new-privileges" in given["securityOpts"], one.name
+        assert given["memory"] == given["memorySwap"] > 0, one.name
+        assert recording.named(f"{one.name.removesuffix('-registry')}-processes"), one.name
+        if given.get("pidMode") == "host":
+            assert "label=disable" in given["securityOpts"], "Docker adds it, which would be a change for ever"
+
+
+def test_a_health_check_is_only_asked_of_an_image_that_can_do_it(dev: Recording) -> None:
+    foreign = "example.com/it@sha256:" + "0" * 64
+    other = changed_dev(images=dict.fromkeys(("registry", "minio", "nginx", "keepalived", "cache"), foreign))
+    for name in ("registry-node1", "cache-quay-node1", "object-store-node1", "balancer-node1"):
+        assert dev.named(name).open["healthcheck"]["tests"][0] == "CMD"
+        assert not other.named(name).open.get("healthcheck"), name
+    assert other.named("balancer-node1-address").open["healthcheck"], "its script is Berth's, whosever the image"
+
+
+def test_a_limit_of_the_settings_is_the_containers_and_go_stays_below_it() -> None:
+    other = changed_dev(limits={"cache": {"memory": 1000, "processes": 77}})
+    cache = other.named("cache-quay-node1").open
+    assert cache["memory"] == 1000 and "GOMEMLIMIT=900MiB" in cache["envs"]
+    assert other.named("cache-quay-node1-processes").open["create"].endswith(" berth berth-cache-quay 77")
+    assert other.named("registry-node1").open["memory"] != 1000
+
+
 def test_no_secret_is_in_an_environment_or_a_command_line(recording: Recording) -> None:
     for resource in recording.resources:
         visible = json.dumps(

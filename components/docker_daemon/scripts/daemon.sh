@@ -92,6 +92,16 @@ refuse_foreign_keys() {
         fail "$daemon_json holds keys that Berth would drop: $foreign. Set them under berth:docker.extra, or set berth:docker.adopt to true to replace the file (it comes back on destroy)"
 }
 
+# Containers that are not ours and reach each other over the default bridge would fall silent.
+refuse_to_part_containers() {
+    grep -q '^  "icc": false,*$' "$daemon_json.berth-new" || return 0
+    option='{{index .Options "com.docker.network.bridge.enable_icc"}}'
+    [ "$(docker network inspect --format "$option" bridge 2>/dev/null)" != false ] || return 0
+    docker ps --filter network=bridge --format '{{.Label "berth.stack"}} {{.Names}}' | sed -n 's/^ //p' >"$work/neighbours"
+    [ "$(wc -l <"$work/neighbours")" -lt 2 ] ||
+        fail "these containers are on Docker's default bridge and could no longer reach each other: $(paste -sd ' ' "$work/neighbours"). Give them a network of their own (docker network create), or set berth:docker.icc to true"
+}
+
 # What somebody did to the unit by hand: stopped it, or changed its files and left systemd with the old ones.
 mend_unit() {
     [ -d /run/systemd/system ] || return 0
@@ -133,8 +143,12 @@ stage_before_change() {
     fi
     mend_unit
     wait_for_docker || fail "dockerd does not answer on this node, before anything was changed; see $(docker_log)"
+    ! grep -qxF -- "$daemon_json" "$work/changed" || refuse_to_part_containers
     leave_swarm_for_live_restore
     docker ps -q --no-trunc >"$work/running"
+    # Of ours it is enough that they run: the steps that wait for them ask better questions than their health checks.
+    docker ps --no-trunc --filter health=healthy --format '{{.ID}} {{.Label "berth.service"}}' |
+        sed -n 's/ $//p' >"$work/healthy"
 }
 
 # The least that puts the changed keys into force: nothing, reload or restart.
@@ -208,8 +222,10 @@ containers_are_back() {
         while IFS= read -r id; do
             policy=$(docker inspect --format '{{.HostConfig.RestartPolicy.Name}}' "$id" 2>/dev/null) || continue
             case $policy in always | unless-stopped) ;; *) continue ;; esac
+            wanted=true
+            ! grep -qxF -- "$id" "$work/healthy" || wanted='true healthy'
             docker inspect --format '{{.State.Running}} {{if .State.Health}}{{.State.Health.Status}}{{end}}' "$id" |
-                grep -qE '^true (healthy)?$' || missing="$missing $id"
+                grep -q "^$wanted" || missing="$missing $id"
         done <"$work/running"
         [ -n "$missing" ] || return 0
         waited=$((waited + 1))

@@ -5,6 +5,7 @@
 #   address.sh reach URL                      succeeds when it answers; slow to change its mind
 #   address.sh awake                          fails when every nginx process of this node is stopped or frozen
 #   address.sh hold NUMBER                    notes by how much having the address weighs
+#   address.sh alive                          succeeds while keepalived does its work
 #   address.sh part ADDRESS                   notes that the address is gone, and tells everybody who is connected to it
 set -eu
 noted=/run/nginx-processes
@@ -60,6 +61,7 @@ awake)
     fi
     case $states in *[!TtD]*) exit 0 ;; *) exit 1 ;; esac
     ;;
+alive) exec kill -0 "$(cat /run/vrrp.pid)" ;;
 hold) echo "$2" >/run/held ;;
 part)
     echo 0 >/run/held

@@ -13,6 +13,8 @@ from typing import Any
 import docker
 import pytest
 
+from components.service import Confinement
+from config import LimitsSettings
 from engine.provider import UNKNOWN, Provider, ProviderError
 from engine.providers.docker_connection import ssh_target
 
@@ -39,6 +41,30 @@ def made(provider: Configured, daemon: docker.APIClient) -> Iterator[Maker]:
     yield maker
     for one in reversed(everything):
         one.delete()
+
+
+@pytest.mark.parametrize("sees_host", [False, True])
+def test_a_container_in_bounds_reads_back_without_a_difference(made: Maker, tiny_image: str, sees_host: bool) -> None:
+    given = Confinement(LimitsSettings().nginx, scratch=["/run"], host_processes=sees_host).options()
+    container = made(
+        CONTAINER,
+        "bounds",
+        image=tiny_image,
+        entrypoints=["/bin/tiny"],
+        command=["stay"],
+        readOnly=given["read_only"],
+        securityOpts=given["security_opts"],
+        pidMode=given["pid_mode"],
+        capabilities={"drops": ["ALL"]},
+        tmpfs=given["tmpfs"],
+        memory=given["memory"],
+        memorySwap=given["memory_swap"],
+        healthcheck={"tests": ["CMD", "/bin/tiny", "well"], "interval": "60s", "timeout": "10s", "retries": 2},
+    )
+    assert container.diff().is_empty
+    read = container.read()
+    assert read is not None
+    assert container.diff().is_empty
 
 
 def test_a_container_with_most_options_reads_back_without_a_difference(made: Maker, tiny_image: str) -> None:

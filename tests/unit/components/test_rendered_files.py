@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+import config
 from components.cache import render as cache
 from components.certificates import Pem
 from components.deploy_host.seed import config as seed_config
@@ -25,6 +26,7 @@ from components.remote import render as bundle
 from config import CacheSettings, DockerSettings, ObjectStoreSettings, UpstreamSettings
 from operations import probe
 from tests.golden import assert_golden
+from tests.program.recorder import ROOT
 
 NASTY = 'it\'s "quoted" $(touch /tmp/canary) `x` 100% ü\\n'
 PEM = Pem("CA\n", "KEY\n", "CERT\n")
@@ -133,7 +135,10 @@ def test_every_daemon_setting_reaches_its_file() -> None:
         logOptions={"tag": NASTY.strip()},
         liveRestore=False,
         mtu=1450,
-        extra={"userland-proxy": False},
+        extra={"max-download-attempts": 9},
+        noNewPrivileges=True,
+        userlandProxy=False,
+        icc=False,
     )
     text = bundle(daemon.entries(settings, ["registry.example.com:4000"], ["192.0.2.10", "registry.example.com"]))
     assert_golden("docker-full.bundle", text)
@@ -142,6 +147,30 @@ def test_every_daemon_setting_reaches_its_file() -> None:
 def test_reloadable_keys_are_always_written_since_a_removed_one_would_keep_its_old_value() -> None:
     document = daemon.daemon_json(docker())
     assert {"insecure-registries", "registry-mirrors", "live-restore"} <= document.keys()
+
+
+def test_dockers_own_defaults_are_not_written() -> None:
+    assert {"icc", "no-new-privileges", "userland-proxy"}.isdisjoint(daemon.daemon_json(docker()))
+
+
+@pytest.mark.parametrize(
+    ("roles", "kept"),
+    [
+        (["object-store"], {"icc": False, "userland-proxy": False, "no-new-privileges": True}),
+        (["object-store", "swarm-manager"], {"icc": False, "userland-proxy": False}),
+        (["object-store", "control"], {}),
+    ],
+)
+def test_a_daemon_is_as_strict_as_its_node_bears(roles: list[str], kept: dict[str, bool]) -> None:
+    stack = config.parse("dev", yaml.safe_load((ROOT / "Pulumi.dev.yaml").read_text()))
+    node = stack.nodes[0].model_copy(update={"roles": tuple(roles)})
+    written = daemon.daemon_json(stack.docker_on(node))
+    assert {key: written[key] for key in ("icc", "no-new-privileges", "userland-proxy") if key in written} == kept
+    # Without rules of its own the daemon could neither part containers nor publish a port.
+    bare = stack.model_copy(update={"docker": docker(extra={"iptables": False})})
+    assert {"icc", "userland-proxy"}.isdisjoint(daemon.daemon_json(bare.docker_on(node)))
+    asked = stack.model_copy(update={"docker": docker(icc=True, userlandProxy=True, noNewPrivileges=False)})
+    assert {"icc", "userland-proxy", "no-new-privileges"}.isdisjoint(daemon.daemon_json(asked.docker_on(node)))
 
 
 def test_the_insecure_flag_adds_the_registry_to_the_daemons_list() -> None:

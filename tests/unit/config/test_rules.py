@@ -630,6 +630,26 @@ DOCKER = [
             "log-opts",
             "live-restore",
             "mtu",
+            "no-new-privileges",
+            "userland-proxy",
+            "icc",
+        )
+    ),
+    Refused(
+        "apart without packet filter",
+        {"docker": {"icc": False, "extra": {"iptables": False}}},
+        "berth:docker.icc",
+        "docker.extra forbids",
+        stack="prod",
+    ),
+    *(
+        Refused(
+            f"{key} {value} of {service}", {"limits": {service: {key: value}}}, f"berth:limits.{service}.{key}", wrong
+        )
+        for service, key, value, wrong in (
+            ("minio", "memory", 511, "between 512 and"),
+            ("nginx", "memory", 31, "between 32 and"),
+            ("cache", "processes", 31, "between 32 and"),
         )
     ),
     Refused(

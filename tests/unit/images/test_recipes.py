@@ -45,6 +45,13 @@ def test_a_changed_file_changes_the_tag_of_its_image_and_of_no_other(name: str, 
     assert {each for each in images.NAMES if images.input_hash(each) != before[each]} == {name}
 
 
+def test_a_changed_health_check_changes_every_image_that_has_it(copied: Path) -> None:
+    before = {each: images.input_hash(each) for each in images.NAMES}
+    (images.folder(images.HEALTH) / "more.go").write_text("package main\n", encoding="utf-8")
+    images.input_hash.cache_clear()
+    assert {each for each in images.NAMES if images.input_hash(each) != before[each]} == set(plan.GO_IMAGES)
+
+
 def test_a_changed_go_test_changes_no_tag(copied: Path) -> None:
     before = images.input_hash("registry")
     (images.folder("registry") / "more_test.go").write_text("package main\n", encoding="utf-8")

@@ -18,7 +18,9 @@ STACK = "urn:pulumi:x::berth::pulumi:pulumi:Stack::berth-x"
 PARENT = "urn:pulumi:x::berth::berth:registry:Registry::registry"
 CONTAINER = "docker:index/container:Container"
 COMMAND = "command:remote:Command"
-SAFE: dict[str, Any] = {"image": "r/registry:v3", "capabilities": {"drops": ["ALL"]}}
+CONFINED: dict[str, Any] = {"securityOpts": ["no-new-privileges"], "readOnly": True, "memory": 512}
+SERVICE = [{"label": "berth.service", "value": "registry"}]
+SAFE: dict[str, Any] = {"image": "r/registry:v3", "capabilities": {"drops": ["ALL"]}, **CONFINED}
 NGINX = (ROOT / "tests/golden/nginx.conf").read_text()
 REGISTRY = (ROOT / "tests/golden/registry-config.yml").read_text()
 NGINX_PATH = "/etc/berth/load-balancer/nginx.conf"
@@ -48,6 +50,7 @@ def broken(*resources: Resource, stack: str = "prod", roles: tuple[str, ...] = (
 
 GOOD = [
     resource(),
+    resource(**SAFE, labels=SERVICE),
     resource("pulumi:providers:minio", minioSsl="true"),
     resource("berth:registry:Registry", STACK),
     files(NGINX_PATH, NGINX),
@@ -60,6 +63,10 @@ BAD = {
         resource(**SAFE, privileged=True),
         resource(image="r/a:1"),
         resource(**{**SAFE, "capabilities": {}}),
+    ],
+    "confined it": [
+        *(resource(**{**SAFE, name: None}, labels=SERVICE) for name in CONFINED),
+        resource(**{**SAFE, "securityOpts": ["seccomp=unconfined"]}, labels=SERVICE),
     ],
     "latest it": [resource(**{**SAFE, "image": image}) for image in ("r/a:latest", "r/a", "10.0.0.2:4999/a")],
     "host-key it": [

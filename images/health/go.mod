@@ -1,0 +1,3 @@
+module berth.invalid/images/health
+
+go 1.26.0
