@@ -527,7 +527,7 @@ class LimitSettings(Model):
 class MinioLimits(LimitSettings):
     """MinIO's."""
 
-    memory: Annotated[int, Field(strict=True, ge=512, le=1048576)] = 1536
+    memory: Annotated[int, Field(strict=True, ge=512, le=1048576)] = 2048
     """Memory in MB, swap included."""
 
     processes: _Processes = 2048
