@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from functools import partial
+from pathlib import Path
 
 import pulumi
 import pulumi_command
@@ -30,6 +31,7 @@ from config import LimitSettings, ObjectStoreSettings, naming
 # A write quorum of four servers that start at once is there in seconds; more than this means that something is wrong.
 READY_SECONDS = 120
 EXPORT = "operations.export_store"
+SCRIPT = Path(__file__).parent / "scripts" / "certificate.sh"
 
 
 class ObjectStore(pulumi.ComponentResource):
@@ -93,6 +95,7 @@ class ObjectStore(pulumi.ComponentResource):
                     pulumi.Output.all(root, args.authority.pem(certificate)).apply(
                         partial(_entries, settings, node.address)
                     ),
+                    scripts=[SCRIPT],
                     parent=self,
                     # All servers change at once: MinIO refuses peers with other settings or versions.
                     depends_on=[exported, args.seed.container, *args.firewall.done],

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.certificates import Pem
-from components.remote import Directory, Entry, File
+from components.remote import Directory, Entry, Fact, File
 from components.service import Port, service_facts
 from config import ObjectStoreSettings, naming
 
@@ -64,7 +64,7 @@ def command(settings: ObjectStoreSettings, addresses: Sequence[str], own_address
 
 
 def entries(settings: ObjectStoreSettings, address: str, root: RootKey, pem: Pem) -> list[Entry]:
-    """The files of one node; MinIO takes new certificates over by itself."""
+    """The files of one node; MinIO reads new certificates at a SIGHUP."""
     certs = f"{DIRECTORY}/certs"
     return [
         Directory(settings.data_dir, mode="0750", owner=USER),
@@ -72,6 +72,7 @@ def entries(settings: ObjectStoreSettings, address: str, root: RootKey, pem: Pem
         File(f"{certs}/CAs/ca.crt", pem.ca, owner=USER),
         File(f"{certs}/public.crt", pem.certificate, owner=USER),
         File(f"{certs}/private.key", pem.key, mode="0600", owner=USER),
+        Fact("certificate", [certs]),
         *service_facts(STAGE, Port(address, settings.port, "berth:objectStore.port")),
     ]
 

@@ -220,3 +220,9 @@ def test_a_virtual_address_that_a_stranger_answers_is_refused_before_keepalived_
         run(["docker", "rm", "-f", f"berth-{STACK}-stranger"])
         for node in ("node1", "node2"):
             lab.on(node, "docker", "start", "berth-virtual-address")
+
+
+def test_every_server_shows_the_certificates_that_were_issued_last(lab: Lab) -> None:
+    # The test before had all of them issued anew, for another address and back.
+    code, output = lab.try_berth("verify")
+    assert code == 0, output

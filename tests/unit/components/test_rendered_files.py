@@ -240,6 +240,7 @@ def test_a_file_with_flags_is_taken_over_only_where_asked_for_and_in_the_way() -
         ["service/scripts/service.sh"],
         ["service/scripts/service.sh", "load_balancer/scripts/reload.sh", "load_balancer/scripts/nginx.sh"],
         ["service/scripts/service.sh", "load_balancer/scripts/stranger.sh"],
+        ["service/scripts/service.sh", "object_store/scripts/certificate.sh"],
         ["kolla/scripts/node.sh"],
         ["remote/scripts/machine.sh", "firewall/scripts/in_force.sh", "firewall/scripts/firewall.sh"],
     ],
