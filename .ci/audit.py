@@ -148,8 +148,10 @@ def go_modules(folder: Path, tools: Path) -> tuple[list[Finding], list[str]]:
     if not program.exists():
         _run(["sh", "-c", 'go install "$1" && echo installed', "sh", GOVULNCHECK], ROOT, GOBIN=str(program.parent))
     with tempfile.TemporaryDirectory() as copy:
-        for name in ("go.mod", "go.sum"):
-            shutil.copy(folder / name, copy)
+        # A module without dependencies has no go.sum.
+        for file in (folder / "go.mod", folder / "go.sum"):
+            if file.exists():
+                shutil.copy(file, copy)
         # A module needs a package to be looked at; what is asked about is all of go.mod.
         (Path(copy) / "main.go").write_text("package main\n\nfunc main() {}\n", encoding="utf-8")
         said = _run([str(program), "-json", "-scan=module"], Path(copy), GOFLAGS="-mod=mod")

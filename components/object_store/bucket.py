@@ -12,10 +12,8 @@ from components.deploy_host import DeployHost
 from components.load_balancer import LoadBalancer
 from components.nodes import Nodes
 from components.object_store.component import ObjectStore
-from components.object_store.render import ACCESS_KEY_LENGTH, Storage, bucket_policy, directory_policy
+from components.object_store.render import ACCESS_KEY_LENGTH, Storage, directory_policy
 from config import Settings, naming
-
-POLICY = "berth-registry"
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,7 @@ class RegistryBucketArgs:
 
 @dataclass(frozen=True)
 class BucketKey:
-    """A service account bound to one directory of the bucket."""
+    """The key of a user that may use one directory of the bucket."""
 
     access: pulumi.Output[str]
     secret: pulumi.Output[str]
@@ -40,7 +38,7 @@ class BucketKey:
 
 
 class RegistryBucket(pulumi.ComponentResource):
-    """Bucket, user and least-privilege policy; registries and caches never see MinIO's root key."""
+    """Bucket, users and least-privilege policies; registries and caches never see MinIO's root key."""
 
     def __init__(self, name: str, args: RegistryBucketArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("berth:object-store:RegistryBucket", name, None, opts)
@@ -68,18 +66,8 @@ class RegistryBucket(pulumi.ComponentResource):
             depends_on=waits_for,
         )
         bucket = settings.object_store.bucket
-        kept = pulumi.ResourceOptions(parent=self, protect=settings.lab is None or None)
-        user = random.RandomPassword(f"{name}-access-key", length=ACCESS_KEY_LENGTH, special=False, opts=kept)
-        secret = random.RandomPassword(f"{name}-secret-key", length=40, special=False, opts=kept)
-        made = minio.S3Bucket(f"{name}-bucket", bucket=bucket, acl="private", opts=self._child)
-        self._user = minio.IamUser(f"{name}-user", name=user.result, secret=secret.result, opts=self._child)
-        policy = minio.IamPolicy(f"{name}-policy", name=POLICY, policy=bucket_policy(bucket), opts=self._child)
-        self._grant = minio.IamUserPolicyAttachment(
-            f"{name}-grant",
-            user_name=self._user.name,
-            policy_name=policy.name,
-            opts=pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(depends_on=[made])),
-        )
+        self._kept = pulumi.ResourceOptions(parent=self, protect=settings.lab is None or None)
+        self._made = minio.S3Bucket(f"{name}-bucket", bucket=bucket, acl="private", opts=self._child)
         self.register_outputs({"bucket": bucket})
 
     def storage(self, directory: str) -> Storage:
@@ -89,11 +77,24 @@ class RegistryBucket(pulumi.ComponentResource):
         return Storage(self._settings.store_endpoint, servers, store.bucket, directory)
 
     def key(self, name: str, directory: str) -> BucketKey:
-        """A key for `directory` and what is below it, and for nothing else."""
-        account = minio.IamServiceAccount(
-            f"{self._name}-{name}-key",
-            target_user=self._user.name,
-            policy=directory_policy(self._settings.object_store.bucket, directory),
-            opts=pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(depends_on=[self._grant])),
+        """A user of its own for `directory` and what is below it, and for nothing else.
+
+        Not a service account: MinIO lets each of them see and remove the others of its user.
+        """
+        name = f"{self._name}-{name}"
+        access = random.RandomPassword(
+            f"{name}-access-key", length=ACCESS_KEY_LENGTH, special=False, opts=self._kept
+        ).result
+        secret = random.RandomPassword(f"{name}-secret-key", length=40, special=False, opts=self._kept).result
+        user = minio.IamUser(f"{name}-user", name=access, secret=secret, opts=self._child)
+        document = directory_policy(self._settings.object_store.bucket, directory)
+        policy = minio.IamPolicy(
+            f"{name}-policy", name=f"berth-{directory.strip('/')}", policy=document, opts=self._child
         )
-        return BucketKey(account.access_key, pulumi.Output.secret(account.secret_key), account)
+        granted = minio.IamUserPolicyAttachment(
+            f"{name}-grant",
+            user_name=user.name,
+            policy_name=policy.name,
+            opts=pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(depends_on=[self._made])),
+        )
+        return BucketKey(access, secret, granted)

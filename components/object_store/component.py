@@ -87,7 +87,7 @@ class ObjectStore(pulumi.ComponentResource):
                         confinement=confinement(
                             limits,
                             naming.endpoint(node.address, settings.port),
-                            own_image=args.images.is_own("minio"),
+                            own_image=args.images.is_own("objectStore"),
                         ),
                         user=USER,
                         config_digest=digest,

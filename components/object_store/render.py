@@ -82,19 +82,11 @@ def start_digest(root: RootKey) -> str:
     return hashlib.sha256(environment(root).encode()).hexdigest()
 
 
-def bucket_policy(bucket: str) -> str:
-    """What the registry's user may do: read, write and delete in its own bucket, and nothing anywhere else."""
-    return _policy(
-        {
-            "Action": ["s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"],
-            "Resource": [_arn(bucket)],
-        },
-        {"Action": _OBJECTS, "Resource": [_arn(f"{bucket}/*")]},
-    )
-
-
 def directory_policy(bucket: str, directory: str) -> str:
-    """The same for one directory of the bucket, `directory` beginning with a slash."""
+    """What a process of the registry may do: read, write and delete in its own directory, and nothing anywhere else.
+
+    `directory` begins with a slash.
+    """
     prefix = directory.strip("/")
     return _policy(
         # MinIO knows no condition on a prefix for uploads that are not finished.
@@ -105,6 +97,8 @@ def directory_policy(bucket: str, directory: str) -> str:
             "Condition": {"StringLike": {"s3:prefix": [prefix, f"{prefix}/*"]}},
         },
         {"Action": _OBJECTS, "Resource": [_arn(f"{bucket}/{prefix}/*")]},
+        # MinIO lets every user make keys for itself that would outlive a new secret.
+        {"Effect": "Deny", "Action": ["admin:*"]},
     )
 
 

@@ -15,8 +15,8 @@ from components.remote import Access, as_caller, as_root
 from config import LimitSettings
 
 SCRIPT = (Path(__file__).parent / "scripts" / "processes.sh").read_text(encoding="utf-8")
-# Each check starts a process in the container; nothing waits for them. Spelt as Go spells durations, for so the published
-# provider reads them back.
+# Each check starts a process in the container; nothing waits for them. Spelt as Go spells durations: the published
+# provider reads them back like that.
 INTERVAL, PATIENCE, RETRIES = "1m0s", "10s", 2
 # The program that Berth's own images of Go programs have beside their own.
 HEALTH = "/bin/health"

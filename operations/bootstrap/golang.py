@@ -50,11 +50,6 @@ def compile_program(name: str, go: str, shell: Shell, cache: Path) -> None:
         old.unlink()
     unfinished = target.with_name(f".{target.name}")
     options = ["-modcacherw", "-trimpath", "-buildvcs=false"]
-    shell.run(
-        [go, "build", "-mod=readonly", *options, "-ldflags", "-s -w", "-o", str(health(name, cache)), "."],
-        folder=images.folder(images.HEALTH),
-        environment=environment(cache),
-    )
     work = cache / "build"
     work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f"{name}-source-", dir=work) as folder:
@@ -65,6 +60,11 @@ def compile_program(name: str, go: str, shell: Shell, cache: Path) -> None:
             folder=prepared.folder,
             environment=environment(cache),
         )
+    shell.run(
+        [go, "build", "-mod=readonly", *options, "-ldflags", "-s -w", "-o", str(health(name, cache)), "."],
+        folder=images.folder(images.HEALTH),
+        environment=environment(cache),
+    )
     # Last: where this one is, both are whole.
     unfinished.replace(target)
 

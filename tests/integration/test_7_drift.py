@@ -12,7 +12,7 @@ from tests.integration.lab import NODES, STACK, SUBNET, Lab
 
 pytestmark = pytest.mark.lab
 
-REGISTRY, CACHE = "berth-registry", "berth-cache-quay"
+REGISTRY, CACHE, POLICY = "berth-registry", "berth-cache-quay", "berth-store"
 LOOP = 'trap "exit 0" QUIT; while :; do sleep 0.2; done'
 
 
@@ -54,10 +54,10 @@ def break_by_hand(lab: Lab) -> None:
     lab.on("node4", "chmod", "0644", "/etc/berth/object-store/environment")
     lab.on("node4", "rm", "/etc/berth/object-store/certs/CAs/ca.crt")
     admin = object_store(lab).admin
-    policy = json.loads(admin.policy_info(REGISTRY))
+    policy = json.loads(admin.policy_info(POLICY))
     policy = policy.get("Policy", policy)
     policy["Statement"][0]["Action"] = ["s3:*"]
-    admin.policy_add(REGISTRY, policy=policy)
+    admin.policy_add(POLICY, policy=policy)
 
 
 def test_what_is_changed_by_hand_is_named_and_repair_mends_that_and_nothing_else(lab: Lab) -> None:
@@ -76,7 +76,7 @@ def test_what_is_changed_by_hand_is_named_and_repair_mends_that_and_nothing_else
         ("node3", "setting", "{{.LiveRestoreEnabled}}"),
         ("node4", "file", "/etc/berth/object-store/environment"),
         ("node4", "file", "/etc/berth/object-store/certs/CAs/ca.crt"),
-        (f"{SUBNET}.10:9443", "policy", REGISTRY),
+        (f"{SUBNET}.10:9443", "policy", POLICY),
     }
     assert found["unknown"] == []
 
@@ -85,10 +85,12 @@ def test_what_is_changed_by_hand_is_named_and_repair_mends_that_and_nothing_else
     done = json.loads(output[output.index("\n{\n") :])
     assert len(done["mended"]) == len(found["findings"])
     changed = {one["urn"].rpartition("::")[2] for one in done["changed"]}
-    gates = {name for name in changed if "-ready" in name or "-in-" in name or "-out-" in name}
+    gates = {
+        name for name in changed if "-ready" in name or "-in-" in name or "-out-" in name or name.endswith("-processes")
+    }
     assert changed - gates == {
         *("docker-node1", "docker-node3", "object-store-node4-files"),
-        *("cache-quay-node1", "registry-node2", "bucket-policy"),
+        *("cache-quay-node1", "registry-node2", "bucket-store-policy"),
     }
     after = starts(lab)
     assert {place for place in before if before[place] != after[place]} == {("node1", CACHE), ("node2", REGISTRY)}

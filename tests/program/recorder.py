@@ -72,10 +72,6 @@ class _Outputs(pulumi.runtime.Mocks):
             "tls:index/certRequest:CertRequest": {"certRequestPem": "REQUEST PEM\n"},
             "tls:index/locallySignedCert:LocallySignedCert": {"certPem": f"{args.name} PEM\n"},
             "random:index/randomPassword:RandomPassword": {"result": f"secret-of-{args.name}"},
-            "minio:index/iamServiceAccount:IamServiceAccount": {
-                "accessKey": f"key-of-{args.name}",
-                "secretKey": f"secret-of-{args.name}",
-            },
             # What a swarm's managers print.
             "command:remote:Command": {"stdout": f"token\tmanager\tsecret-of-{args.name}\n"},
             "random:index/randomId:RandomId": {"b64Std": "AAECAwQFBgcICQoLDA0ODw=="},

@@ -74,7 +74,7 @@ def test_every_services_container_is_held_in_bounds(recording: Recording) -> Non
 
 def test_a_health_check_is_only_asked_of_an_image_that_can_do_it(dev: Recording) -> None:
     foreign = "example.com/it@sha256:" + "0" * 64
-    other = changed_dev(images=dict.fromkeys(("registry", "minio", "nginx", "keepalived", "cache"), foreign))
+    other = changed_dev(images=dict.fromkeys(("registry", "objectStore", "nginx", "keepalived", "cache"), foreign))
     for name in ("registry-node1", "cache-quay-node1", "object-store-node1", "balancer-node1"):
         assert dev.named(name).open["healthcheck"]["tests"][0] == "CMD"
         assert not other.named(name).open.get("healthcheck"), name
@@ -191,7 +191,14 @@ def test_a_balancer_is_given_no_other_balancers_client_key(dev: Recording) -> No
 def test_the_stores_access_key_ids_are_drawn_at_random(dev: Recording) -> None:
     environment = bundle_of(dev, "object-store-node1")["/etc/berth/object-store/environment"]
     assert "MINIO_ROOT_USER=secret-of-object-store-root-user" in environment
-    assert dev.named("bucket-user").inputs["name"] == "secret-of-bucket-access-key"
+    for part in ("store", "cache"):
+        assert dev.named(f"bucket-{part}-user").inputs["name"] == f"secret-of-bucket-{part}-access-key"
+
+
+def test_replicas_and_caches_are_users_of_their_own_at_the_store(dev: Recording) -> None:
+    users = dev.of_type("minio:index/iamUser:IamUser")
+    assert {user.name for user in users} == {"bucket-store-user", "bucket-cache-user"}
+    assert not dev.of_type("minio:index/iamServiceAccount:IamServiceAccount")
 
 
 def test_no_service_starts_before_every_nodes_rules_are_in_force(dev: Recording) -> None:

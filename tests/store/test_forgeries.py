@@ -68,3 +68,18 @@ def test_a_signature_of_another_path_or_method_opens_nothing(store: Store) -> No
         assert store.send(method, reading, b"x").status == 403
     assert store.send("GET", reading.replace("/kept?", "/other?")).status == 403
     assert store.ask("GET", "kept").body == b"kept"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "X-Minio-Replication-Server-Side-Encryption-Sealed-Key",
+        "x-minio-source-replication-request",
+        "X-Minio-Source-Mtime",
+    ],
+)
+def test_no_key_writes_as_another_sites_replication(header: str, store: Store) -> None:
+    store.put("kept", b"kept")
+    assert store.ask("PUT", "kept", b"other", {header: "true"}).status == 403
+    assert store.send("PUT", store.presigned("PUT", "kept"), b"other", {header: "true"}).status == 403
+    assert store.ask("GET", "kept").want(200).body == b"kept"

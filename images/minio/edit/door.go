@@ -22,7 +22,18 @@ func berthDoor(next http.Handler) http.Handler {
 	})
 }
 
+// berthReplication are beginnings of headers by which one site's MinIO writes to another's as it likes: without a right
+// of its own, such a header makes an object unreadable (CVE-2026-34204). Berth has one site.
+var berthReplication = []string{"X-Minio-Replication-", "X-Minio-Source-"}
+
 func berthJudged(r *http.Request) APIErrorCode {
+	for name := range r.Header {
+		for _, beginning := range berthReplication {
+			if strings.HasPrefix(name, beginning) {
+				return ErrAccessDenied
+			}
+		}
+	}
 	query := r.URL.Query()
 	for _, said := range [][]string{r.Header.Values(xhttp.AmzContentSha256), query[xhttp.AmzContentSha256]} {
 		for _, one := range said {
