@@ -66,8 +66,8 @@ class Instances:
 def main(engine: str) -> None:
     """Serve until the CLI closes this process's standard input or interrupts it."""
     over = threading.Event()
-    # The CLI puts each plugin into a process group of its own, which Ctrl-C at a terminal does not reach, and ends it by
-    # SIGINT after the last call.
+    # The CLI puts each plugin into a process group of its own, which Ctrl-C at a terminal does not reach, and ends it
+    # by SIGINT after the last call.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: over.set())
     session = Session()
