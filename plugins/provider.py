@@ -84,7 +84,7 @@ class ProviderServer(ResourceProviderServicer):
     @_answered
     def CheckConfig(self, request: pb.CheckRequest, context: grpc.ServicerContext) -> Any:
         news = {key: marks.compact(value) for key, value in from_struct(request.news).items()}
-        return _checked(news, self._package.check_config(plain(news)))
+        return _checked(request, news, self._package.check_config(plain(news)))
 
     @_answered
     def DiffConfig(self, request: pb.DiffRequest, context: grpc.ServicerContext) -> Any:
@@ -104,7 +104,7 @@ class ProviderServer(ResourceProviderServicer):
         provider, type_ = self._for(request.urn)
         news = from_struct(request.news)
         checked = provider.check(type_, request.urn, plain(from_struct(request.olds)) or None, plain(news))
-        return _checked(news, checked)
+        return _checked(request, news, checked)
 
     @_answered
     def Diff(self, request: pb.DiffRequest, context: grpc.ServicerContext) -> Any:
@@ -184,8 +184,11 @@ def _surroundings(request: Any, preview: bool) -> Context:
     return Context(request.urn, preview, request.timeout or None)
 
 
-def _checked(news: Properties, checked: Checked) -> Any:
-    failures = [pb.CheckFailure(property=failure.property, reason=failure.reason) for failure in checked.failures]
+def _checked(request: pb.CheckRequest, news: Properties, checked: Checked) -> Any:
+    failures = [
+        pb.CheckFailure(property=failure.property, reason=_without_secrets(failure.reason, request))
+        for failure in checked.failures
+    ]
     return pb.CheckResponse(inputs=to_struct(marks.inputs(news, checked)), failures=failures)
 
 

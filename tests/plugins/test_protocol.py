@@ -199,6 +199,11 @@ def test_an_error_names_the_resource_and_holds_no_secret(instance: Open) -> None
     assert "hush-hush-hush" not in said
 
 
+def test_a_refused_value_that_is_secret_is_not_repeated(instance: Open) -> None:
+    (failure,) = instance("command").check(LOCAL, "x", create="true", logging=Secret("hush-hush")).failures
+    assert failure.property == "logging" and "hush-hush" not in failure.reason
+
+
 def test_a_fault_of_the_provider_is_one_sentence(instance: Open) -> None:
     provider = instance("command")
     request = pb.CreateRequest(urn=urn(REMOTE, "x"), properties=to_struct({"create": "true"}))
