@@ -20,6 +20,7 @@ from operations.pulumi_version import refusal
 from operations.workspace import StackFile, Workspace, write_private
 
 PACKAGES = ("command", "docker", "minio", "random", "tls")
+LANGUAGE_HOST = "the Python language host"
 NO_CLI = "pulumi is neither on PATH nor in ~/.pulumi/bin"
 
 
@@ -107,7 +108,7 @@ def missing_plugins(cli: Path, environment: Mapping[str, str] = os.environ) -> l
     missing = []
     language = cli.resolve().with_name("pulumi-language-python")
     if not language.exists() and not shutil.which("pulumi-language-python", path=path):
-        missing.append("the Python language host")
+        missing.append(LANGUAGE_HOST)
     plugins = _pulumi_home(environment) / "plugins"
     for package, version in plugin_versions().items():
         folder = plugins / f"resource-{package}-v{version}"
@@ -194,7 +195,7 @@ def environment(
     if not engine.may_download:
         result["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] = "true"
     if engine.own_plugins:
-        result |= own_plugins(workspace, base)
+        result |= own_plugins(workspace, Path(engine.command[0]), base)
     result["PATH"] = search_path(base)
     if stack_file.is_lab:
         result.pop("PULUMI_CONFIG_PASSPHRASE", None)
@@ -202,12 +203,13 @@ def environment(
     return result
 
 
-def own_plugins(workspace: Workspace, base: Mapping[str, str]) -> dict[str, str]:
+def own_plugins(workspace: Workspace, cli: Path, base: Mapping[str, str]) -> dict[str, str]:
     """Put Berth's plugins where the CLI looks for them, and say where; the user's logins go on to count."""
     from plugins import home
 
     folder = workspace.home / "pulumi-home"
-    home.write(folder, plugin_versions(), importlib.metadata.version("pulumi"))
+    hosted = LANGUAGE_HOST not in missing_plugins(cli, base)
+    home.write(folder, plugin_versions(), None if hosted else importlib.metadata.version("pulumi"))
     told = {"PULUMI_HOME": str(folder)}
     if (_pulumi_home(base) / "credentials.json").is_file():
         told["PULUMI_CREDENTIALS_PATH"] = str(_pulumi_home(base))
@@ -265,7 +267,7 @@ def shell_environment(
     path = search_path(base)
     compiled = pulumi_cli.program(workspace.home)
     if compiled and fitting_cli(base)[0] == compiled:
-        result |= own_plugins(workspace, base) | {"PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true"}
+        result |= own_plugins(workspace, compiled, base) | {"PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true"}
         path = f"{compiled.parent}{os.pathsep}{path}"
     return result | {"PATH": path}
 

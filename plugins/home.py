@@ -14,39 +14,51 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = Path(__file__).with_name("scripts") / "language.sh"
 HOST = "berth"
-"""The runtime that the providers name; the CLI looks for `pulumi-language-berth`."""
+"""The runtime that the providers name beside a Python host of the CLI's own: it looks for `pulumi-language-berth`."""
 HOST_VERSION = "1.0.0"
 """Raised when nothing else would tell two versions of the host apart; nobody asks for one."""
 
 PROJECT = """\
-# Pulumi's CLI hands this provider to the language host `berth`, which serves it in its own process.
+# Pulumi's CLI hands this provider to Berth's language host, which serves it in its own process.
 runtime:
-  name: berth
+  name: {runtime}
   options:
     package: {package}
     version: {version}
 """
 
 
-def files(versions: Mapping[str, str], sdk: str, root: Path = ROOT, python: str = sys.executable) -> dict[str, str]:
-    """Every file by its path below `plugins/`; `versions` are the providers', `sdk` that of the Python SDK."""
+def files(
+    versions: Mapping[str, str], python_version: str | None, root: Path = ROOT, python: str = sys.executable
+) -> dict[str, str]:
+    """Every file by its path below `plugins/`; `versions` are the providers'.
+
+    `python_version` is that of the SDK where the CLI has no language host for Python, as when it was compiled here:
+    Berth's then runs the program too, and one process is enough.
+    """
     script = SCRIPT.read_text(encoding="utf-8")
+    name, host_version = ("python", python_version) if python_version else (HOST, HOST_VERSION)
     found = {
-        f"resource-{package}-v{version}/PulumiPlugin.yaml": PROJECT.format(package=package, version=version)
+        f"resource-{package}-v{version}/PulumiPlugin.yaml": PROJECT.format(
+            runtime=name, package=package, version=version
+        )
         for package, version in sorted(versions.items())
     }
-    # The CLI has no language host for Python of its own when it was compiled here; one beside it would come first.
-    for name, version in ((HOST, HOST_VERSION), ("python", sdk)):
-        folder = f"language-{name}-v{version}"
-        found[f"{folder}/pulumi-language-{name}"] = script
-        found[f"{folder}/interpreter"] = f"{python}\n"
-        found[f"{folder}/checkout"] = f"{root}\n"
-    return found
+    return {**found, **_host(name, host_version, script, root, python)}
 
 
-def write(home: Path, versions: Mapping[str, str], sdk: str) -> None:
+def _host(name: str, version: str, script: str, root: Path, python: str) -> dict[str, str]:
+    folder = f"language-{name}-v{version}"
+    return {
+        f"{folder}/pulumi-language-{name}": script,
+        f"{folder}/interpreter": f"{python}\n",
+        f"{folder}/checkout": f"{root}\n",
+    }
+
+
+def write(home: Path, versions: Mapping[str, str], python_version: str | None) -> None:
     """Bring `home/plugins` to exactly these plugins; nothing is written where it is so already."""
-    wanted = files(versions, sdk)
+    wanted = files(versions, python_version)
     top = home / "plugins"
     folders = {path.split("/")[0] for path in wanted}
     for old in top.iterdir() if top.is_dir() else ():

@@ -31,7 +31,7 @@ class Host:
     """The process, with the pipe that keeps it alive."""
 
     def __init__(self, folder: Path) -> None:
-        program = folder / "plugins" / f"language-berth-v{home.HOST_VERSION}" / "pulumi-language-berth"
+        program = folder / "plugins" / f"language-python-v{SDK}" / "pulumi-language-python"
         self.process = subprocess.Popen(
             [program, "127.0.0.1:1"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
         )

@@ -66,7 +66,7 @@ def test_the_host_ends_when_its_pipe_does(own_host: Host) -> None:
 
 
 def test_the_host_ends_when_the_process_that_started_it_is_killed(plugin_home: Path) -> None:
-    program = plugin_home / "plugins" / f"language-berth-v{home.HOST_VERSION}" / "pulumi-language-berth"
+    program = plugin_home / "plugins" / f"language-python-v{SDK}" / "pulumi-language-python"
     script = (
         "import subprocess, sys, time\n"
         "host = subprocess.Popen([sys.argv[1], 'x'], stdin=subprocess.PIPE, stdout=subprocess.PIPE)\n"
@@ -120,7 +120,15 @@ def test_nothing_is_written_where_all_is_there(tmp_path: Path) -> None:
 
 def test_a_checkout_that_is_gone_is_said_with_what_to_do(tmp_path: Path) -> None:
     home.write(tmp_path, {}, SDK)
-    folder = tmp_path / "plugins" / f"language-berth-v{home.HOST_VERSION}"
+    folder = tmp_path / "plugins" / f"language-python-v{SDK}"
     (folder / "checkout").write_text("/nowhere\n")
-    done = subprocess.run([folder / "pulumi-language-berth", "x"], capture_output=True, text=True, check=False)
+    done = subprocess.run([folder / "pulumi-language-python", "x"], capture_output=True, text=True, check=False)
     assert done.returncode == 1 and "run ./berth up again" in done.stderr
+
+
+def test_beside_a_language_host_of_the_clis_own_berths_has_another_name(tmp_path: Path) -> None:
+    home.write(tmp_path, {"docker": "5.2.0"}, None)
+    found = {str(path.relative_to(tmp_path / "plugins")) for path in tmp_path.rglob("*") if path.is_file()}
+    assert "language-berth-v1.0.0/pulumi-language-berth" in found
+    assert not any("python" in path for path in found)
+    assert "name: berth" in (tmp_path / "plugins/resource-docker-v5.2.0/PulumiPlugin.yaml").read_text()

@@ -87,7 +87,7 @@ def test_the_users_logins_count_with_berths_plugins_too(checkout: Checkout) -> N
     logins = checkout.user / ".pulumi" / "credentials.json"
     logins.parent.mkdir()
     logins.touch()
-    told = engines.own_plugins(checkout.workspace, os.environ)
+    told = engines.own_plugins(checkout.workspace, checkout.bin / "pulumi", os.environ)
     assert told["PULUMI_CREDENTIALS_PATH"] == str(logins.parent)
 
 
