@@ -124,7 +124,9 @@ class Project:
             if entry.name.isdigit():
                 try:
                     words = (entry / "cmdline").read_bytes().split(b"\0")
-                    if b"plugins" in words and mine in (entry / "environ").read_bytes().split(b"\0"):
+                    if {b"plugins", b"plugins.program"} & set(words) and mine in (entry / "environ").read_bytes().split(
+                        b"\0"
+                    ):
                         found.append(int(entry.name))
                 except OSError:
                     continue
@@ -257,6 +259,16 @@ def test_a_host_killed_in_the_middle_is_said_and_made_up_for(project: Project, t
         said, _ = process.communicate(timeout=60)
     assert process.returncode != 0
     assert "slow" in said and ("Unavailable" in said or "exited prematurely" in said)
+    converges(project, tmp_path / "mark")
+
+
+def test_a_program_killed_in_the_middle_is_said_and_made_up_for(project: Project, tmp_path: Path) -> None:
+    with started(project, tmp_path / "mark", 1) as process:
+        for pid in project.processes():
+            if b"plugins.program" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+                os.kill(pid, signal.SIGKILL)
+        said, _ = process.communicate(timeout=60)
+    assert process.returncode != 0 and "the program was ended by SIGKILL" in said
     converges(project, tmp_path / "mark")
 
 
