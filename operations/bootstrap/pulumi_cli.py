@@ -15,7 +15,7 @@ import images
 from . import golang, toolchain
 from .errors import BootstrapError
 from .preflight import existing
-from .shell import Shell
+from .shell import CommandFailed, Shell
 from .steps import Step
 
 FOLDER = images.FOLDER / "pulumi"
@@ -23,6 +23,11 @@ MODULE = "github.com/pulumi/pulumi/pkg/v3"
 PACKAGE = f"{MODULE}/cmd/pulumi"
 SITE_VARIABLE = "BERTH_PULUMI_FOLDER"
 """Names a folder like `folder(home)`, made by another machine: what it holds is not compiled again."""
+UNREACHABLE = re.compile(
+    r"dial tcp|no such host|connection refused|i/o timeout|proxyconnect|(reading|Get) .*: (4|5)\d\d |module lookup disabled"
+)
+"""What Go says of a mirror that does not answer, or that has not got a module."""
+FULL = "no space left on device"
 ROOM = 6 * 10**9
 """Bytes for the sources, Go's build cache and the program, all measured and rounded up."""
 
@@ -114,8 +119,23 @@ def _compile(home: Path, shell: Shell) -> None:
             environment=golang.environment(cache),
         )
         _put(unfinished, home)
+    except CommandFailed as error:
+        raise _explained(error, shell, cache) from error
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _explained(error: CommandFailed, shell: Shell, cache: Path) -> BootstrapError:
+    """One sentence where the reason is known, for Go's own words name neither cause nor remedy."""
+    said = shell.log.read_text(encoding="utf-8", errors="replace")
+    if FULL in said:
+        return BootstrapError(f"The disk with {cache} is full: make room there and run it again.")
+    if UNREACHABLE.search(said):
+        return BootstrapError(
+            "A Go module of the Pulumi CLI can't be fetched: set GOPROXY to a mirror that has it, name a folder with a "
+            f"compiled CLI in {SITE_VARIABLE}, or leave --engine out; see {shell.log}."
+        )
+    return error
 
 
 def _copy(source: Path, home: Path, shell: Shell) -> None:

@@ -85,6 +85,31 @@ def test_a_compilation_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     assert list((tmp_path / "pulumi" / "bin").iterdir()) == []
 
 
+@pytest.mark.skipif(shutil.which("go") is None, reason="no Go on PATH to see fail")
+def test_a_mirror_that_does_not_answer_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(toolchain, "find", lambda cache, minimum="": shutil.which("go"))
+    monkeypatch.setenv("GOPROXY", "http://127.0.0.1:9")
+    (step,) = pulumi_cli.steps(tmp_path, REASON)
+    with pytest.raises(BootstrapError, match=r"^A Go module .* can't be fetched: set GOPROXY .*BERTH_PULUMI_FOLDER"):
+        step.act(Shell(tmp_path / "log"))
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        ("write /x/_pkg_.a: no space left on device", "is full: make room there"),
+        ("reading http://m/x/@v/v1.zip: 404 Not Found", "can't be fetched: set GOPROXY"),
+        ("internal compiler error", "ended with status 1"),
+    ],
+)
+def test_gos_words_become_one_sentence_where_the_reason_is_known(tmp_path: Path, said: str, sentence: str) -> None:
+    (step,) = pulumi_cli.steps(tmp_path, REASON)
+    shell = FakeGo(tmp_path / "log", fails=True)
+    shell.note(said)
+    with pytest.raises(BootstrapError, match=sentence):
+        step.act(shell)
+
+
 def test_too_little_room_is_said_with_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (step,) = pulumi_cli.steps(tmp_path, REASON)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**10, 0, 10**9))  # type: ignore[attr-defined]
