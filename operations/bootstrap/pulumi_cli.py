@@ -24,7 +24,8 @@ PACKAGE = f"{MODULE}/cmd/pulumi"
 SITE_VARIABLE = "BERTH_PULUMI_FOLDER"
 """Names a folder like `folder(home)`, made by another machine: what it holds is not compiled again."""
 UNREACHABLE = re.compile(
-    r"dial tcp|no such host|connection refused|i/o timeout|proxyconnect|(reading|Get) .*: (4|5)\d\d |module lookup disabled"
+    r"dial tcp|no such host|connection refused|i/o timeout|proxyconnect|module lookup disabled"
+    r"|(reading|Get) .*: [45]\d\d "
 )
 """What Go says of a mirror that does not answer, or that has not got a module."""
 FULL = "no space left on device"

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from operations import engines
+from tests.engine.providers.conftest import Server
 
 CLI, WHY_NOT = engines.fitting_cli()
 pytestmark = pytest.mark.skipif(
@@ -193,6 +194,31 @@ docker.Container("c", name="berth-test-{end}", image="{tiny_image}", command=["/
         assert "1 to create" in project.do("preview", "--refresh")
     finally:
         project.do("destroy", "--yes", "--skip-preview")
+
+
+def test_a_host_is_dialled_once_in_a_run_whatever_asks_for_it(project: Project, server: Server) -> None:
+    project.program(
+        f"""
+import pulumi
+from pulumi_command import Provider, remote
+connection = remote.ConnectionArgs(**{connection(server)})
+for number in range(3):
+    opts = pulumi.ResourceOptions(provider=Provider(f"p{{number}}"))
+    for word in ("a", "b"):
+        remote.Command(f"{{word}}{{number}}", create="cat", stdin=word, connection=connection, opts=opts)
+"""
+    )
+    project.up()
+    assert server.connections == 1
+    project.up("--expect-no-changes")
+    assert server.connections == 1, "nothing to do needs no connection"
+    assert server.private_key.splitlines()[2] not in project.state + project.said
+
+
+def connection(server: Server) -> dict[str, Any]:
+    """How the program is told the way to a server."""
+    names = {"privateKey": "private_key", "hostKey": "host_key"}
+    return {names.get(key, key): value for key, value in server.connection().items()}
 
 
 def test_a_property_that_is_not_known_is_refused_before_anything_is_touched(project: Project) -> None:
