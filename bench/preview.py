@@ -30,7 +30,7 @@ import yaml  # noqa: E402
 from operations import engines  # noqa: E402
 
 STACK = "bench"
-PARTS = ("__main__.py", "Pulumi.yaml", "components", "config", "engine", "images", "operations")
+PARTS = ("__main__.py", "Pulumi.yaml", "components", "config", "engine", "images", "operations", "plugins")
 ROLES = [
     ["load-balancer"],
     ["load-balancer", "registry"],

@@ -41,7 +41,7 @@ Stack = Annotated[str, typer.Option("--stack", "-s", metavar="NAME", help="The s
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")]
 EngineOption = Annotated[
-    engines.Kind | None, typer.Option("--engine", help="Insist on an engine; only 'pulumi' may download.")
+    engines.Kind | None, typer.Option("--engine", help="Insist on an engine: 'pulumi' or 'embedded'.")
 ]
 WIDE = 200
 """Columns where nobody reads at a terminal."""
@@ -75,11 +75,14 @@ def up(
     stack: Stack = "dev",
     repair: Annotated[bool, typer.Option("--repair", help="Mend what drifted, and change nothing else.")] = False,
     engine: EngineOption = None,
+    download: Annotated[
+        bool, typer.Option("--download", help="With --engine pulumi: fetch CLI and plugins where they are missing.")
+    ] = False,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
     """Deploy the stack; installs and builds what is missing first."""
-    run = _run(stack, engine, yes, as_json)
+    run = dataclasses.replace(_run(stack, engine, yes, as_json), download=download)
     if repair:
         _repair(run, as_json)
     outcome = deploy.up(run)
@@ -190,6 +193,8 @@ def env(stack: Stack = "dev") -> None:
     workspace = Workspace.current()
     for name, value in engines.shell_environment(workspace, StackFile.read(workspace, stack)).items():
         typer.echo(f"export {name}={shlex.quote(value)}")
+    for line in engines.hand_on(workspace):
+        typer.echo(f"# {line}")
 
 
 @app.command(name="config", context_settings={"ignore_unknown_options": True, "allow_extra_args": True})

@@ -30,6 +30,8 @@ class Run:
     yes: bool = False
     confirm: Callable[[str], bool] | None = None
     """Asks a question; None where there is no terminal to ask at."""
+    download: bool = False
+    """Whether Pulumi's own installer may fetch its CLI and plugins."""
 
     @property
     def stack(self) -> str:
@@ -40,7 +42,7 @@ class Run:
 
     def session(self) -> Session:
         """The chosen engine, announced, ready to be called."""
-        engine = engines.choose(self.wanted)
+        engine = engines.choose(self.wanted, download=self.download)
         self.say(engine.sentence)
         changed = engines.change(self.workspace, self.stack, engine)
         if changed:
@@ -66,7 +68,7 @@ def up(run: Run) -> Outcome:
 
     check_settings(run.stack_file)
     with StackLock(run.workspace.stack_dir(run.stack), run.stack, "up", run.say) as lock:
-        bootstrap.run(run.yes or run.confirm is None, run.console)
+        bootstrap.run(run.yes or run.confirm is None, run.console, pulumi=_cli_needed(run))
         _build_kolla_images(run)
         session = run.session()
         recovery.go_on(session, lock.interrupted, run.say)
@@ -88,6 +90,21 @@ def up(run: Run) -> Outcome:
             raise BerthError(describe_failure(f"Deploying {run.stack} failed", outcome))
         write_private(_count_file(run), json.dumps({"resources": outcome.view.done}) + "\n")
         return outcome
+
+
+def _cli_needed(run: Run) -> str:
+    """Why Pulumi's CLI has to be made here; nothing where it is there, was fetched, or was not asked for."""
+    if run.wanted is not engines.Kind.PULUMI:
+        return ""
+    cli, reason = engines.fitting_cli()
+    if cli is None and run.download:
+        try:
+            engines.download_cli()
+        except BerthError as error:
+            run.say(str(error))
+        else:
+            return ""
+    return "" if cli else reason
 
 
 def _build_kolla_images(run: Run) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -13,10 +14,14 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
+from operations.bootstrap import pulumi_cli
 from operations.errors import BerthError, UsageError
+from operations.pulumi_version import refusal
 from operations.workspace import StackFile, Workspace, write_private
 
 PACKAGES = ("command", "docker", "minio", "random", "tls")
+LANGUAGE_HOST = "the Python language host"
+NO_CLI = "pulumi is neither on PATH nor in ~/.pulumi/bin"
 
 
 class Kind(StrEnum):
@@ -34,6 +39,8 @@ class Engine:
     command: tuple[str, ...]
     reason: str
     may_download: bool = False
+    own_plugins: bool = False
+    """Whether the CLI is given Berth's plugins instead of the published ones."""
 
     @property
     def sentence(self) -> str:
@@ -41,19 +48,45 @@ class Engine:
         return f"Engine: {name} ({self.reason})"
 
 
-def choose(wanted: Kind | None, environment: Mapping[str, str] = os.environ) -> Engine:
-    """The engine for this run; `wanted` insists, and only `pulumi` insisted on may download."""
+def choose(wanted: Kind | None, environment: Mapping[str, str] = os.environ, download: bool = False) -> Engine:
+    """The engine for this run; `wanted` insists. Nothing is downloaded unless `download` says so."""
     if wanted is Kind.EMBEDDED:
         return _embedded("asked for")
-    cli = find_cli(environment)
     if wanted is Kind.PULUMI:
-        return Engine(Kind.PULUMI, (str(cli or _install_cli()),), "asked for", may_download=True)
+        return _insisted(environment, download)
+    cli = find_cli(environment)
     if cli is None:
-        return _embedded("pulumi is neither on PATH nor in ~/.pulumi/bin")
+        return _embedded(NO_CLI)
+    unfit = refusal(cli)
+    if unfit:
+        return _embedded(unfit)
     missing = missing_plugins(cli, environment)
     if missing:
         return _embedded(f"{cli} is there, but lacks {', '.join(missing)}")
     return Engine(Kind.PULUMI, (str(cli),), f"{cli} and all its plugins are installed")
+
+
+def _insisted(environment: Mapping[str, str], download: bool) -> Engine:
+    cli, reason = fitting_cli(environment)
+    if cli is None:
+        raise BerthError(f"{reason[0].upper()}{reason[1:]}: ./berth up --engine pulumi brings one.")
+    if download:
+        return Engine(Kind.PULUMI, (str(cli),), "asked for", may_download=True)
+    missing = missing_plugins(cli, environment)
+    if not missing:
+        return Engine(Kind.PULUMI, (str(cli),), "asked for")
+    lacks = f"asked for; {cli} lacks {', '.join(missing)}, so Berth's own plugins stand in for the published ones"
+    return Engine(Kind.PULUMI, (str(cli),), lacks, own_plugins=True)
+
+
+def fitting_cli(environment: Mapping[str, str] = os.environ) -> tuple[Path | None, str]:
+    """A `pulumi` that will do: the user's, else the one that was compiled here. Why there is none, else."""
+    found = find_cli(environment)
+    reason = NO_CLI if found is None else refusal(found) or ""
+    if found and not reason:
+        return found, ""
+    compiled = pulumi_cli.program(Workspace.current().home)
+    return compiled, "" if compiled else reason
 
 
 def _embedded(reason: str) -> Engine:
@@ -75,7 +108,7 @@ def missing_plugins(cli: Path, environment: Mapping[str, str] = os.environ) -> l
     missing = []
     language = cli.resolve().with_name("pulumi-language-python")
     if not language.exists() and not shutil.which("pulumi-language-python", path=path):
-        missing.append("the Python language host")
+        missing.append(LANGUAGE_HOST)
     plugins = _pulumi_home(environment) / "plugins"
     for package, version in plugin_versions().items():
         folder = plugins / f"resource-{package}-v{version}"
@@ -106,16 +139,17 @@ def _pulumi_home(environment: Mapping[str, str]) -> Path:
     return Path(own) if own else Path(environment.get("HOME", "~")).expanduser() / ".pulumi"
 
 
-def _install_cli() -> Path:
+def download_cli() -> Path:
+    """Have Pulumi's own installer fetch the CLI."""
     from pulumi.automation import PulumiCommand
 
     try:
-        return Path(PulumiCommand.install().command)
+        return Path(PulumiCommand.install(root=str(_pulumi_home(os.environ))).command)
     except Exception as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise BerthError(
-            f"The Pulumi CLI is not installed and could not be downloaded ({first}). "
-            "Install it by hand and put it on PATH, or leave --engine out: the embedded engine needs no download."
+            f"The Pulumi CLI is not installed and could not be downloaded ({first}). Install it by hand and put it on "
+            "PATH, or leave --download out: it is then compiled here."
         ) from None
 
 
@@ -160,11 +194,26 @@ def environment(
     result["PULUMI_DEBUG_COMMANDS"] = "true"
     if not engine.may_download:
         result["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] = "true"
+    if engine.own_plugins:
+        result |= own_plugins(workspace, Path(engine.command[0]), base)
     result["PATH"] = search_path(base)
     if stack_file.is_lab:
         result.pop("PULUMI_CONFIG_PASSPHRASE", None)
     result |= passphrase(workspace, stack_file, base)
     return result
+
+
+def own_plugins(workspace: Workspace, cli: Path, base: Mapping[str, str]) -> dict[str, str]:
+    """Put Berth's plugins where the CLI looks for them, and say where; the user's logins go on to count."""
+    from plugins import home
+
+    folder = workspace.home / "pulumi-home"
+    hosted = LANGUAGE_HOST not in missing_plugins(cli, base)
+    home.write(folder, plugin_versions(), None if hosted else importlib.metadata.version("pulumi"))
+    told = {"PULUMI_HOME": str(folder)}
+    if (_pulumi_home(base) / "credentials.json").is_file():
+        told["PULUMI_CREDENTIALS_PATH"] = str(_pulumi_home(base))
+    return {**told, **{key: value for key, value in base.items() if key == "PULUMI_CREDENTIALS_PATH"}}
 
 
 def backend(workspace: Workspace) -> dict[str, str]:
@@ -215,4 +264,20 @@ def shell_environment(
     result = {**backend(workspace), "BERTH_HOME": str(workspace.home), "PULUMI_STACK": stack_file.stack}
     if stack_file.is_lab or base.get("PULUMI_CONFIG_PASSPHRASE_FILE"):
         result |= passphrase(workspace, stack_file, {k: v for k, v in base.items() if k != "PULUMI_CONFIG_PASSPHRASE"})
-    return result | {"PATH": search_path(base)}
+    path = search_path(base)
+    compiled = pulumi_cli.program(workspace.home)
+    if compiled and fitting_cli(base)[0] == compiled:
+        result |= own_plugins(workspace, compiled, base) | {"PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true"}
+        path = f"{compiled.parent}{os.pathsep}{path}"
+    return result | {"PATH": path}
+
+
+def hand_on(workspace: Workspace) -> list[str]:
+    """How other machines are spared compiling the CLI; nothing where it was not compiled here."""
+    if pulumi_cli.program(workspace.home) is None:
+        return []
+    place = pulumi_cli.folder(workspace.home)
+    return [
+        f"The Pulumi CLI was compiled here. A copy of {place}, named in {pulumi_cli.SITE_VARIABLE},",
+        f"spares that to every other machine with the same lock ({pulumi_cli.lock()}).",
+    ]

@@ -11,6 +11,9 @@ from typing import Any
 
 COLOR = re.compile(r"<\{%.*?%\}>|\x1b\[[0-9;]*m")
 NOISE = re.compile(r"^(error: )?((update|preview|destroy|refresh) failed|resource .* was not successfully .*)$")
+PLUGIN_GONE = re.compile(r"error reading from server: EOF|^Detected that \S+ exited prematurely")
+"""What the CLI says when the process of a provider ends while it is needed."""
+GONE = "a provider's process ended in the middle of this; run the command again, it goes on from there"
 TRACE = "Traceback (most recent call last)"
 QUIET_OPS = frozenset({"same", "read", "refresh"})
 VERBS = {
@@ -96,6 +99,8 @@ class RunView:
             return
         if severity == "error":
             known = self.errors.setdefault(str(event.get("urn", "")), [])
+            if PLUGIN_GONE.search(text.removeprefix("error: ")):
+                text = GONE
             if not NOISE.match(text) and text not in known:
                 known.append(text)
         elif severity == "warning" and text not in self.warnings:

@@ -89,7 +89,7 @@ def end_session(engine: Process, patience: float = 3.0) -> bool:
 
 def _by(session: Session, kind: engines.Kind) -> Session:
     """The session with the engine of a kind, as far as there is one here."""
-    if kind is session.engine.kind or (kind is engines.Kind.PULUMI and engines.find_cli() is None):
+    if kind is session.engine.kind or (kind is engines.Kind.PULUMI and engines.fitting_cli()[0] is None):
         return session
     return Session.open(session.workspace, session.stack_file, engines.choose(kind))
 

@@ -42,12 +42,14 @@ def _list(value: Any) -> list[Any]:
 def _problems(config: Properties) -> list[CheckFailure]:
     failures = []
     if isinstance(config.get("host", ""), str) and not _host(config).startswith(("unix://", "ssh://")):
-        failures.append(CheckFailure("host", "must begin with unix:// or ssh:// in the embedded engine"))
+        failures.append(CheckFailure("host", "must begin with unix:// or ssh:// for Berth's own provider"))
     if not isinstance(config.get("registryAuth", []), str | list):
         return failures
     for login in _list(config.get("registryAuth")):
         if set(login) - {"address", "username", "password"}:
-            failures.append(CheckFailure("registryAuth", "takes address, username and password in the embedded engine"))
+            failures.append(
+                CheckFailure("registryAuth", "takes address, username and password for Berth's own provider")
+            )
     return failures
 
 

@@ -127,10 +127,10 @@ def _settings(options: list[str]) -> dict[str, str]:
             name, *value = re.split(r"\s*=\s*|\s+", (word[2:] or next(words, "")).strip(), maxsplit=1)
             found.setdefault(name.lower(), value[0] if value else "")
         else:
-            raise ProviderError(f"sshOpts: {word} is not supported by the embedded engine; use -i, -p, -l and -o")
+            raise ProviderError(f"sshOpts: {word} is not supported by Berth's own provider; use -i, -p, -l and -o")
     known = {"identityfile", "port", "user", "userknownhostsfile", "globalknownhostsfile", "stricthostkeychecking"}
     for name in found.keys() - known - _HARMLESS - {"connecttimeout"}:
-        raise ProviderError(f"sshOpts: the option {name} is not supported by the embedded engine; remove it")
+        raise ProviderError(f"sshOpts: the option {name} is not supported by Berth's own provider; remove it")
     return found
 
 
@@ -151,7 +151,9 @@ def _known_keys(settings: dict[str, str], host: str, port: int) -> tuple[tuple[s
         revoked += [key.export_public_key().decode() for key in found[2]]
     strict = settings.get("stricthostkeychecking", "yes").lower()
     if strict not in ("yes", "ask", "no", "off"):
-        raise ProviderError(f"sshOpts: StrictHostKeyChecking={strict} is not supported by the embedded engine; use yes")
+        raise ProviderError(
+            f"sshOpts: StrictHostKeyChecking={strict} is not supported by Berth's own provider; use yes"
+        )
     if not trusted and strict in ("no", "off"):
         return None, tuple(revoked)
     return tuple(trusted), tuple(revoked)

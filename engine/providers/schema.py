@@ -18,7 +18,7 @@ Kind = Literal["text", "whole", "number", "flag", "list", "set", "map", "object"
 DEFAULTS = "__defaults"
 """Where the published providers list the inputs that the user did not write; kept so that both engines agree."""
 
-NOT_HERE = "is not supported by the embedded engine; remove it, or deploy with the Pulumi CLI"
+NOT_HERE = "is not supported by Berth's own providers; remove it, or deploy with the published Pulumi plugins"
 
 
 @dataclass(frozen=True)

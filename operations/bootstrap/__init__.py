@@ -15,14 +15,14 @@ from rich.console import Console
 
 import images
 
-from . import archive, docker_engine, plan, preflight, seed, steps, toolchain
+from . import archive, docker_engine, plan, preflight, pulumi_cli, seed, steps, toolchain
 from .errors import BootstrapError
 from .preflight import Check, refuse_taken_ports
 
 __all__ = ["BootstrapError", "Check", "alone", "checks", "clean", "refuse_taken_ports", "run"]
 
 DOCKER_DATA = Path("/var/lib/docker")
-CACHES = ("cache", "seed", "images.json", "dockerd.pid")
+CACHES = ("cache", "pulumi", "pulumi-home", "seed", "images.json", "dockerd.pid")
 
 
 @contextmanager
@@ -38,12 +38,17 @@ def alone(folder: Path, console: Console) -> Iterator[None]:
         yield
 
 
-def run(yes: bool, console: Console, only_check: bool = False, tests: bool = False) -> None:
-    """Install, build and store what is missing; `only_check` refuses instead of changing anything."""
+def run(yes: bool, console: Console, only_check: bool = False, tests: bool = False, pulumi: str = "") -> None:
+    """Install, build and store what is missing; `only_check` refuses instead of changing anything.
+
+    `pulumi` says why Pulumi's CLI has to be brought along; nothing where it has not.
+    """
     preflight.refuse([preflight.system, preflight.root])
     home = images.home()
     with alone(home / "cache", console):
         todo = _needed(home, tests)
+        if pulumi:
+            todo += pulumi_cli.steps(home, pulumi, todo)
         version = docker_engine.server_version()
         if version:
             preflight.refuse([lambda: docker_engine.check(version)])

@@ -22,13 +22,13 @@ def parse(text: str) -> tuple[int, ...]:
     return tuple(int(part or 0) for part in match.groups()) if match else (0,)
 
 
-def new_enough(go: str) -> bool:
-    """Whether this Go compiles the pinned modules without fetching another Go."""
+def new_enough(go: str, minimum: str = "") -> bool:
+    """Whether this Go compiles the pinned modules, or what needs `minimum`, without fetching another Go."""
     try:
         answer = subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True, check=False)
     except OSError:
         return False
-    return parse(answer.stdout) >= parse(images.versions()["go"]["minimum"])
+    return parse(answer.stdout) >= parse(minimum or images.versions()["go"]["minimum"])
 
 
 def packaged(cache: Path) -> Path:
@@ -37,11 +37,11 @@ def packaged(cache: Path) -> Path:
     return cache / f"go-{pinned[1] if pinned else ''}"
 
 
-def find(cache: Path) -> str | None:
-    """A Go that will do, or None."""
+def find(cache: Path, minimum: str = "") -> str | None:
+    """A Go that will do, or None; `minimum` where it must be newer than the images need it."""
     own = packaged(cache) / "go" / "bin" / "go"
     candidates = [shutil.which("go"), *PLACES, *map(str, Path("/usr/lib").glob("go-1.*/bin/go")), str(own)]
-    return next((go for go in candidates if go and new_enough(go)), None)
+    return next((go for go in candidates if go and new_enough(go, minimum)), None)
 
 
 def install(cache: Path, shell: Shell) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PRODUCT = ("__main__.py", "bench", "components", "config", "engine", "images", "operations")
+PRODUCT = ("__main__.py", "bench", "components", "config", "engine", "images", "operations", "plugins")
 
 # Scripts whose first part is the folder's own.
 PARTED = {ROOT / "components" / stage / "scripts": first for stage, first in (("etcd", "members"), ("swarm", "swarm"))}

@@ -161,9 +161,7 @@ def docker(checkout: Checkout) -> Docker:
 @pytest.fixture(autouse=True)
 def bare_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is installed, which has tests of its own, and no network is in the way."""
-    monkeypatch.setattr(
-        "operations.bootstrap.run", lambda yes, console, only_check=False, tests=False: None, raising=False
-    )
+    monkeypatch.setattr("operations.bootstrap.run", lambda yes, console, **_: None, raising=False)
     (tmp_path / "no-routes").write_text("Iface\n")
     monkeypatch.setattr("operations.doctor.ROUTES", tmp_path / "no-routes")
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from operations import engines
+from operations import engines, pulumi_version
+from operations.bootstrap import pulumi_cli
 from operations.engines import Kind
 from operations.errors import BerthError, UsageError
 from operations.workspace import StackFile
-from tests.unit.operations.conftest import Checkout
+from tests.unit.operations.conftest import Checkout, executable
 
 
 def test_without_pulumi_the_embedded_engine_is_chosen(checkout: Checkout) -> None:
@@ -26,7 +27,7 @@ def test_pulumi_with_all_its_plugins_is_chosen(checkout: Checkout) -> None:
     program = checkout.install_pulumi()
     engine = engines.choose(None)
     assert (engine.kind, engine.command) == (Kind.PULUMI, (str(program),))
-    assert not engine.may_download, "only --engine pulumi may download"
+    assert not engine.may_download and not engine.own_plugins
 
 
 def test_pulumi_in_its_own_home_is_found(checkout: Checkout) -> None:
@@ -63,23 +64,104 @@ def test_plugins_on_path_are_taken_whatever_their_version(checkout: Checkout) ->
 
 
 def test_an_engine_that_is_asked_for_is_taken(checkout: Checkout) -> None:
-    checkout.install_pulumi(plugins=False)
+    program = checkout.install_pulumi()
     assert engines.choose(Kind.EMBEDDED).kind is Kind.EMBEDDED
     insisted = engines.choose(Kind.PULUMI)
-    assert insisted.kind is Kind.PULUMI and insisted.may_download
+    assert (insisted.command, insisted.own_plugins) == ((str(program),), False)
 
 
-def test_pulumi_asked_for_and_not_to_be_had_says_what_to_do(
-    checkout: Checkout, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_berths_plugins_stand_in_for_published_ones_that_are_missing(checkout: Checkout) -> None:
+    checkout.install_pulumi(plugins=False)
+    engine = engines.choose(Kind.PULUMI)
+    assert engine.own_plugins and not engine.may_download
+    assert "lacks plugin command 1.2.1" in engine.reason
+    told = engines.environment(checkout.workspace, StackFile.read(checkout.workspace, "dev"), engine)
+    plugins = Path(told["PULUMI_HOME"]) / "plugins"
+    assert (plugins / "resource-docker-v5.2.0" / "PulumiPlugin.yaml").is_file()
+    assert told["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] == "true"
+    assert not (checkout.user / ".pulumi").exists(), "the user's own plugins are left alone"
+
+
+def test_the_users_logins_count_with_berths_plugins_too(checkout: Checkout) -> None:
+    checkout.install_pulumi(plugins=False)
+    logins = checkout.user / ".pulumi" / "credentials.json"
+    logins.parent.mkdir()
+    logins.touch()
+    told = engines.own_plugins(checkout.workspace, checkout.bin / "pulumi", os.environ)
+    assert told["PULUMI_CREDENTIALS_PATH"] == str(logins.parent)
+
+
+def test_only_a_run_that_may_download_leaves_plugins_to_the_cli(checkout: Checkout) -> None:
+    checkout.install_pulumi(plugins=False)
+    engine = engines.choose(Kind.PULUMI, download=True)
+    assert engine.may_download and not engine.own_plugins
+
+
+def test_pulumi_asked_for_and_not_there_says_what_brings_it(checkout: Checkout) -> None:
+    with pytest.raises(BerthError, match=r"^Pulumi is neither on PATH.*: ./berth up --engine pulumi brings one"):
+        engines.choose(Kind.PULUMI)
+
+
+def test_an_installer_that_fails_says_what_to_do(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
     import pulumi.automation
 
     def offline(**_: object) -> None:
         raise RuntimeError("no route to host\nmore")
 
     monkeypatch.setattr(pulumi.automation.PulumiCommand, "install", offline)
-    with pytest.raises(BerthError, match=r"could not be downloaded \(no route to host\).*the embedded engine needs"):
+    with pytest.raises(BerthError, match=r"could not be downloaded \(no route to host\).*it is then compiled here"):
+        engines.download_cli()
+
+
+@pytest.mark.parametrize(
+    ("program", "why"),
+    [
+        ("print('v3.100.0')", "is version 3.100.0, and Berth needs 3.260.0 or newer"),
+        ("print('v4.0.1')", "is version 4.0.1, and Berth needs one below 4.0.0"),
+        ("print('Copyright 1993 by somebody')", "does not say a version, so it is not Pulumi's CLI"),
+        ("import sys; sys.exit(3)", "does not say a version, so it is not Pulumi's CLI"),
+    ],
+)
+def test_a_pulumi_that_will_not_do_is_passed_over_with_the_reason(checkout: Checkout, program: str, why: str) -> None:
+    checkout.install_pulumi()
+    executable(checkout.bin / "pulumi", program)
+    engine = engines.choose(None)
+    assert engine.kind is Kind.EMBEDDED and why in engine.reason
+    with pytest.raises(BerthError, match=why):
         engines.choose(Kind.PULUMI)
+
+
+def test_a_pulumi_that_is_no_program_is_passed_over(checkout: Checkout) -> None:
+    (checkout.bin / "pulumi").write_bytes(b"\x7fELF and nothing more")
+    (checkout.bin / "pulumi").chmod(0o755)
+    assert "pulumi can't be run (Exec format error)" in engines.choose(None).reason
+
+
+def test_a_pulumi_that_does_not_answer_is_passed_over(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    executable(checkout.bin / "pulumi", "import time; time.sleep(60)")
+    monkeypatch.setattr(pulumi_version, "PATIENCE", 0.2)
+    assert "does not say its version within 0.2 s" in engines.choose(None).reason
+
+
+def test_a_development_build_of_a_fitting_version_will_do(checkout: Checkout) -> None:
+    executable(checkout.bin / "pulumi", "print('v3.275.0-alpha.12+dirty')")
+    assert pulumi_version.refusal(checkout.bin / "pulumi") is None
+
+
+def test_the_compiled_cli_is_taken_where_the_users_will_not_do(checkout: Checkout) -> None:
+    executable(checkout.bin / "pulumi", "print('v3.100.0')")
+    place = pulumi_cli.folder(checkout.workspace.home)
+    (place / "bin").mkdir(parents=True)
+    executable(place / "bin" / "pulumi", "print('v3.274.1')")
+    (place / "lock").write_text(pulumi_cli.lock())
+    engine = engines.choose(Kind.PULUMI)
+    assert engine.command == (str(place / "bin" / "pulumi"),) and engine.own_plugins
+    told = engines.shell_environment(checkout.workspace, StackFile.read(checkout.workspace, "dev"))
+    assert told["PATH"].split(":")[0] == str(place / "bin")
+    assert told["PULUMI_HOME"] == str(checkout.workspace.home / "pulumi-home")
+    assert f"# The Pulumi CLI was compiled here. A copy of {place}" in "\n# ".join(
+        ["", *engines.hand_on(checkout.workspace)]
+    )
 
 
 def test_a_lab_uses_its_fixed_passphrase_whatever_the_user_has_set(checkout: Checkout) -> None:

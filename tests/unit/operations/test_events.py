@@ -48,6 +48,17 @@ def test_a_trace_keeps_its_whole_message() -> None:
     assert "two" in without_trace(text)
 
 
+def test_a_provider_whose_process_ended_is_said_once_and_with_what_to_do() -> None:
+    view = RunView()
+    premature = (
+        "Detected that /p/pulumi-resource-command exited prematurely. \n  This is *always* a bug in the provider."
+    )
+    for text in ("error reading from server: EOF", premature):
+        view.take({"diagnosticEvent": {"urn": URN, "severity": "error", "message": f"<{{%reset%}}>error: {text}"}})
+    (said,) = view.failures()
+    assert said[1] == "a provider's process ended in the middle of this; run the command again, it goes on from there"
+
+
 def test_an_event_log_is_read_line_by_line_as_it_grows(tmp_path: Path) -> None:
     path = tmp_path / "events"
     log = EventLog(path)

@@ -102,7 +102,7 @@ def test_an_unexpected_error_is_one_sentence_and_a_file(checkout: Checkout, bert
 def test_what_bootstrap_refuses_is_shown_as_it_is(checkout: Checkout, berth: Any, monkeypatch: Any) -> None:
     from operations.bootstrap import BootstrapError
 
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise BootstrapError("This machine has 2 GB of memory.")
 
     monkeypatch.setattr("operations.bootstrap.run", refuse)

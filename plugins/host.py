@@ -1,0 +1,114 @@
+"""The one process: serves the language host, and through it every provider instance, until the CLI needs it no more."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import grpc
+from pulumi.runtime.proto import language_pb2_grpc, provider_pb2_grpc
+
+from engine.provider import Packages
+from plugins.language import LanguageHost
+from plugins.provider import ProviderServer
+
+if TYPE_CHECKING:
+    from engine.ssh import Session
+
+MESSAGE_LIMIT = 400 << 20
+"""Bytes in one message, the limit of the CLI itself: a bundle of files is larger than gRPC's own four megabytes."""
+CALLS = 256
+"""Calls of all provider instances at once; more than the CLI makes, for it counts steps and not checks."""
+STREAMS = 4096
+"""Calls to the language host at once: each provider instance holds one for as long as it lives."""
+OPTIONS = (
+    ("grpc.max_receive_message_length", MESSAGE_LIMIT),
+    ("grpc.max_send_message_length", MESSAGE_LIMIT),
+    # A port is never shared: whoever listens on it first would otherwise get a part of the other's calls.
+    ("grpc.so_reuseport", 0),
+)
+
+
+class Instances:
+    """The provider instances of a run, which share connections and threads."""
+
+    def __init__(self) -> None:
+        self._session: Session | None = None
+        self._packages: Packages = {}
+        self._lock = threading.Lock()
+        self._calls = ThreadPoolExecutor(CALLS, thread_name_prefix="call")
+
+    def load(self) -> Packages:
+        """The providers; half a second of imports, which a program needs as long for and which go side by side."""
+        with self._lock:
+            if not self._packages:
+                from engine import providers
+                from engine.ssh import Session
+
+                self._session = Session()
+                self._packages = providers.load(self._session)
+        return self._packages
+
+    def close(self) -> None:
+        """Close all connections."""
+        if self._session is not None:
+            self._session.close()
+
+    def run(self, package: str, version: str, ended: Callable[[Callable[[], None]], bool]) -> Iterator[str | int]:
+        """Serve one instance: its port first, then what it has to say for the CLI's log, until the caller is gone.
+
+        `ended` takes what to call when the caller goes, and says whether it is still there.
+        """
+        packages = self.load()
+        known = packages.get(package)
+        if known is None:
+            raise LookupError(f"Berth has no provider {package}; it has {', '.join(sorted(packages))}")
+        said: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        servicer = ProviderServer(known, version, said.put)
+        server = grpc.server(self._calls, options=OPTIONS)
+        provider_pb2_grpc.add_ResourceProviderServicer_to_server(servicer, server)
+        port = server.add_insecure_port("127.0.0.1:0")
+        server.start()
+        try:
+            if ended(lambda: said.put(None)):
+                yield port
+                while (text := said.get()) is not None:
+                    yield text
+        finally:
+            server.stop(None)
+            servicer.close()
+
+
+def main(engine: str) -> None:
+    """Serve until the CLI closes this process's standard input or interrupts it."""
+    over = threading.Event()
+    # The CLI puts each plugin into a process group of its own, which Ctrl-C at a terminal does not reach, and ends it
+    # by SIGINT after the last call.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: over.set())
+    instances = Instances()
+    server = grpc.server(ThreadPoolExecutor(STREAMS, thread_name_prefix="language"), options=OPTIONS)
+    language_pb2_grpc.add_LanguageRuntimeServicer_to_server(LanguageHost(engine, instances.run), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    threading.Thread(target=_wait_for_end_of_input, args=(over,), daemon=True).start()
+    print(port, flush=True)
+    threading.Thread(target=instances.load, daemon=True).start()
+    over.wait()
+    # Nobody waits for what may still be running, and its threads would hold up an orderly end.
+    threading.Thread(target=instances.close, daemon=True).start()
+    server.stop(None).wait(1)
+    os._exit(0)
+
+
+def _wait_for_end_of_input(over: threading.Event) -> None:
+    """The CLI holds the other end and never writes: its end, however it comes, is the end of this process."""
+    while sys.stdin.buffer.read(4096):
+        pass
+    over.set()
