@@ -1,7 +1,8 @@
 """`python -m operations.export_store`: MinIO's bucket and IAM settings as files, before all servers change at once.
 
-Reads {stack, endpoint, ca_file, user, password} as JSON from standard input; prints the names of the files. Users'
-secret keys are in them: they are sealed with the stack's passphrase, which is in the environment for the engine's sake.
+Reads {stack, endpoint, server_name, ca_file, user, password} as JSON from standard input; prints the files' names.
+Users' secret keys are in them: they are sealed with the stack's passphrase, which is in the environment for the
+engine's sake.
 """
 
 from __future__ import annotations
@@ -52,9 +53,9 @@ _EXPORT = re.compile(r"\d{8}T\d{6}Z")
 _WAY_OUT = "Nothing was changed. Mend the object store first (./berth status), then run up again."
 
 
-def export(stack: str, endpoint: str, ca_file: str, user: str, password: str) -> list[Path]:
+def export(stack: str, endpoint: str, server_name: str, ca_file: str, user: str, password: str) -> list[Path]:
     """Write what the store says of its buckets, users and policies; no files where nothing answers yet."""
-    admin = _admin(endpoint, ca_file, user, password)
+    admin = _admin(endpoint, server_name, ca_file, user, password)
     found: dict[Export, bytes] = {}
     for part in Export:
         try:
@@ -62,7 +63,7 @@ def export(stack: str, endpoint: str, ca_file: str, user: str, password: str) ->
             found[part] = admin._url_open(method="GET", command=part).data  # type: ignore[arg-type]
         except MinioAdminException as error:
             if user != FORMER_USER and _code(error) == "InvalidAccessKeyId":
-                return export(stack, endpoint, ca_file, FORMER_USER, password)
+                return export(stack, endpoint, server_name, ca_file, FORMER_USER, password)
             raise BerthError(f"{part.value}: {endpoint} answers {_message(error)}. {_WAY_OUT}") from None
         except HTTPError as error:
             if not found and _is_absent(error):
@@ -94,7 +95,7 @@ def _tidy(exports: Path, passphrase: str) -> None:
         plain.unlink()
 
 
-def _admin(endpoint: str, ca_file: str, user: str, password: str) -> MinioAdmin:
+def _admin(endpoint: str, server_name: str, ca_file: str, user: str, password: str) -> MinioAdmin:
     if not Path(ca_file).is_file():
         raise BerthError(f"{ca_file} does not exist; it must hold the CA of {endpoint}. {_WAY_OUT}")
     # A store that has just lost a server refuses for a moment.
@@ -108,7 +109,15 @@ def _admin(endpoint: str, ca_file: str, user: str, password: str) -> MinioAdmin:
         raise_on_status=False,
     )
     timeout = urllib3.Timeout(connect=5, read=60)
-    http = urllib3.PoolManager(timeout=timeout, retries=retry, cert_reqs="CERT_REQUIRED", ca_certs=ca_file)
+    http = urllib3.PoolManager(
+        timeout=timeout,
+        retries=retry,
+        cert_reqs="CERT_REQUIRED",
+        ca_certs=ca_file,
+        # Not the address: while it changes, certificates name the other one.
+        server_hostname=server_name,
+        assert_hostname=server_name,
+    )
     return MinioAdmin(endpoint=endpoint, credentials=StaticProvider(user, password), secure=True, http_client=http)
 
 

@@ -136,6 +136,7 @@ class ObjectStore(pulumi.ComponentResource):
                     {
                         "stack": settings.stack,
                         "endpoint": settings.store_from_deploy_host,
+                        "server_name": naming.drive_name(settings.registry.name),
                         "ca_file": args.deploy_host.ca_file,
                         "user": key.access,
                         "password": key.secret,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import io
-import ipaddress
 import json
 import os
 import socket
@@ -33,15 +32,16 @@ from operations import sealed
 
 ROOT = Path(__file__).resolve().parents[3]
 USER, PASSWORD, PASSPHRASE = "berth-root", "hunter2-hunter2", "the stack's own"
+SERVER_NAME = "drive.registry.test"
 
 
 def self_signed() -> tuple[str, str]:
-    """A certificate for 127.0.0.1 and its key."""
+    """A certificate for the servers' name and no address, and its key."""
     now = datetime.datetime.now(datetime.UTC)
     key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
-    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    names = x509.SubjectAlternativeName([x509.DNSName(SERVER_NAME)])
     made = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + datetime.timedelta(1))
-    made = made.add_extension(address, critical=True)
+    made = made.add_extension(names, critical=True)
     made = made.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
     certificate = made.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
     return certificate.decode(), key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
@@ -90,7 +90,7 @@ def archive(files: dict[str, str]) -> bytes:
 
 
 def fill(address: str, ca: Path) -> None:
-    http = urllib3.PoolManager(ca_certs=str(ca), retries=False)
+    http = urllib3.PoolManager(ca_certs=str(ca), retries=False, assert_hostname=SERVER_NAME)
     client = Minio(address, USER, PASSWORD, http_client=http)
     for _ in range(100):
         try:
@@ -106,7 +106,14 @@ def fill(address: str, ca: Path) -> None:
 def export(
     home: Path, address: str, ca: Path, password: str = PASSWORD, user: str = USER, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    wanted = {"stack": "dev", "endpoint": address, "ca_file": str(ca), "user": user, "password": password}
+    wanted = {
+        "stack": "dev",
+        "endpoint": address,
+        "server_name": SERVER_NAME,
+        "ca_file": str(ca),
+        "user": user,
+        "password": password,
+    }
     known = {key: value for key, value in os.environ.items() if not key.startswith("PULUMI_")}
     return subprocess.run(
         [sys.executable, "-m", "operations.export_store"],
