@@ -185,7 +185,7 @@ def test_a_change_of_the_object_store_is_announced_and_its_settings_are_exported
     for node in NODES:
         assert f"object-store-{node}" in output
     lab.berth("up", "--yes")
-    exports = sorted((lab.home / "stacks" / "citest" / "exports").glob("*/*.zip"))
+    exports = sorted((lab.home / "stacks" / "citest" / "exports").glob("*/*.zip.sealed"))
     assert exports, "nothing was exported before the change"
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in exports)
     assert registry.has("team/kept", image)
