@@ -74,8 +74,11 @@ class Row:
         }
 
 
-def rows(seen: Look) -> list[Row]:
-    """Docker and each service of every node."""
+def rows(seen: Look, *, health_checks: bool = True) -> list[Row]:
+    """Docker and each service of every node.
+
+    `health_checks`: a container that Docker calls unhealthy is not healthy, though that may be two minutes old.
+    """
     roles = {node["name"]: tuple(node.get("roles", ())) for node in seen.desired.outputs.get("nodes", [])}
     result = []
     for name, machine in seen.desired.machines.items():
@@ -88,7 +91,7 @@ def rows(seen: Look) -> list[Row]:
         result.append(Row(name, own, "docker", report.docker is not None, report.docker or "", report.docker_error))
         for service in machine.services:
             found = report.containers.get(service.name)
-            runs = found is not None and found.is_healthy
+            runs = found is not None and (found.is_healthy if health_checks else found.state == "running")
             failing = _failing(service.service, name, seen) if runs else ""
             detail = failing or (_detail(found) if found else "no container")
             if service.service == VIRTUAL_ADDRESS_STAGE and runs:
