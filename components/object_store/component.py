@@ -57,7 +57,11 @@ class ObjectStore(pulumi.ComponentResource):
         digest = pulumi.Output.unsecret(root.apply(start_digest))
         addresses = [on.node.address for on in servers]
         image = args.images.on_nodes("objectStore")
-        exported = self._export(name, args, root, again_when=[image, digest, *addresses])
+        # Whatever makes the servers' containers anew, all of them at once.
+        bounds = str(args.settings.limits.minio.memory)
+        exported = self._export(
+            name, args, root, again_when=[image, digest, *addresses, str(settings.port), settings.data_dir, bounds]
+        )
         containers = []
         for on in servers:
             node = on.node

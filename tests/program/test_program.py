@@ -151,6 +151,12 @@ def test_the_object_stores_settings_are_exported_before_any_of_its_servers_chang
         assert "object-store-export" in waits_for(dev, f"object-store-{node}")
 
 
+def test_another_limit_of_the_object_store_is_preceded_by_an_export(dev: Recording) -> None:
+    other = changed_dev(limits={"minio": {"memory": 1024}})
+    triggers = [run.named("object-store-export").inputs["triggers"] for run in (dev, other)]
+    assert triggers[0] != triggers[1]
+
+
 def test_no_process_of_the_registry_is_given_the_root_key_of_the_store(dev: Recording) -> None:
     for resource in dev.resources:
         text = json.dumps(resource.inputs, default=str)
