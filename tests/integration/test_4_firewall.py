@@ -54,8 +54,8 @@ time.sleep(5)
 
 @pytest.fixture(scope="module")
 def stranger(lab: Lab) -> Iterator[str]:
-    """A machine on the lab's network that is no node of it."""
-    where = ("--network", f"berth-{STACK}", "--ip", f"{SUBNET}.77")
+    """A machine on the lab's network that is no node of it, and has no address that the stack had a while ago."""
+    where = ("--network", f"berth-{STACK}", "--ip", f"{SUBNET}.78")
     words = ("docker", "run", "-d", "--name", STRANGER, *where, "--entrypoint", "sleep", images.reference("lab-node"))
     made = run([*words, "3600"])
     assert made.returncode == 0, made.stderr
@@ -95,7 +95,7 @@ def test_half_open_connections_of_one_stranger_leave_everybody_else_served(lab: 
     flood = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
     try:
         assert flood.stdout is not None and flood.stdout.readline() == "held\n"
-        there = ("ss", "-tnH", "state", "established", "src", f"{balancer}:4000", "dst", f"{SUBNET}.77")
+        there = ("ss", "-tnH", "state", "established", "src", f"{balancer}:4000", "dst", f"{SUBNET}.78")
         assert 0 < len(lab.on("node1", *there).splitlines()) <= 1024
         assert lab.on("node1", "curl", "-s", "-m", "2", "http://127.0.0.1:4012/alive") == "alive\n"
         ask = ("curl", "-sk", "-m", "5", "-o", "/dev/null", "-w", "%{http_code}", f"https://{balancer}:4000/v2/")
