@@ -48,6 +48,8 @@ TLS_FILES = ("ca.pem", "cert.pem", "key.pem")
 
 # Users and ids inside Berth's own images (registry, MinIO): the id that distroless images use for "nonroot".
 SERVICE_UID = 65532
+CLIENT_CA = "balancers.crt"
+"""File, in the directory of a replica or cache, with the CA of the only clients that it accepts."""
 
 
 def labels(stack: str, node: str | None = None) -> dict[str, str]:

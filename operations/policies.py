@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import yaml
 
+from config import naming
 from config.settings import StackFile
 from operations import bundles
 
@@ -22,7 +23,6 @@ SERVICE_LABEL = "berth.service"
 REMOTE_COMMAND = "command:remote:Command"
 MINIO_PROVIDER = "pulumi:providers:minio"
 FEWEST_DRIVES = 4
-CLIENT_CA = "balancers.crt"
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 QUORUMS = {"swarm-manager": "Swarm managers", "etcd": "etcd members"}
 
@@ -156,7 +156,7 @@ def anonymous_push(resource: Declared, settings: StackFile) -> Iterator[str]:
                     yield f"{path} asks nobody at port {settings.registry.port} for a password: add auth_request"
         document = _registry_http(path, body)
         if document is not None and not _is_read_only(body) and not _only_balancers(path, document, files):
-            yield f"{path} takes writes from others than the balancers: clientcas must be their CA alone, {CLIENT_CA}"
+            yield f"{path} takes writes from others than the balancers: clientcas must name {naming.CLIENT_CA} alone"
 
 
 def drives(resources: Iterable[Declared]) -> Iterator[str]:
@@ -213,7 +213,7 @@ def _registry_http(path: str, body: str) -> dict[str, Any] | None:
 def _only_balancers(path: str, http: Mapping[str, Any], files: Mapping[str, str]) -> bool:
     """Whether a registry accepts clients of the balancers' CA and no others: not those of the stack's CA, either."""
     folder = path.rpartition("/")[0]
-    trusted = f"{folder}/{CLIENT_CA}"
+    trusted = f"{folder}/{naming.CLIENT_CA}"
     same_as_the_stacks = files.get(trusted) == files.get(f"{folder}/ca.crt")
     return (http.get("tls") or {}).get("clientcas") == [trusted] and not same_as_the_stacks
 

@@ -16,8 +16,6 @@ from config import naming
 
 STAGE = "registry"
 USER = f"{naming.SERVICE_UID}:{naming.SERVICE_UID}"
-CLIENT_CA = "balancers.crt"
-"""File, in a process's directory, with the CA of the only clients that it accepts."""
 # For what a process is in the middle of when it is told to end: the upload of a large layer is one request.
 DRAIN_SECONDS = 300
 
@@ -81,7 +79,7 @@ def document(listener: Listener, storage: Storage, key: Key, http_secret: str) -
             "tls": {
                 "certificate": f"{directory}/tls.crt",
                 "key": f"{directory}/tls.key",
-                "clientcas": [f"{directory}/{CLIENT_CA}"],
+                "clientcas": [f"{directory}/{naming.CLIENT_CA}"],
                 "minimumtls": "tls1.2",
             },
             "debug": {"addr": f"127.0.0.1:{listener.health_port}"},
@@ -115,7 +113,7 @@ def entries(listener: Listener, rendered: str, pem: Pem, client_ca: str) -> list
     return [
         File(f"{directory}/config.yml", rendered, mode="0600", owner=USER),
         File(f"{directory}/ca.crt", pem.ca, owner=USER),
-        File(f"{directory}/{CLIENT_CA}", client_ca, owner=USER),
+        File(f"{directory}/{naming.CLIENT_CA}", client_ca, owner=USER),
         File(f"{directory}/tls.crt", pem.certificate, owner=USER),
         File(f"{directory}/tls.key", pem.key, mode="0600", owner=USER),
         *service_facts(
