@@ -35,11 +35,11 @@ USER, PASSWORD, PASSPHRASE = "berth-root", "hunter2-hunter2", "the stack's own"
 SERVER_NAME = "drive.registry.test"
 
 
-def self_signed() -> tuple[str, str]:
-    """A certificate for the servers' name and no address, and its key."""
+def self_signed(*more: x509.GeneralName) -> tuple[str, str]:
+    """A certificate for the servers' name, with no address of theirs unless `more` holds one, and its key."""
     now = datetime.datetime.now(datetime.UTC)
     key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
-    names = x509.SubjectAlternativeName([x509.DNSName(SERVER_NAME)])
+    names = x509.SubjectAlternativeName([x509.DNSName(SERVER_NAME), *more])
     made = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + datetime.timedelta(1))
     made = made.add_extension(names, critical=True)
     made = made.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
@@ -49,7 +49,14 @@ def self_signed() -> tuple[str, str]:
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    """A MinIO server behind TLS with a bucket and a user: its address and its CA file."""
+    """A MinIO server whose certificate does not name its address, as while that address changes."""
+    with minio(tmp_path_factory.mktemp("ca") / "ca.pem") as address:
+        yield address
+
+
+@contextmanager
+def minio(ca: Path, *more: x509.GeneralName) -> Iterator[tuple[str, Path]]:
+    """A MinIO server behind TLS with a bucket and a user: its address and its CA file, which is written."""
     try:
         client = docker.from_env()
         images = [tag for image in client.images.list() for tag in image.tags if tag.startswith("berth/minio:")]
@@ -57,8 +64,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]
         pytest.skip("there is no Docker daemon here")
     if not images:
         pytest.skip("no image berth/minio on this machine (./berth up builds it)")
-    certificate, key = self_signed()
-    ca = tmp_path_factory.mktemp("ca") / "ca.pem"
+    certificate, key = self_signed(*more)
     ca.write_text(certificate)
     container = client.containers.create(
         images[0],

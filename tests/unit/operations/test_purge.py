@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import io
+import ipaddress
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,16 +13,15 @@ from typing import Any
 
 import pytest
 import urllib3
+from cryptography import x509
 from minio import Minio
 
 import config
 from operations import purge
 from operations.errors import BerthError, UsageError
 from tests.unit.operations.conftest import LAB, Checkout
-from tests.unit.operations.test_export_store import PASSWORD, USER, store
+from tests.unit.operations.test_export_store import PASSWORD, USER, minio
 from tests.unit.operations.test_verify import export
-
-__all__ = ["store"]
 
 UPSTREAMS = [
     {"name": "docker-hub", "url": "https://registry-1.docker.io", "prefix": "docker.io"},
@@ -46,6 +46,14 @@ def links(repository: str, tags: dict[str, list[str]], layers: list[str]) -> lis
             found.append(f"_manifests/tags/{tag}/index/{digest(manifest)}/link")
             found.append(f"_manifests/revisions/{digest(manifest)}/link")
     return [f"{repository}/{key}" for key in dict.fromkeys(found)]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """A MinIO server whose certificate names its address: its address and its CA file."""
+    loopback = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    with minio(tmp_path_factory.mktemp("ca") / "ca.pem", loopback) as address:
+        yield address
 
 
 @pytest.fixture
