@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import shutil
 import socket
 import subprocess
 import time
@@ -142,6 +144,24 @@ def test_a_reload_that_does_not_come_off_is_undone_too(node: Node, entries: list
         done = node.apply(with_text(entries, "listen 127.0.0.1:", f"listen 127.0.0.1:{port}; listen 127.0.0.1:"))
     assert done.returncode != 0
     assert "it goes on with the old configuration" in done.stderr
+    assert (files(node), settled(node)) == before
+
+
+def test_an_nginx_that_cannot_be_entered_is_said_and_the_change_undone(
+    node: Node, entries: list[Entry], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = files(node), settled(node)
+    (tmp_path / "docker").write_text(
+        "#!/bin/sh\n"
+        '[ "$1" != exec ] || { echo "OCI runtime exec failed: no such file or directory" >&2; exit 126; }\n'
+        f'exec {shutil.which("docker")} "$@"\n'
+    )
+    (tmp_path / "docker").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    done = node.apply(with_text(entries, "client_body_timeout 300s", "client_body_timeout 302s"))
+    assert done.returncode != 0
+    assert f"nothing can be executed in {node.container}" in done.stderr
+    assert "OCI runtime exec failed" in done.stderr
     assert (files(node), settled(node)) == before
 
 

@@ -26,7 +26,11 @@ take_over() {
         problem='it goes on with the old configuration; its log says why (docker logs)'
     else
         problem=$(printf '%s\n' "$refusal" | sed -n 's/.*\[emerg\] \([0-9#]*: \)*//p' | head -n 1)
-        [ -n "$problem" ] || return 0
+        if [ -z "$problem" ]; then
+            # Docker's refusal, not nginx's. An nginx that answers all the same goes on with what it read before.
+            case $(curl -s --max-time 1 "$status") in '' | "$generation") return 0 ;; esac
+            problem="nothing can be executed in $container (docker stop and docker start may mend that): $refusal"
+        fi
     fi
     put_generation "$before"
     printf '%s\n' "$problem"
