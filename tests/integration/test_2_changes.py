@@ -79,6 +79,9 @@ def test_a_daemon_that_does_not_come_back_gets_its_old_settings_and_later_nodes_
     assert {node: lab.on(node, "cat", "/etc/docker/daemon.json") for node in NODES} == before
     assert {node: lab.docker_starts(node) for node in NODES[1:]} == starts
     assert daemon(lab, "node1", "{{.ServerVersion}}")
+    for container in lab.on("node1", "docker", "ps", "--format", "{{.Names}}").split():
+        said = lab.on("node1", "sh", "-c", 'docker exec "$1" /no-such-program 2>&1', "sh", container, check=False)
+        assert "setns" not in said, f"{container} has no root file system"
 
 
 def test_foreign_keys_in_daemon_json_are_named_before_anything_is_replaced(lab: Lab) -> None:
@@ -115,5 +118,7 @@ def test_a_changed_user_changes_the_balancers_files_and_no_container(lab: Lab, s
     files = {"balancer-node1-files", "balancer-node2-files"}
     assert changes in ({"update": files}, {"update": {*files, "berth-citest"}})
     lab.berth("up", "--yes")
+    code, output = lab.try_berth("verify")
+    assert code == 0, output
     assert "ünï:" in lab.on("node1", "cat", "/etc/berth/load-balancer/users/pull.htpasswd")
     assert starts == lab.on("node1", "docker", "inspect", "--format", "{{.State.StartedAt}}", "berth-load-balancer")

@@ -6,6 +6,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import yaml
@@ -58,10 +59,10 @@ def on_node() -> Iterator[Run]:
         subprocess.run(["docker", "rm", "--force", "--volumes", name], check=False, capture_output=True)
 
 
-def apply(on_node: Run, wrong: bool = False) -> str:
-    """The default settings of a node that has no Kolla and no Swarm."""
+def apply(on_node: Run, wrong: bool = False, **changes: Any) -> str:
+    """The default settings of a node that has no Kolla and no Swarm, but for some."""
     settings = stack()
-    text = render(entries(settings.docker_on(settings.nodes[0])))
+    text = render(entries(settings.docker_on(settings.nodes[0]).model_copy(update=changes)))
     return on_node("sh", "-c", stage_script(*SCRIPTS), "berth", "apply", "dev", STAGE, text=text, wrong=wrong)
 
 
@@ -75,6 +76,26 @@ def test_neighbours_on_the_default_bridge_are_not_parted_and_others_live_on(on_n
     assert "docker: restart" in apply(on_node)
     assert on_node("docker", "inspect", "--format", "{{.State.Running}}", "one").strip() == "true"
     assert "docker: nothing" in apply(on_node)
+    on_node("docker", "rm", "--force", "one")
+
+
+def test_a_dockerd_that_did_not_start_leaves_nothing_that_cannot_be_entered(on_node: Run) -> None:
+    apply(on_node)
+    start = ("docker", "run", "--detach", "--restart=unless-stopped")
+    for words in (("--name=ours", "--label=berth.service=registry"), ("--name=theirs",)):
+        on_node(*start, *words, NGINX, "sleep", "1000000")
+    try:
+        refusal = apply(on_node, wrong=True, extra={"storage-driver": "zfs"})
+        assert "the old settings were put back and dockerd answers again" in refusal
+        assert "docker exec and health checks fail in them: theirs. Stop and start each" in refusal
+        on_node("docker", "exec", "ours", "true")
+        on_node("docker", "exec", "theirs", "true", wrong=True)
+        assert "theirs. Stop and start each" in apply(on_node)
+        on_node("sh", "-c", "docker stop --time=1 theirs && docker start theirs")
+        on_node("docker", "exec", "theirs", "true")
+        assert "Stop and start" not in apply(on_node)
+    finally:
+        on_node("docker", "rm", "--force", "ours", "theirs")
 
 
 def test_a_new_container_gains_no_rights_unless_it_says_so(on_node: Run) -> None:

@@ -234,6 +234,31 @@ containers_are_back() {
     done
 }
 
+# A dockerd that fails at its start unmounts the root file systems of containers that outlived the one before, and the
+# next one removes where they were (moby issue 47408): such a container runs on, but nothing can be executed in it.
+containers_without_root() {
+    pid=$(cat /var/run/docker.pid 2>/dev/null) || return 0
+    format="{{.Name}}$tab{{.GraphDriver.Data.MergedDir}}$tab{{index .Config.Labels \"berth.service\"}}"
+    # shellcheck disable=SC2046  # ids are words
+    docker inspect --format "$format" $(docker ps --quiet) 2>/dev/null |
+        while IFS=$tab read -r name root service; do
+            # Other storage drivers have no such directory.
+            case $root in /*) [ -d "/proc/$pid/root$root" ] || printf '%s\t%s\n' "${name#/}" "$service" ;; esac
+        done
+}
+
+# Berth's own are stopped and started, which `docker restart` is not enough for; the others are said.
+mount_roots_again() {
+    containers_without_root >"$work/rootless"
+    [ -s "$work/rootless" ] || return 0
+    left=''
+    while IFS=$tab read -r name service; do
+        { [ -n "$service" ] && docker stop "$name" && docker start "$name"; } >/dev/null || left="$left $name"
+    done <"$work/rootless"
+    [ -z "$left" ] ||
+        printf 'these containers run without their root file system, and docker exec and health checks fail in them:%s. Stop and start each (docker stop, docker start; docker restart is not enough)' "$left"
+}
+
 # Over its restart, with the settings that it has and with those that it gets.
 keeps_containers() {
     [ "$(docker info --format '{{.LiveRestoreEnabled}}')" = true ] && grep -qxF -- "{{.LiveRestoreEnabled}}${tab}true" "$work/expect"
@@ -252,7 +277,8 @@ put_old_settings_back() {
     rm -f -- "$state/pending"
     undo_change
     restart_docker || fail "$1; the old settings were put back, but dockerd still does not answer: see $(docker_log)"
-    fail "$1; the old settings were put back and dockerd answers again"
+    rootless=$(mount_roots_again)
+    fail "$1; the old settings were put back and dockerd answers again${rootless:+; $rootless}"
 }
 
 stage_after_change() {
@@ -285,6 +311,8 @@ stage_after_change() {
     fi
     mv -f -- "$work/keys.sorted" "$state/keys"
     rm -f -- "$state/pending"
+    rootless=$(mount_roots_again)
+    [ -z "$rootless" ] || say "$rootless"
     say "docker: $force"
 }
 
