@@ -74,11 +74,8 @@ class Row:
         }
 
 
-def rows(seen: Look, *, health_checks: bool = True) -> list[Row]:
-    """Docker and each service of every node.
-
-    `health_checks`: a container that Docker calls unhealthy is not healthy, though that may be two minutes old.
-    """
+def rows(seen: Look) -> list[Row]:
+    """Docker and each service of every node."""
     roles = {node["name"]: tuple(node.get("roles", ())) for node in seen.desired.outputs.get("nodes", [])}
     result = []
     for name, machine in seen.desired.machines.items():
@@ -91,7 +88,7 @@ def rows(seen: Look, *, health_checks: bool = True) -> list[Row]:
         result.append(Row(name, own, "docker", report.docker is not None, report.docker or "", report.docker_error))
         for service in machine.services:
             found = report.containers.get(service.name)
-            runs = found is not None and (found.is_healthy if health_checks else found.state == "running")
+            runs = found is not None and found.is_healthy
             failing = _failing(service.service, name, seen) if runs else ""
             detail = failing or (_detail(found) if found else "no container")
             if service.service == VIRTUAL_ADDRESS_STAGE and runs:
@@ -120,8 +117,7 @@ def _failing(service: str, node: str, seen: Look) -> str:
 
 
 def _detail(found: ContainerFact) -> str:
-    state = found.state if found.health == "-" else f"{found.state}, {found.health}"
-    return f"{state}, restarted {found.restarts} times" if found.restarts else state
+    return f"{found.condition}, restarted {found.restarts} times" if found.restarts else found.condition
 
 
 def _version(found: ContainerFact | None, image: str) -> str:

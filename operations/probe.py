@@ -9,7 +9,7 @@ import shlex
 import ssl
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +48,19 @@ class ContainerFact:
     """As `docker inspect` shows it."""
     host: Mapping[str, Any] = field(default_factory=dict)
     """Likewise, the part about the machine it runs on."""
+    reason: str = ""
+    """What the health check said that was made when Docker called it unhealthy."""
 
     @property
     def is_healthy(self) -> bool:
         # Docker says "starting" until the first check, which comes a minute after the start.
         return self.state == "running" and self.health != "unhealthy"
+
+    @property
+    def condition(self) -> str:
+        """State and health in words."""
+        words = self.state if self.health == "-" else f"{self.state}, {self.health}"
+        return f"{words}: {self.reason}" if self.reason else words
 
 
 @dataclass(frozen=True)
@@ -310,6 +318,9 @@ def parse(node: str, lines: Iterable[str]) -> Report:
             case "container", [service, name, image, state, health, restarts, version, id_, own, host]:
                 about = (service, name.lstrip("/"), image, state, health, int(restarts), version, id_)
                 report.containers[about[1]] = ContainerFact(*about, json.loads(own), json.loads(host))
+            case "health", [name, health, reason]:
+                found = report.containers[name.lstrip("/")]
+                report.containers[found.name] = replace(found, health=health, reason=reason.strip())
             case (("stat" | "sum" | "hidden"), _):
                 _take_file(report.files, word, values)
             case "block", [path, checksum]:

@@ -153,7 +153,7 @@ def _services(name: str, machine: Machine, report: Report, found: Sequence[Diffe
             wrong.setdefault(one.name, []).append(one.sentence)
     for service in machine.services:
         fact = report.containers.get(service.name)
-        state = "no container" if fact is None else fact.state if fact.health == "-" else f"{fact.state}, {fact.health}"
+        state = "no container" if fact is None else fact.condition
         told = wrong.pop(service.name, [])
         fine = fact is not None and fact.is_healthy and not told
         yield Answer(f"{service.service} runs", name, "; ".join([state, *(told if fact else ())]), fine)

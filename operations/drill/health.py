@@ -54,9 +54,7 @@ class Health:
                 # "Could you go without harm?" is answered with yes only while the drives of all the others are there.
                 yield from self._minio(node)
         seen = look.ask(self._session, self._desired)
-        # Each service was asked itself: what Docker's checks saw a minute ago may be the fault before this one.
-        rows = look.rows(seen, health_checks=False)
-        yield from (f"{row.service} on {row.node}: {row.detail}" for row in rows if not row.healthy)
+        yield from (f"{row.service} on {row.node}: {row.detail}" for row in look.rows(seen) if not row.healthy)
         if seen.front.with_user.status != 200:
             yield f"the registry answers {seen.front.with_user.text}"
 

@@ -41,6 +41,28 @@ about_docker() {
     [ -n "$ids" ] || return
     # shellcheck disable=SC2086  # ids are words
     docker inspect --format "container$tab$container" $ids
+    unhealthy=$(docker ps --quiet --filter health=unhealthy --filter "label=berth.stack=$stack" --filter label=berth.service)
+}
+
+# What Docker calls unhealthy may have been well for a minute: its check is made once more.
+about_health() {
+    lines=$(docker inspect --format '{{println .Name}}{{range .Config.Healthcheck.Test}}{{println .}}{{end}}' "$1")
+    set -- timeout 9 docker exec "$1"
+    {
+        read -r name
+        # How the words are meant, which is CMD for all of ours.
+        read -r _
+        while IFS= read -r one; do set -- "$@" "$one"; done
+    } <<EOF
+$lines
+EOF
+    health=healthy
+    said=$("$@" 2>&1) || {
+        [ "$?" -ne 124 ] || said='no answer within 9 s'
+        health=unhealthy
+    }
+    line=$(fact health "$name" "$health" "$said")
+    printf '%s\n' "$line"
 }
 
 container='{{index .Config.Labels "berth.service"}}	{{.Name}}	{{.Config.Image}}	{{.State.Status}}	{{if .State.Health}}{{.State.Health.Status}}{{else}}-{{end}}	{{.RestartCount}}	{{index .Config.Labels "org.opencontainers.image.version"}}	{{.ID}}	{{json .Config}}	{{json .HostConfig}}'
@@ -89,7 +111,7 @@ EOF
     printf '%s\n' "$line"
 }
 
-# All at once: a server that is gone must not use up the time of the others.
+# All at once, with the health checks: a server that is gone must not use up the time of the others.
 about_urls() {
     while IFS= read -r question; do
         [ -z "$question" ] || about_url "$question" </dev/null &
@@ -134,6 +156,7 @@ about_swarm() {
     done
 }
 
+unhealthy=''
 about_machine
 about_docker
 urls=''
@@ -157,5 +180,6 @@ while IFS=$tab read -r word operand; do
     esac
 done
 about_files "$@"
+for id in $unhealthy; do about_health "$id" </dev/null & done
 about_urls "$urls"
 fact end

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -127,10 +128,13 @@ class Docker:
             f"open({str(self.log)!r}, 'a').write(args + '\\n')\n"
             f"table = json.load(open({str(self.table)!r}))\n"
             "found = [v for k, v in table.items() if args.startswith(k)]\n"
-            "print(found[0] if found else '', end='')\n",
+            "text, code = found[0] if found and not isinstance(found[0], str) else ((found or [''])[0], 0)\n"
+            "print(text, end='')\n"
+            "sys.exit(code)\n",
         )
 
-    def answers(self, table: dict[str, str]) -> None:
+    def answers(self, table: Mapping[str, str | tuple[str, int]]) -> None:
+        """What it prints to words that begin so, with its exit code where that is not 0."""
         self.table.write_text(json.dumps(table))
 
     @property

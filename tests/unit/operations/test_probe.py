@@ -56,6 +56,27 @@ def test_the_probe_tells_what_a_node_is_like(node: Node) -> None:
     assert report.init in ("systemd", "sysvinit", "upstart") or report.init
 
 
+@pytest.mark.parametrize(
+    ("check", "condition"),
+    [(("", 0), "running, healthy"), (("it answers\n503\n", 1), "running, unhealthy: it answers 503")],
+)
+def test_an_unhealthy_container_is_asked_again_before_it_counts(
+    node: Node, docker: Docker, check: tuple[str, int], condition: str
+) -> None:
+    docker.answers(
+        {
+            "version": "26.1.5\n",
+            "ps --all": "abc\n",
+            "ps --quiet --filter health=unhealthy": "abc\n",
+            "inspect --format container": CONTAINER.replace("running\t-", "running\tunhealthy"),
+            "inspect --format {{println": "/berth-registry\nCMD\n/bin/health\nhttp://a b\n\n",
+            "exec abc /bin/health http://a b": check,
+        }
+    )
+    found = ask(node).containers["berth-registry"]
+    assert (found.condition, found.is_healthy) == (condition, not check[1])
+
+
 def test_the_probe_tells_whether_a_node_holds_the_virtual_address(node: Node) -> None:
     for address, holds in (("127.0.0.1", {"127.0.0.1"}), ("192.0.2.10", set())):
         probe = Probe("dev", REGISTRY, address, {"node1": Machine()}, 10)

@@ -182,17 +182,15 @@ def test_a_table_of_rules_that_is_gone_is_named() -> None:
     assert ("node2", "firewall") not in rows
 
 
-def test_an_unhealthy_container_is_named_unless_the_service_was_asked_itself() -> None:
+def test_an_unhealthy_container_is_named_with_what_its_check_said() -> None:
     told = reports()
     told["node1"].containers["berth-registry"] = ContainerFact(
-        "registry", "berth-registry", IMAGE, "running", "unhealthy", 0, "3.1.2"
+        "registry", "berth-registry", IMAGE, "running", "unhealthy", 0, "3.1.2", reason="it answers 503"
     )
-    seen = look.Look(desired.read(export(), "dev"), told, FINE)
-    for health_checks in (True, False):
-        found = {
-            row.service: row.healthy for row in look.rows(seen, health_checks=health_checks) if row.node == "node1"
-        }
-        assert found["registry"] is not health_checks
+    rows = look.rows(look.Look(desired.read(export(), "dev"), told, FINE))
+    (row,) = (row for row in rows if (row.node, row.service) == ("node1", "registry"))
+    assert (row.healthy, row.detail) == (False, "running, unhealthy: it answers 503")
+    assert wrong(told) == {"node1: registry runs": "running, unhealthy: it answers 503"}
 
 
 def test_an_image_other_than_the_pinned_one_is_named() -> None:
