@@ -247,13 +247,15 @@ containers_without_root() {
         done
 }
 
-# Berth's own are stopped and started, which `docker restart` is not enough for; the others are said.
+# Berth's own are stopped and started, which `docker restart` is not enough for, if the store can spare this node's server
+# for as long; the others are said.
 mount_roots_again() {
     containers_without_root >"$work/rootless"
     [ -s "$work/rootless" ] || return 0
-    left=''
+    left='' spared=yes
+    store_spares_this_node "$timeout" >/dev/null || spared=no
     while IFS=$tab read -r name service; do
-        { [ -n "$service" ] && docker stop "$name" && docker start "$name"; } >/dev/null || left="$left $name"
+        { [ -n "$service" ] && [ "$spared" = yes ] && docker stop "$name" && docker start "$name"; } >/dev/null || left="$left $name"
     done <"$work/rootless"
     [ -z "$left" ] ||
         printf 'these containers run without their root file system, and docker exec and health checks fail in them:%s. Stop and start each (docker stop, docker start; docker restart is not enough)' "$left"
