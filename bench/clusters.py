@@ -30,9 +30,7 @@ sys.path.insert(0, str(REPOSITORY))
 import yaml  # noqa: E402
 
 from bench.common import TICKS, conditions, processor_ticks, save, table  # noqa: E402
-from operations import engines  # noqa: E402
-from operations.engine_run import Session  # noqa: E402
-from operations.engines import Kind  # noqa: E402
+from operations.pulumi.session import Session  # noqa: E402
 from operations.workspace import StackFile, Workspace  # noqa: E402
 
 STACK = "bench-clusters"
@@ -74,7 +72,7 @@ def stack(nodes: int) -> Iterator[Session]:
     path.write_text(yaml.safe_dump(settings(nodes), sort_keys=False))
     try:
         workspace = Workspace.current()
-        session = Session.open(workspace, StackFile.read(workspace, STACK), engines.choose(Kind.EMBEDDED))
+        session = Session.open(workspace, StackFile.read(workspace, STACK))
         session.ensure_stack()
         yield session
     finally:
@@ -87,7 +85,7 @@ def berth(verb: str) -> None:
 
 
 def make(session: Session, parallel: int) -> Run:
-    """The lab from nothing, its steps timed as the engine tells of them."""
+    """The lab from nothing, its steps timed by the CLI's event log."""
     run, started = Run(parallel), dict[str, float]()
     first: tuple[float, int] | None = None
     with tempfile.TemporaryDirectory() as directory:
@@ -116,7 +114,7 @@ def make(session: Session, parallel: int) -> Run:
                         run.seconds, run.processor_seconds = now - first[0], (ticks - first[1]) / TICKS
                 time.sleep(0.02)
     if process.returncode:
-        sys.exit(f"The lab could not be made: the engine ended with {process.returncode}.")
+        sys.exit(f"The lab could not be made: the CLI ended with {process.returncode}.")
     return run
 
 

@@ -16,7 +16,6 @@ import os
 import shlex
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,10 +33,11 @@ from components.remote.shell import stage_script
 from config.naming import PROJECT
 from operations.desired import Machine, read
 from operations.probe import TEXT, Probe
+from operations.pulumi.session import Session
+from operations.workspace import StackFile, Workspace
 
 STACK = "bench-drift"
 REGISTRY = "registry.bench.test:4000"
-PASSPHRASE = REPOSITORY / "lab" / "passphrase"
 # As many and as large as a node of the lab with all roles has.
 ENTRIES: Sequence[Entry] = [
     *(File(f"/etc/berth-bench/{number}.conf", f"line {number}\n" * 100, mode="0600") for number in range(30)),
@@ -68,24 +68,18 @@ def resources(hosts: Sequence[Host], key_file: Path) -> Iterator[dict[str, Any]]
 
 @contextlib.contextmanager
 def stack(directory: Path, deployment: Mapping[str, Any]) -> Iterator[dict[str, str]]:
-    """A stack with this state; the environment in which `berth` and the engine find it."""
-    home = directory / "home"
-    home.mkdir()
-    environment = {
-        "BERTH_HOME": str(home),
-        "PULUMI_BACKEND_URL": (home / "state").as_uri(),
-        "PULUMI_CONFIG_PASSPHRASE_FILE": str(PASSPHRASE),
-    }
-    settings = REPOSITORY / f"Pulumi.{STACK}.yaml"
-    shutil.copy(REPOSITORY / "Pulumi.dev.yaml", settings)
+    """A lab stack with this state; the environment in which `berth` finds it and Pulumi's CLI."""
+    workspace = Workspace(REPOSITORY, directory / "home")
+    settings = workspace.stack_file(STACK)
+    shutil.copy(workspace.stack_file("dev"), settings)
     try:
-        (home / "state").mkdir()
+        session = Session.open(workspace, StackFile.read(workspace, STACK))
+        session.ensure_stack()
         exported = directory / "deployment.json"
         exported.write_text(json.dumps({"version": 3, "deployment": deployment}))
-        for words in (["init"], ["import", "--file", str(exported)]):
-            engine = [sys.executable, "-m", "engine", "stack", *words, "--stack", STACK]
-            subprocess.run(engine, cwd=REPOSITORY, env={**os.environ, **environment}, check=True, stdout=sys.stderr)
-        yield environment
+        session.ask("stack", "import", "--file", str(exported))
+        path = os.pathsep.join([str(session.cli.program.parent), os.environ.get("PATH", os.defpath)])
+        yield {"BERTH_HOME": str(workspace.home), "PATH": path}
     finally:
         settings.unlink()
 
@@ -111,7 +105,7 @@ def measure(fleet: Fleet, runs: int, directory: Path) -> dict[str, list[tuple[fl
     probe = shlex.join(["sh", "-c", TEXT, "berth-probe", STACK])
     found: dict[str, list[tuple[float, float]]] = {"berth drift": [], "ssh loop": []}
     with stack(directory, deployment) as environment:
-        berth = [sys.executable, "-m", "operations", "drift", "--engine", "embedded", "--stack", STACK]
+        berth = [sys.executable, "-m", "operations", "drift", "--stack", STACK]
         ways = {
             "berth drift": Command(berth, {**environment, "PYTHONPATH": str(REPOSITORY)}),
             "ssh loop": loop(directory, config, fleet.hosts, probe, questions),

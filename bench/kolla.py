@@ -31,11 +31,11 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench import common, kolla_images
-from operations import engines
-from operations.engine_run import Session, new_log
 from operations.kolla import inputs, play, steps
 from operations.kolla.environment import environment
 from operations.lock import StackLock
+from operations.pulumi.follow import new_log
+from operations.pulumi.session import Session
 from operations.workspace import StackFile
 
 SHOWN = 8
@@ -65,7 +65,7 @@ class Stage:
         self.lab = common.Lab.of(stack)
         self.stack, self.workspace = stack, self.lab.workspace
         stack_file = StackFile.read(self.workspace, stack)
-        session = Session.open(self.workspace, stack_file, engines.choose(None))
+        session = Session.open(self.workspace, stack_file)
         self.inputs = inputs.of_stack(session, inputs.settings_of(stack_file))
         self.nodes = [node for node in self.lab.nodes if node.name in self.inputs.document["nodes"]]
         self.variables: Mapping[str, Any] = self.inputs.document["globals"]

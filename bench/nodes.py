@@ -148,7 +148,9 @@ def _row(item: Figures, ours: Figures | None) -> str:
 def timed(command: Command, directory: Path) -> tuple[float, float]:
     """Seconds on the clock, and of the processor: the tool's with all that it started on this side."""
     log = directory / "log"
-    environment = {**os.environ, **command.environment}
+    # As its users have it: Python's compiled files are kept.
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment = {**inherited, **command.environment}
     try:
         with log.open("wb") as output, contextlib.ExitStack() as stack:
             stdin = stack.enter_context(command.stdin.open("rb")) if command.stdin else subprocess.DEVNULL

@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,9 @@ from pathlib import Path
 import asyncssh
 
 from bench.nodes_fleet import HOSTS_FILE, Host, ssh_config
+from operations import workspace
+from operations.pulumi.cli import choose
+from operations.pulumi.environment import own_plugins, search_path
 
 REPOSITORY = Path(__file__).parents[1]
 SCRIPTS = Path(__file__).parent / "nodes_files"
@@ -45,6 +47,9 @@ class Workspace:
     def __init__(self, directory: Path, hosts: Sequence[Host], key: asyncssh.SSHKey, tools: Path) -> None:
         self.directory, self.hosts, self._tools = directory, hosts, tools
         self._config = ssh_config(hosts, directory, key)
+        self._cli = choose()
+        berth = workspace.Workspace.current()
+        self._plugins = own_plugins(berth, self._cli, os.environ) if self._cli.own_plugins else {}
         self._expected = ""
         for name in ("playbook.yml", "pyinfra_deploy.py", "pyinfra_inventory.py", "package.sh", "service.sh"):
             shutil.copy(SCRIPTS / name, directory)
@@ -89,7 +94,7 @@ class Workspace:
         self._expected = " ".join([*digests, *["644:root:root"] * len(wanted), "present", "running"])
 
     def reset(self) -> None:
-        """All hosts and the engine's state as they were before any tool came."""
+        """All hosts and Berth's state as they were before any tool came."""
         self._on_all_hosts("reset")
         shutil.rmtree(self.directory / ".pulumi", ignore_errors=True)
         command = self.berth("stack", "init", "dev")
@@ -123,13 +128,17 @@ class Workspace:
         return self._loop("apply")
 
     def berth(self, *arguments: str) -> Command:
-        """The embedded engine with a state of its own."""
+        """Pulumi's CLI with a state of its own."""
         environment = {
             "PULUMI_BACKEND_URL": f"file://{self.directory}",
             "PULUMI_CONFIG_PASSPHRASE": "bench",
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
             "PYTHONPATH": str(REPOSITORY),
+            "PATH": search_path(os.environ),
+            **self._plugins,
         }
-        return Command([sys.executable, "-m", "engine", *arguments], environment)
+        return Command([str(self._cli.program), *arguments, "--non-interactive"], environment)
 
     def _ansible(self) -> Command:
         # Forks for all hosts, modules piped into Python instead of copied, one connection a host, no facts.

@@ -1,7 +1,7 @@
 """What a preview without a change costs: a production stack of many nodes, none of which exists.
 
-The embedded engine pretends to deploy the stack once (state as after `up`, nothing touched); then `berth preview` and
-the engine alone are measured, each in processes of their own. Where a complete Pulumi CLI is on PATH, also by it.
+Pulumi's CLI deploys the stack once with plugins that pretend (state as after `up`, nothing touched); then `berth
+preview` and the CLI alone are measured, with Berth's own plugins, each in processes of their own.
 Usage: python bench/preview.py [--nodes 100] [--repeat 3]
 """
 
@@ -18,7 +18,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +29,14 @@ sys.path.insert(0, str(REPOSITORY))
 
 import yaml  # noqa: E402
 
-from operations import engines  # noqa: E402
+from operations.pulumi.cli import choose  # noqa: E402
+from operations.pulumi.environment import search_path  # noqa: E402
+from operations.workspace import Workspace  # noqa: E402
+from tests import pretend  # noqa: E402
+from tests.own_plugins import own_plugins  # noqa: E402
 
 STACK = "bench"
-PARTS = ("__main__.py", "Pulumi.yaml", "components", "config", "engine", "images", "operations", "plugins")
+PARTS = ("__main__.py", "Pulumi.yaml", "components", "config", "images", "operations", "plugins")
 ROLES = [
     ["load-balancer"],
     ["load-balancer", "registry"],
@@ -62,29 +68,54 @@ class Stack:
             source = REPOSITORY / part
             copy = shutil.copytree if source.is_dir() else shutil.copy
             copy(source, self.root / part)
-        # Where Pulumi.yaml expects it; both engines then start the program by the same path, which is in its inputs.
-        (self.root / ".berth").mkdir()
-        (self.root / ".berth" / "venv").symlink_to(sys.prefix)
-        self._python = str(self.root / ".berth" / "venv" / "bin" / "python")
+        self._cli = choose().program
+        # As after a build of Berth's own images, without which nothing is deployed.
+        shutil.copy(REPOSITORY / "tests" / "program" / "home" / "images.json", self.home)
         key = self.home / "key"
         key.write_text("a private key\n")
         (self.root / f"Pulumi.{STACK}.yaml").write_text(yaml.safe_dump({"config": settings(nodes, key)}))
 
-    def run(self, *words: str) -> tuple[str, float, float]:
+    def deploy(self) -> int:
+        """State as after `up`; how many resources there are."""
+        (self.home / "state").mkdir()
+        pretending = pretend.environment(self.home / "pretending", self._cli)
+        for words in (["stack", "init"], ["up", "--yes", "--skip-preview"]):
+            self._run([str(self._cli), *words], pretending)
+        authority, _, _ = self._run([str(self._cli), "stack", "output", "registry_ca"], pretending)
+        # The MinIO provider reads the file that a real `up` would have written.
+        target = Workspace(self.root, self.home).stack_dir(STACK) / "ca.pem"
+        target.parent.mkdir(parents=True)
+        target.write_text(authority)
+        exported, _, _ = self._run([str(self._cli), "stack", "export"], pretending)
+        return len(json.loads(exported)["deployment"]["resources"])
+
+    def pulumi(self, *words: str) -> tuple[float, float]:
+        """Seconds on the clock and of the processor of the CLI."""
+        return self._run([str(self._cli), *words], own_plugins(self.home / "own", self._cli))[1:]
+
+    def berth(self, *words: str) -> tuple[float, float]:
+        """The same of `berth`."""
+        return self._run([sys.executable, "-m", "operations", *words], {})[1:]
+
+    def _run(self, words: list[str], plugins: Mapping[str, str]) -> tuple[str, float, float]:
         """Standard output, seconds on the clock and of the processor."""
         # As the launcher has it: Python's compiled files are kept.
         inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         environment = {
             **inherited,
             "BERTH_HOME": str(self.home),
+            # No published plugin is found there.
+            "HOME": str(self.home),
+            "PATH": os.pathsep.join([str(self._cli.parent), search_path(os.environ)]),
             "PYTHONPATH": str(self.root),
             "PYTHONPYCACHEPREFIX": str(self.home / "pycache"),
             "PULUMI_BACKEND_URL": (self.home / "state").as_uri(),
             "PULUMI_CONFIG_PASSPHRASE": "bench",
+            **plugins,
         }
         before, started = _processor_seconds(), time.perf_counter()
         done = subprocess.run(
-            [self._python, "-m", *words, "--stack", STACK],
+            [*words, "--stack", STACK],
             cwd=self.root,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -142,37 +173,14 @@ def measure(nodes: int, repeat: int) -> list[Figure]:
     """Each kind of run, the median of its repetitions."""
     with tempfile.TemporaryDirectory() as directory:
         stack = Stack(Path(directory), nodes)
-        stack.run("engine", "stack", "init")
-        stack.run("engine", "up", "--yes", "--skip-preview", "--pretend")
-        authority, _, _ = stack.run("engine", "stack", "output", "registry_ca")
-        # The CLI's MinIO provider reads the file that a real `up` would have written.
-        target = stack.home / "stacks" / STACK / "ca.pem"
-        target.parent.mkdir(parents=True)
-        target.write_text(authority)
+        resources = stack.deploy()
         runs = {
-            "engine preview --json": ["engine", "preview", "--json"],
-            "berth preview --markdown": [
-                "operations",
-                "preview",
-                "--markdown",
-                "--expect-no-changes",
-                "--engine",
-                "embedded",
-            ],
+            "pulumi preview --json": partial(stack.pulumi, "preview", "--json", "--expect-no-changes"),
+            "berth preview --markdown": partial(stack.berth, "preview", "--markdown", "--expect-no-changes"),
         }
-        if engines.choose(None).kind is engines.Kind.PULUMI:
-            runs["berth preview --markdown, Pulumi CLI"] = [
-                "operations",
-                "preview",
-                "--markdown",
-                "--expect-no-changes",
-                "--engine",
-                "pulumi",
-            ]
         figures = []
-        for what, words in runs.items():
-            results = [stack.run(*words)[1:] for _ in range(repeat)]
-            resources = len(json.loads(stack.run("engine", "stack", "export")[0])["deployment"]["resources"])
+        for what, run in runs.items():
+            results = [run() for _ in range(repeat)]
             seconds, processor = (round(statistics.median(one[kind] for one in results), 2) for kind in (0, 1))
             figures.append(Figure(what, nodes, resources, seconds, processor, repeat))
         return figures

@@ -17,13 +17,16 @@ import typer
 from rich.console import Console
 
 import config
-from operations import access, deploy, engines, teardown
+from operations import access, deploy, teardown
 from operations import endpoint as endpoints
 from operations import node_config as node_configs
 from operations.deploy import Run
-from operations.engine_run import Session, new_log, passthrough
 from operations.errors import DIFFERENT, DONE, FAILED, WRONG_USE, BerthError, UsageError
 from operations.kolla import commands as kolla
+from operations.pulumi import cli as pulumi_cli
+from operations.pulumi import environment as pulumi_environment
+from operations.pulumi.follow import new_log
+from operations.pulumi.session import NOT_DEPLOYED, Session, passthrough
 from operations.workspace import StackFile, Workspace
 
 # Modules that talk to nodes and certificates are imported by the commands that need them: they take half a second.
@@ -40,25 +43,26 @@ app = typer.Typer(
 Stack = Annotated[str, typer.Option("--stack", "-s", metavar="NAME", help="The stack, as in Pulumi.NAME.yaml.")]
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")]
-EngineOption = Annotated[
-    engines.Kind | None, typer.Option("--engine", help="Insist on an engine: 'pulumi' or 'embedded'.")
-]
 WIDE = 200
 """Columns where nobody reads at a terminal."""
 ShowSecrets = Annotated[bool, typer.Option("--show-secrets", help="Show passwords.")]
 
 
-def _run(stack: str, engine: engines.Kind | None = None, yes: bool = False, as_json: bool = False) -> Run:
+def _run(stack: str, yes: bool = False, as_json: bool = False) -> Run:
     workspace = Workspace.current()
     # What is said beside the answer goes to stderr where the answer is for a program.
     console = Console(stderr=as_json, highlight=False, width=None if sys.stdout.isatty() else WIDE)
     confirm = typer.confirm if sys.stdin.isatty() and sys.stdout.isatty() else None
-    return Run(workspace, StackFile.read(workspace, stack), console, engine, yes, confirm)
+    return Run(workspace, StackFile.read(workspace, stack), console, yes, confirm)
 
 
-def _quiet_session(stack: str, engine: engines.Kind | None = None) -> Session:
+def _quiet_session(stack: str) -> Session:
     workspace = Workspace.current()
-    return Session.open(workspace, StackFile.read(workspace, stack), engines.choose(engine))
+    stack_file = StackFile.read(workspace, stack)
+    if workspace.has_file_backend and not workspace.stack_exists(stack):
+        # Said even where there is no CLI to ask.
+        raise BerthError(NOT_DEPLOYED.format(stack=stack))
+    return Session.open(workspace, stack_file)
 
 
 def _answer() -> Console:
@@ -74,15 +78,14 @@ def _print_json(value: object) -> None:
 def up(
     stack: Stack = "dev",
     repair: Annotated[bool, typer.Option("--repair", help="Mend what drifted, and change nothing else.")] = False,
-    engine: EngineOption = None,
     download: Annotated[
-        bool, typer.Option("--download", help="With --engine pulumi: fetch CLI and plugins where they are missing.")
+        bool, typer.Option("--download", help="Fetch Pulumi's CLI and plugins where they are missing.")
     ] = False,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
     """Deploy the stack; installs and builds what is missing first."""
-    run = dataclasses.replace(_run(stack, engine, yes, as_json), download=download)
+    run = dataclasses.replace(_run(stack, yes, as_json), download=download)
     if repair:
         _repair(run, as_json)
     outcome = deploy.up(run)
@@ -126,7 +129,6 @@ def preview(
     expect_no_changes: Annotated[
         bool, typer.Option("--expect-no-changes", help="Exit with 3 if anything would change.")
     ] = False,
-    engine: EngineOption = None,
     as_json: Json = False,
 ) -> None:
     """Show what `up` would do, and do nothing; exit with 1 if it would fail or break a rule."""
@@ -136,7 +138,7 @@ def preview(
         raise UsageError("--json and --markdown are two answers: ask for one.")
     if requested and (without_secrets or against):
         raise UsageError("--requested needs the stack's state: leave --without-secrets and --against out.")
-    run = _run(stack, engine, as_json=as_json or as_markdown)
+    run = _run(stack, as_json=as_json or as_markdown)
     if requested:
         seen, document = previews.look_requested(run, requested)
     elif without_secrets or against:
@@ -163,19 +165,16 @@ def down(
         str | None,
         typer.Option("--delete-data", metavar="STACK", help="Repeat the stack's name to delete its data too."),
     ] = None,
-    engine: EngineOption = None,
     yes: Yes = False,
 ) -> None:
     """Take the stack down; of a lab nothing stays, of real nodes their data."""
-    teardown.down(_run(stack, engine, yes), delete_data)
+    teardown.down(_run(stack, yes), delete_data)
 
 
 @app.command()
-def endpoint(
-    stack: Stack = "dev", show_secrets: ShowSecrets = False, engine: EngineOption = None, as_json: Json = False
-) -> None:
+def endpoint(stack: Stack = "dev", show_secrets: ShowSecrets = False, as_json: Json = False) -> None:
     """Say how to reach the registry."""
-    session = _quiet_session(stack, engine)
+    session = _quiet_session(stack)
     end = endpoints.endpoint(session.workspace, stack, session.outputs(show_secrets=True), show_secrets)
     if as_json:
         _print_json(end.as_json())
@@ -191,16 +190,17 @@ def endpoint(
 def env(stack: Stack = "dev") -> None:
     """Print the shell lines with which plain `pulumi` works on the stack."""
     workspace = Workspace.current()
-    for name, value in engines.shell_environment(workspace, StackFile.read(workspace, stack)).items():
+    for name, value in pulumi_environment.shell_environment(workspace, StackFile.read(workspace, stack)).items():
         typer.echo(f"export {name}={shlex.quote(value)}")
-    for line in engines.hand_on(workspace):
+    for line in pulumi_environment.hand_on(workspace):
         typer.echo(f"# {line}")
 
 
 @app.command(name="config", context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
-def engine_config(context: typer.Context, stack: Stack = "dev", engine: EngineOption = None) -> None:
-    """Hand `config get|set|rm` to the engine: Pulumi's own words, the stack's own passphrase."""
-    session = _quiet_session(stack, engine)
+def pulumi_config(context: typer.Context, stack: Stack = "dev") -> None:
+    """Hand `config get|set|rm` to Pulumi, with the stack's own passphrase."""
+    workspace = Workspace.current()
+    session = Session.open(workspace, StackFile.read(workspace, stack))
     session.ensure_stack()
     raise typer.Exit(FAILED if passthrough(session, ["config", *context.args], asks=True) else DONE)
 
@@ -219,24 +219,11 @@ def ssh(
 
 
 @app.command()
-def engine(stack: Stack = "dev", engine: EngineOption = None, as_json: Json = False) -> None:
-    """Say which engine runs the program, and why."""
-    workspace = Workspace.current()
-    chosen = engines.choose(engine)
-    before = engines.recorded(workspace, stack)
-    if as_json:
-        _print_json({"engine": chosen.kind, "reason": chosen.reason, "last_used": before, "command": chosen.command})
-        return
-    typer.echo(chosen.sentence)
-    typer.echo(f"Stack {stack} was last deployed with: {before.value if before else 'none yet'}")
-
-
-@app.command()
-def status(stack: Stack = "dev", engine: EngineOption = None, as_json: Json = False) -> None:
+def status(stack: Stack = "dev", as_json: Json = False) -> None:
     """Show every node with its services, and whether they are healthy."""
     from operations import look
 
-    seen = look.look(_quiet_session(stack, engine))
+    seen = look.look(_quiet_session(stack))
     if as_json:
         _print_json({"stack": stack, "services": [row.as_json() for row in look.rows(seen)], "notes": look.notes(seen)})
         return
@@ -247,12 +234,12 @@ def status(stack: Stack = "dev", engine: EngineOption = None, as_json: Json = Fa
 
 
 @app.command()
-def verify(stack: Stack = "dev", engine: EngineOption = None, as_json: Json = False) -> None:
+def verify(stack: Stack = "dev", as_json: Json = False) -> None:
     """Ask every node, read-only, whether it is as the state says; exit with 3 if one is not."""
     from operations import look, verified
     from operations.verify import answers
 
-    session = _quiet_session(stack, engine)
+    session = _quiet_session(stack)
     state = verified.fingerprint(session.workspace, stack)
     seen = look.look(session)
     found = answers(seen.desired, seen.reports, seen.front)
@@ -273,14 +260,13 @@ def verify(stack: Stack = "dev", engine: EngineOption = None, as_json: Json = Fa
 @app.command()
 def drift(
     stack: Stack = "dev",
-    engine: EngineOption = None,
     as_json: Json = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Answer in Markdown, for an issue.")] = False,
 ) -> None:
     """Say what on nodes and services is not as the state says; exit with 3 if something is, 1 if it is not known."""
     from operations.drift import look_for_drift
 
-    found = look_for_drift(_quiet_session(stack, engine))
+    found = look_for_drift(_quiet_session(stack))
     if as_json:
         _print_json(found.as_json())
     elif as_markdown:
@@ -303,13 +289,12 @@ def drill(
     load: Annotated[int, typer.Option(min=1, metavar="N", help="Workers of each kind that push and pull.")] = 1,
     report: Annotated[Path | None, typer.Option(metavar="DIRECTORY", help="Write JSON, table and plot there.")] = None,
     only_undo: Annotated[bool, typer.Option("--undo", help="Only undo what a killed drill left.")] = False,
-    engine: EngineOption = None,
     as_json: Json = False,
 ) -> None:
     """Break a lab in rehearsed ways while images are pushed and pulled; exit with 1 if it was noticed."""
     from operations.drill import run as drills
 
-    run = _run(stack, engine, as_json=as_json)
+    run = _run(stack, as_json=as_json)
     if only_undo:
         run.say("Undone." if drills.undo(run) else f"No drill has left anything on {stack}.")
         return
@@ -333,12 +318,11 @@ def node_config(
     ] = None,
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write to a file that only you read.")] = None,
     show_secrets: ShowSecrets = False,
-    engine: EngineOption = None,
 ) -> None:
     """Print what a node is installed with: cloud-config, Ignition or cloud-init."""
     stack_file = StackFile.read(Workspace.current(), stack)
     deploy.check_settings(stack_file)
-    machine = node_configs.machine(stack_file, node, lambda: _quiet_session(stack, engine))
+    machine = node_configs.machine(stack_file, node, lambda: _quiet_session(stack))
     text, secret = node_configs.text(machine, format_)
     if secret and not show_secrets and output is None:
         raise UsageError(f"The configuration of {node} holds secrets: add --output FILE, or --show-secrets.")
@@ -368,7 +352,6 @@ def promote(
         Path | None,
         typer.Option("--from-passphrase-file", metavar="FILE", help="Passphrase of --from, where it has another one."),
     ] = None,
-    engine: EngineOption = None,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
@@ -378,7 +361,7 @@ def promote(
     if (source is None) == (record is None):
         raise UsageError("Say what to promote: --from STACK, or --record FILE to go back to an older promotion.")
     options = promotions.Options(source, record, image or (), dry_run, from_passphrase)
-    promotion = promotions.promote(_run(to, engine, yes, as_json), options)
+    promotion = promotions.promote(_run(to, yes, as_json), options)
     if as_json:
         _print_json(promotion.as_json())
 
@@ -409,13 +392,14 @@ def test(context: typer.Context) -> None:
     workspace = Workspace.current()
     os.chdir(workspace.root)
     try:
-        bootstrap.run(yes=True, console=Console(highlight=False), tests=True)
+        _, no_cli = pulumi_cli.fitting()
+        bootstrap.run(yes=True, console=Console(highlight=False), tests=True, pulumi=no_cli)
         environment(workspace, partial(typer.echo, err=True))
     except (bootstrap.BootstrapError, BerthError) as problem:
         if os.environ.get("CI"):
             raise
         os.environ["BERTH_NO_LAB"] = str(problem)
-    os.environ["PATH"] = engines.search_path(os.environ)
+    os.environ["PATH"] = pulumi_environment.search_path(os.environ)
     os.execv(sys.executable, [sys.executable, "-m", "pytest", "-p", "operations.testing", *context.args])
 
 
@@ -477,7 +461,7 @@ def unseal(
     if output.exists() or not output.absolute().parent.is_dir():
         raise UsageError(f"{output} is there already, or its folder is not: name a new file.")
     workspace = Workspace.current()
-    known = engines.passphrase(workspace, StackFile.read(workspace, stack), os.environ)
+    known = pulumi_environment.passphrase(workspace, StackFile.read(workspace, stack), os.environ)
     try:
         content = sealed.unseal(file.read_bytes(), sealed.passphrase(known))
     except BerthError as problem:
@@ -502,18 +486,17 @@ def purge(
     tag: Annotated[
         str | None, typer.Option("--tag", metavar="TAG", help="Only this tag, and the manifests that no other has.")
     ] = None,
-    engine: EngineOption = None,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
     """Take a repository out of a cache: the next pull asks the upstream. What was pushed is left alone."""
     from operations import look, object_store, purge
 
-    run = _run(stack, engine, yes, as_json)
+    run = _run(stack, yes, as_json)
     deploy.check_settings(run.stack_file)
     known = config.parse(stack, run.stack_file.document)
     wanted = purge.target(known, repository, tag)
-    state = look.wanted(_quiet_session(stack, engine))
+    state = look.wanted(_quiet_session(stack))
     if not yes and run.confirm and not run.confirm(f"Take {wanted.name} out of the cache {wanted.upstream}?"):
         raise BerthError("Nothing was removed.")
     with object_store.client(state) as store:

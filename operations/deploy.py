@@ -10,28 +10,29 @@ from pathlib import Path
 from rich.console import Console
 
 import config
-from operations import engines, recovery
+from operations import recovery
 from operations.endpoint import Endpoint
-from operations.engine_run import Outcome, Session, follow
 from operations.errors import BerthError, UsageError
 from operations.events import QUIET_OPS
 from operations.lock import StackLock
+from operations.pulumi import cli, download
+from operations.pulumi.follow import Outcome, follow
+from operations.pulumi.session import Session
 from operations.workspace import StackFile, Workspace, write_private
 
 
 @dataclass(frozen=True)
 class Run:
-    """What every command that drives an engine is told."""
+    """What every command that changes or previews a stack starts from."""
 
     workspace: Workspace
     stack_file: StackFile
     console: Console
-    wanted: engines.Kind | None = None
     yes: bool = False
     confirm: Callable[[str], bool] | None = None
     """Asks a question; None where there is no terminal to ask at."""
     download: bool = False
-    """Whether Pulumi's own installer may fetch its CLI and plugins."""
+    """Whether Pulumi's own installer may fetch the CLI and the published plugins."""
 
     @property
     def stack(self) -> str:
@@ -41,13 +42,10 @@ class Run:
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def session(self) -> Session:
-        """The chosen engine, announced, ready to be called."""
-        engine = engines.choose(self.wanted, download=self.download)
-        self.say(engine.sentence)
-        changed = engines.change(self.workspace, self.stack, engine)
-        if changed:
-            self.say(changed)
-        return Session.open(self.workspace, self.stack_file, engine)
+        """The CLI, announced, ready to be called."""
+        chosen = cli.choose()
+        self.say(chosen.sentence)
+        return Session.open(self.workspace, self.stack_file, chosen)
 
 
 def problems(stack_file: StackFile) -> list[config.Problem]:
@@ -72,12 +70,11 @@ def up(run: Run) -> Outcome:
         _build_kolla_images(run)
         session = run.session()
         recovery.go_on(session, lock.interrupted, run.say)
-        if not run.workspace.stack_exists(run.stack):
+        if not session.is_deployed:
             _refuse_taken(run)
         session.ensure_stack()
         if run.confirm and not run.stack_file.is_lab and not run.yes:
             _ask_first(run, session, run.confirm)
-        engines.record(run.workspace, run.stack, session.engine)
         outcome = follow(
             session,
             ["up", "--yes", "--skip-preview"],
@@ -93,18 +90,18 @@ def up(run: Run) -> Outcome:
 
 
 def _cli_needed(run: Run) -> str:
-    """Why Pulumi's CLI has to be made here; nothing where it is there, was fetched, or was not asked for."""
-    if run.wanted is not engines.Kind.PULUMI:
-        return ""
-    cli, reason = engines.fitting_cli()
-    if cli is None and run.download:
-        try:
-            engines.download_cli()
-        except BerthError as error:
-            run.say(str(error))
-        else:
-            return ""
-    return "" if cli else reason
+    """Why the CLI has to be compiled here; empty where one is there, or was fetched."""
+    found, reason = cli.fitting()
+    if run.download or (found is None and _wants_download(run)):
+        download.download(run.say)
+        found, reason = cli.fitting()
+    return "" if found else reason
+
+
+def _wants_download(run: Run) -> bool:
+    if run.confirm is None or run.yes:
+        return False
+    return run.confirm("There is no Pulumi CLI here. Download it with its plugins? Otherwise it is compiled, once.")
 
 
 def _build_kolla_images(run: Run) -> None:

@@ -200,8 +200,8 @@ def _made_otherwise(inputs: Mapping[str, Any], found: ContainerFact) -> Iterator
     """Settings of a container: what Docker was asked for when it was made, beside what Docker says of it."""
     if not found.config:
         return
-    # Either engine asks Docker for the same.
-    from engine.providers.docker_container_body import container_body
+    # The published plugin asks Docker for the same.
+    from plugins.providers.docker_container_body import container_body
 
     body = container_body(inputs)
     host = body["HostConfig"]

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import config
 from config.naming import lab_network
-from operations import engines
+from operations.errors import BerthError
+from operations.pulumi import cli
 from operations.workspace import StackFile
 
 CAP_SYS_RESOURCE = 24
@@ -36,7 +37,7 @@ def findings(stack_file: StackFile) -> list[Finding]:
     from operations import bootstrap
 
     result = [Finding(c.name, c.found, c.ok, "" if c.ok else c.remedy) for c in bootstrap.checks()]
-    result += [cgroup(), capabilities(), engine(), names(stack_file), subnet(stack_file)]
+    result += [cgroup(), capabilities(), pulumi(), names(stack_file), subnet(stack_file)]
     return result
 
 
@@ -59,10 +60,15 @@ def capabilities(status: Path = Path("/proc/self/status")) -> Finding:
     return Finding("capabilities", "no SYS_RESOURCE: lab nodes do without it, privileged containers fail here", True)
 
 
-def engine() -> Finding:
-    """Which engine would run the program."""
-    chosen = engines.choose(None)
-    return Finding("engine", f"{chosen.kind.value}: {chosen.reason}", True)
+def pulumi() -> Finding:
+    """Which CLI runs the program, and with which plugins."""
+    try:
+        chosen = cli.choose()
+    except BerthError:
+        return Finding(
+            "Pulumi CLI", cli.fitting()[1], False, "`./berth up` compiles one; with --download it fetches one"
+        )
+    return Finding("Pulumi CLI", chosen.sentence.partition(": ")[2], True)
 
 
 def names(stack_file: StackFile, hosts: Path = Path("/etc/hosts")) -> Finding:

@@ -15,9 +15,9 @@ from pathlib import Path
 from operations import access, look
 from operations.access import Door
 from operations.deploy import Run
-from operations.engine_run import Session
 from operations.errors import BerthError, UsageError
 from operations.lock import StackLock
+from operations.pulumi.session import Session
 
 SCRIPTS = Path(__file__).parents[1] / "components" / "etcd" / "scripts"
 TURN = "berth:etcd:Etcd$command:remote:Command::etcd-"

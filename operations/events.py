@@ -1,4 +1,4 @@
-"""Reads an engine's event log (the Pulumi CLI's JSON lines) into one view of the run."""
+"""Reads the Pulumi CLI's event log (JSON lines) into one view of the run."""
 
 from __future__ import annotations
 
@@ -108,7 +108,8 @@ class RunView:
 
     @property
     def done(self) -> int:
-        return len(self.finished)
+        """Resources that the run has dealt with."""
+        return sum(self.changes.values()) if self.changes is not None else len(self.finished)
 
     @property
     def changed(self) -> int:

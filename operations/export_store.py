@@ -1,8 +1,8 @@
 """`python -m operations.export_store`: MinIO's bucket and IAM settings as files, before all servers change at once.
 
 Reads {stack, endpoint, server_name, ca_file, user, password} as JSON from standard input; prints the files' names.
-Users' secret keys are in them: they are sealed with the stack's passphrase, which is in the environment for the
-engine's sake.
+Users' secret keys are in them: they are sealed with the stack's passphrase, which is in the environment for
+Pulumi's sake.
 """
 
 from __future__ import annotations

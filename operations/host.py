@@ -1,4 +1,4 @@
-"""The deploy host's own traces of a stack: what its bundles put into /etc, taken back when the engine could not."""
+"""The deploy host's own traces of a stack: what its bundles put into /etc, taken back when a destroy could not."""
 
 from __future__ import annotations
 

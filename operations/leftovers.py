@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from config.naming import NODE_LABEL, PROJECT, STACK_LABEL
+from config.naming import NODE_LABEL, STACK_LABEL
 from operations import access
 from operations.errors import BerthError
 from operations.recovery import CONTAINER, LISTINGS, PROVIDER, Daemon, daemon
@@ -54,17 +53,6 @@ def remove(stack: str) -> Iterator[str]:
             if removed.returncode:
                 raise BerthError(f"The {kind} {name} can't be removed: {removed.stderr.strip()}")
             yield f"{kind} {name}"
-
-
-def forget_state(workspace: Workspace, stack: str) -> None:
-    """Remove a stack's own files from the state directory: checkpoint, backups, history, locks."""
-    pulumi = workspace.state / ".pulumi"
-    files = pulumi / "stacks" / PROJECT
-    for path in [*files.glob(f"{stack}.json*"), *files.glob(f"{stack}.journal*")]:
-        path.unlink()
-    for part in ("history", "backups"):
-        shutil.rmtree(pulumi / part / PROJECT / stack, ignore_errors=True)
-    shutil.rmtree(workspace.locks(stack), ignore_errors=True)
 
 
 def machines(stack_file: StackFile) -> dict[str, bool]:

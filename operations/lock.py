@@ -14,7 +14,7 @@ from types import TracebackType
 from operations.errors import BerthError
 
 PATIENCE = 120.0
-"""Seconds to wait for the engine of a killed run to stop: it finishes what it has under way."""
+"""Seconds to wait for the CLI of a killed run to stop: it finishes what it has under way."""
 
 
 @dataclass(frozen=True)
@@ -67,21 +67,20 @@ class Holder:
 
     command: str
     berth: Process
-    engine: Process | None = None
-    engine_kind: str | None = None
+    cli: Process | None = None
 
     @classmethod
     def parse(cls, text: str) -> Holder | None:
         try:
             entry = json.loads(text)
-            engine = Process(**entry["engine"]) if entry["engine"] else None
-            return cls(entry["command"], Process(**entry["berth"]), engine, entry["engine_kind"])
+            cli = Process(**entry["cli"]) if entry["cli"] else None
+            return cls(entry["command"], Process(**entry["berth"]), cli)
         except (ValueError, KeyError, TypeError):
             return None
 
 
 class StackLock:
-    """Held while a stack is changed, and waited for while the engine of a killed `berth` still ends."""
+    """Held while a stack is changed, and waited for while the CLI of a killed `berth` still ends."""
 
     def __init__(
         self,
@@ -96,9 +95,9 @@ class StackLock:
         self._command = command
         self._say = say
         self._patience = patience
-        self._engine: Process | None = None
+        self._cli: Process | None = None
         self.unfinished = False
-        """Set when the engine was killed: the record stays, and the next run clears up after it."""
+        """Set when the CLI was killed: the record stays, and the next run clears up after it."""
         self.descriptor = -1
         self.interrupted: Holder | None = None
         """The holder of a run that never ended in order, all its processes being dead now."""
@@ -107,15 +106,15 @@ class StackLock:
         deadline, waits = time.monotonic() + self._patience, False
         while True:
             free, holder = self._try(), self._holder()
-            if free and (holder is None or holder.engine is None or holder.engine.is_dead):
+            if free and (holder is None or holder.cli is None or holder.cli.is_dead):
                 break
             if free:
                 os.close(self.descriptor)
-            # Only the engine of a killed run is waited for: it has been told to stop.
+            # Only the CLI of a killed run is waited for: it was interrupted.
             if not free or time.monotonic() > deadline:
                 raise BerthError(self._refusal(holder))
             if not waits:
-                self._say("The engine of a killed run finishes what it has under way; waiting for it.")
+                self._say("A killed run finishes what it has under way; waiting for it.")
                 waits = True
             time.sleep(0.2)
         self.interrupted = holder
@@ -125,7 +124,7 @@ class StackLock:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._path.exists() and not self.unfinished and (self._engine is None or self._engine.is_dead):
+        if self._path.exists() and not self.unfinished and (self._cli is None or self._cli.is_dead):
             os.truncate(self.descriptor, 0)
         os.close(self.descriptor)
 
@@ -150,7 +149,7 @@ class StackLock:
     def _refusal(self, holder: Holder | None) -> str:
         if holder is None:
             return f"Stack {self._stack} is being changed by another berth command: wait for it to end."
-        pid = holder.engine.pid if holder.berth.is_dead and holder.engine else holder.berth.pid
+        pid = holder.cli.pid if holder.berth.is_dead and holder.cli else holder.berth.pid
         return f"Stack {self._stack} is being changed by 'berth {holder.command}' (process {pid}): wait for it to end."
 
     def write(self, holder: Holder) -> None:
@@ -158,7 +157,7 @@ class StackLock:
         os.truncate(self.descriptor, 0)
         os.pwrite(self.descriptor, json.dumps(asdict(holder)).encode(), 0)
 
-    def engine_started(self, pid: int, kind: str) -> None:
-        """Name the engine's process too, for whoever finds this run dead."""
-        self._engine = Process.of(pid)
-        self.write(Holder(self._command, Process.of(os.getpid()), self._engine, kind))
+    def cli_started(self, pid: int) -> None:
+        """Name the CLI's process too, for whoever finds this run dead."""
+        self._cli = Process.of(pid)
+        self.write(Holder(self._command, Process.of(os.getpid()), self._cli))

@@ -13,10 +13,10 @@ from config.naming import VIRTUAL_ADDRESS_STAGE
 from operations import access, clusters, desired, front
 from operations.desired import DEPLOY_HOST, Desired
 from operations.doctor import Finding
-from operations.engine_run import Session
 from operations.errors import BerthError
 from operations.front import Front
 from operations.probe import ContainerFact, Probe, Report
+from operations.pulumi.session import NOT_DEPLOYED, Session
 from operations.verify import WARN_DAYS, Answer
 
 JOURNALS = ("docker.service", "etcd.service", "etcd-member.service")
@@ -39,8 +39,8 @@ def look(session: Session) -> Look:
 
 def wanted(session: Session) -> Desired:
     """What the state says."""
-    if not session.workspace.stack_exists(session.stack):
-        raise BerthError(f"Stack {session.stack} is not deployed: ./berth up --stack {session.stack} does that.")
+    if not session.is_deployed:
+        raise BerthError(NOT_DEPLOYED.format(stack=session.stack))
     return desired.read(json.loads(session.ask("stack", "export", "--show-secrets")), session.stack)
 
 

@@ -17,7 +17,7 @@ from operations.errors import UsageError
 from operations.workspace import StackFile, write_private
 
 if TYPE_CHECKING:
-    from operations.engine_run import Session
+    from operations.pulumi.session import Session
 
 
 __all__ = ["Format", "machine", "notes", "text", "write"]

@@ -15,9 +15,9 @@ from typing import Any
 
 import asyncssh
 
-from engine.ssh_target import CIPHERS, KEY_EXCHANGE, MACS
 from operations.access import Door
 from operations.desired import DEPLOY_HOST, Machine, fingerprint
+from plugins.ssh_target import CIPHERS, KEY_EXCHANGE, MACS
 
 _HERE = Path(__file__).parent
 # By its path: the package around it would bring the whole SDK along.

@@ -1,4 +1,4 @@
-"""Continues after a killed run: clears its engine's lock and the objects that it made but did not get to note down."""
+"""Continues after a killed run: clears its lock on the state, and what it made but did not get to note down."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from config.naming import STACK_LABEL
-from operations import engines
-from operations.engine_run import Session
 from operations.errors import BerthError
 from operations.lock import Holder, Process, session_of
+from operations.pulumi.locks import locks
+from operations.pulumi.session import Session
 
 PROVIDER = "pulumi:providers:docker"
 CONTAINER = "docker:index/container:Container"
@@ -31,67 +31,67 @@ LISTINGS = {
 
 
 def go_on(session: Session, interrupted: Holder | None, say: Callable[[str], None]) -> None:
-    """Before a change: continue after a killed run of `berth`, or after an engine that was killed without one."""
+    """Before a change: continue after a killed run of `berth`, or of a `pulumi` without one."""
+    _refuse_journal(session)
     if interrupted:
         clear(session, interrupted, say)
     else:
         release_dead(session, say)
 
 
-def release_dead(session: Session, say: Callable[[str], None], engine: Process | None = None) -> None:
-    """Release locks on the state whose processes, or `engine`, are surely dead; any other is named and refuses."""
-    # What the engine is made of takes as long to import as all the rest.
-    from engine.lock import holders
+def _refuse_journal(session: Session) -> None:
+    """Versions of Berth with an engine of their own kept what a killed run had done in a journal, not in the state."""
+    journal = session.workspace.checkpoint(session.stack).with_suffix(".journal")
+    if session.workspace.has_file_backend and journal.exists() and journal.stat().st_size:
+        raise BerthError(
+            f"A run of an earlier version of Berth was killed, and what it did is in {journal} only: finish it with "
+            f"that version (git checkout 88ae271 && ./berth up --stack {session.stack}), then go on with this one."
+        )
 
-    found = holders(session.workspace.locks(session.stack))
-    for holder in found:
-        is_engine = engine is not None and (holder.pid, holder.hostname) == (engine.pid, socket.gethostname())
-        if not is_engine and not holder.surely_dead():
+
+def release_dead(session: Session, say: Callable[[str], None], cli: Process | None = None) -> None:
+    """Release locks on the state whose processes, or `cli`, are surely dead; any other is named and refuses."""
+    if not session.workspace.has_file_backend:
+        return
+    found = locks(session.workspace.locks(session.stack))
+    for lock in found:
+        is_cli = cli is not None and (lock.pid, lock.hostname) == (cli.pid, socket.gethostname())
+        if not is_cli and not lock.surely_dead():
             raise BerthError(
-                f"The state of {session.stack} is locked by {holder}: wait for it to end. If it is surely gone, "
-                f'release its lock: eval "$(./berth env --stack {session.stack})"; pulumi cancel --yes (or '
-                f"python -m engine cancel --yes --stack {session.stack})."
+                f"The state of {session.stack} is locked by {lock}: wait for it to end. If it is surely gone, "
+                f'release its lock: eval "$(./berth env --stack {session.stack})"; pulumi cancel --yes.'
             )
     if found:
-        # Only the embedded engine's lock tells its boot, and only it keeps a journal, which has to be folded in.
-        embedded = any(holder.boot for holder in found)
-        _by(session, engines.Kind.EMBEDDED if embedded else engines.Kind.PULUMI).ask("cancel", "--yes")
+        session.ask("cancel", "--yes")
         say(f"  {', '.join(map(str, found))} is dead: its lock on the state was released")
 
 
 def clear(session: Session, interrupted: Holder, say: Callable[[str], None]) -> None:
     """Announce the killed run and put the stack into a state from which a plain run goes on."""
     say(f"The last 'berth {interrupted.command}' of {session.stack} was killed: going on from where it stopped.")
-    if interrupted.engine is not None and end_session(interrupted.engine):
-        say("  what its engine had left running was ended")
-    if not session.workspace.stack_exists(session.stack):
+    if interrupted.cli is not None and end_session(interrupted.cli):
+        say("  what it had left running was ended")
+    if not session.is_deployed:
         return
-    release_dead(session, say, interrupted.engine)
+    release_dead(session, say, interrupted.cli)
     for stray in strays(json.loads(session.ask("stack", "export")), session.stack):
         stray.remove()
         say(f"  {stray.kind} {stray.name} was half made and is removed, to be made again")
 
 
-def end_session(engine: Process, patience: float = 3.0) -> bool:
-    """End the provider plugins and commands of an engine that was killed; whether there were any."""
-    left = session_of(engine)
+def end_session(cli: Process, seconds: float = 3.0) -> bool:
+    """End the provider plugins and commands of a CLI that was killed; whether there were any."""
+    left = session_of(cli)
     for pid in left:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + patience
-    while (still := session_of(engine)) and time.monotonic() < deadline:
+    deadline = time.monotonic() + seconds
+    while (still := session_of(cli)) and time.monotonic() < deadline:
         time.sleep(0.1)
     for pid in still:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     return bool(left)
-
-
-def _by(session: Session, kind: engines.Kind) -> Session:
-    """The session with the engine of a kind, as far as there is one here."""
-    if kind is session.engine.kind or (kind is engines.Kind.PULUMI and engines.fitting_cli()[0] is None):
-        return session
-    return Session.open(session.workspace, session.stack_file, engines.choose(kind))
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Stray:
         return LISTINGS[self.type][0]
 
     def remove(self) -> None:
-        """Remove it, so that the engine can make it again under the same name."""
+        """Remove it, so that the next run can make it again under the same name."""
         removed = self.daemon.run(*LISTINGS[self.type][3], self.name)
         if removed.returncode:
             raise BerthError(f"Could not remove the half-made {self.kind} {self.name}: {removed.stderr.strip()}")

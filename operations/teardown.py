@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
+from typing import Any
 
 from operations import access, host, leftovers, recovery
 from operations.deploy import Run, describe_failure
-from operations.engine_run import Outcome, Session, follow
 from operations.errors import BerthError, UsageError
 from operations.lock import StackLock
+from operations.pulumi.follow import Outcome, follow
+from operations.pulumi.session import Session
 
 
 def down(run: Run, delete_data: str | None) -> None:
@@ -30,29 +33,31 @@ def down(run: Run, delete_data: str | None) -> None:
 
 
 def _down_lab(run: Run, lock: StackLock) -> None:
-    if run.workspace.stack_exists(run.stack):
-        trouble = _destroy_lab(run, lock)
-        if trouble:
-            run.say(trouble)
-            run.say("A lab guards nothing: removing what is left of it by its label.")
+    known = not run.workspace.has_file_backend or run.workspace.stack_exists(run.stack)
+    trouble = _destroy_lab(run, lock) if known else None
+    if trouble:
+        run.say(trouble)
+        run.say("A lab guards nothing: removing what is left of it by its label.")
     for what in [*leftovers.remove(run.stack), *host.clean(run.stack)]:
         run.say(f"removed {what}")
-    leftovers.forget_state(run.workspace, run.stack)
-    shutil.rmtree(run.workspace.stack_dir(run.stack), ignore_errors=True)
+    _forget(run)
     run.say(f"Stack {run.stack} is gone.")
 
 
 def _destroy_lab(run: Run, lock: StackLock) -> str | None:
     """Destroy in order; what kept it from that, if anything did."""
-    session = run.session()
     try:
+        session = run.session()
+        if not session.is_deployed:
+            return None
         recovery.go_on(session, lock.interrupted, run.say)
-        missing = leftovers.missing_nodes(json.loads(session.ask("stack", "export")), run.stack)
+        known = json.loads(session.ask("stack", "export"))
+        missing = leftovers.missing_nodes(known, run.stack)
     except BerthError as error:
         return str(error)
     if missing:
         return f"Lab nodes that do not run: {', '.join(missing)}."
-    outcome = _destroy(run, session, lock)
+    outcome = _destroy(run, session, lock, known)
     return describe_failure("Destroying in order failed", outcome) if outcome.failed else None
 
 
@@ -69,7 +74,8 @@ def _down_nodes(run: Run, lock: StackLock, delete_data: bool) -> None:
         recovery.clear(session, lock.interrupted, run.say)
     doors = access.doors(run.workspace, outputs)
     kept = leftovers.data(run.stack_file, outputs)
-    outcome = _destroy(run, session, lock, "--exclude-protected")
+    known = json.loads(session.ask("stack", "export"))
+    outcome = _destroy(run, session, lock, known, "--exclude-protected")
     if outcome.failed:
         raise BerthError(describe_failure(f"Taking {run.stack} down failed", outcome))
     if not delete_data:
@@ -81,19 +87,19 @@ def _down_nodes(run: Run, lock: StackLock, delete_data: bool) -> None:
             leftovers.delete_data(run.workspace, run.stack, doors, node, path)
         run.say(f"{'deleted' if delete_data else 'kept'}: {path} on {node}")
     if delete_data:
-        leftovers.forget_state(run.workspace, run.stack)
-        shutil.rmtree(run.workspace.stack_dir(run.stack), ignore_errors=True)
+        _forget(run)
 
 
-def _destroy(run: Run, session: Session, lock: StackLock, *flags: str) -> Outcome:
-    title = f"Taking {run.stack} down"
+def _forget(run: Run) -> None:
+    """Remove the stack from its backend, and what this machine keeps of it."""
+    if run.workspace.has_file_backend:
+        run.workspace.forget_stack(run.stack)
+    else:
+        run.session().forget_stack()
+    shutil.rmtree(run.workspace.stack_dir(run.stack), ignore_errors=True)
+
+
+def _destroy(run: Run, session: Session, lock: StackLock, known: Mapping[str, Any], *flags: str) -> Outcome:
+    title, count = f"Taking {run.stack} down", len((known.get("deployment") or {}).get("resources") or [])
     words = ["destroy", "--yes", *flags]
-    return follow(session, words, lock, console=run.console, title=title, expected=_count(session))
-
-
-def _count(session: Session) -> int | None:
-    try:
-        deployment = json.loads(session.workspace.checkpoint(session.stack).read_text(encoding="utf-8"))
-        return len(deployment["checkpoint"]["latest"]["resources"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    return follow(session, words, lock, console=run.console, title=title, expected=count or None)

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
+
+import yaml
 
 import config
 from config.naming import PROJECT
 from operations.errors import UsageError
 
+ROOT = Path(__file__).resolve().parents[1]
+FILE = "file://"
 STACK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
@@ -22,16 +28,31 @@ class Workspace:
 
     root: Path
     home: Path
+    backend: str = ""
+    """URL of the state backend; empty: a folder of this checkout's own."""
 
     @classmethod
     def current(cls, environment: Mapping[str, str] = os.environ) -> Workspace:
-        root = Path(__file__).resolve().parents[1]
         home = environment.get("BERTH_HOME")
-        return cls(root, Path(home).expanduser().absolute() if home else root / ".berth")
+        backend = environment.get("PULUMI_BACKEND_URL") or _of_project(ROOT)
+        return cls(ROOT, Path(home).expanduser().absolute() if home else ROOT / ".berth", backend)
+
+    @property
+    def backend_url(self) -> str:
+        """The URL of the state backend: PULUMI_BACKEND_URL, `backend:` in Pulumi.yaml, else the checkout's own."""
+        return self.backend or self.state.as_uri()
+
+    @property
+    def has_file_backend(self) -> bool:
+        """Whether state and locks are files of this machine."""
+        return not self.backend or self.backend.startswith(FILE)
 
     @property
     def state(self) -> Path:
-        return self.home / "state"
+        """The folder of a file backend."""
+        if not self.backend:
+            return self.home / "state"
+        return (self.root / Path(unquote(self.backend.removeprefix(FILE).partition("?")[0])).expanduser()).absolute()
 
     @property
     def logs(self) -> Path:
@@ -53,22 +74,44 @@ class Workspace:
         return self.state / ".pulumi" / "stacks" / PROJECT / f"{stack}.json"
 
     def locks(self, stack: str) -> Path:
-        """Where both engines put their own lock files."""
+        """Where the CLI puts its own lock files."""
         return self.state / ".pulumi" / "locks" / "organization" / PROJECT / stack
 
     def stack_exists(self, stack: str) -> bool:
-        """Whether the engine's state knows the stack (plain or gzipped checkpoint)."""
+        """Whether a file backend knows the stack (plain or gzipped checkpoint)."""
         checkpoint = self.checkpoint(stack)
         return checkpoint.exists() or checkpoint.with_name(checkpoint.name + ".gz").exists()
 
     def standing(self) -> list[str]:
-        """Stacks that the engine's state knows."""
+        """Stacks that a file backend knows."""
         known = self.checkpoint("*").parent
         return sorted({path.name.split(".json")[0] for path in known.glob("*.json*") if ".bak" not in path.name})
+
+    def forget_stack(self, stack: str) -> None:
+        """Remove a stack's own files from a file backend: checkpoint, backups, history, tags, locks."""
+        pulumi = self.state / ".pulumi"
+        for path in (pulumi / "stacks" / PROJECT).glob(f"{stack}.*"):
+            if re.fullmatch(rf"{re.escape(stack)}\.(json|journal|pulumi-tags)\b.*", path.name):
+                path.unlink()
+        for part in ("history", "backups"):
+            shutil.rmtree(pulumi / part / PROJECT / stack, ignore_errors=True)
+        shutil.rmtree(self.locks(stack), ignore_errors=True)
 
     def stacks(self) -> list[str]:
         """Stacks that have a settings file here."""
         return sorted(p.name[len("Pulumi.") : -len(".yaml")] for p in self.root.glob("Pulumi.?*.yaml"))
+
+
+def _of_project(root: Path) -> str:
+    """`backend: {url: ...}` of Pulumi.yaml; empty where there is none."""
+    try:
+        project = yaml.safe_load((root / "Pulumi.yaml").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return ""
+    except yaml.YAMLError as error:
+        raise UsageError(f"Pulumi.yaml is not YAML: {error}") from None
+    known = project.get("backend") if isinstance(project, dict) else None
+    return str(known.get("url") or "") if isinstance(known, dict) else ""
 
 
 @dataclass(frozen=True)

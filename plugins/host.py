@@ -9,17 +9,13 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
 
 import grpc
 from pulumi.runtime.proto import language_pb2_grpc, provider_pb2_grpc
 
-from engine.provider import Packages
+from plugins.interface import Loader, Packages
 from plugins.language import LanguageHost
 from plugins.provider import ProviderServer
-
-if TYPE_CHECKING:
-    from engine.ssh import Session
 
 MESSAGE_LIMIT = 400 << 20
 """Bytes in one message, the limit of the CLI itself: a bundle of files is larger than gRPC's own four megabytes."""
@@ -35,11 +31,21 @@ OPTIONS = (
 )
 
 
+def load_own() -> tuple[Packages, Callable[[], None]]:
+    """Berth's providers, which share one SSH connection to each host."""
+    from plugins import providers
+    from plugins.ssh import Session
+
+    session = Session()
+    return providers.load(session), session.close
+
+
 class Instances:
     """The provider instances of a run, which share connections and threads."""
 
-    def __init__(self) -> None:
-        self._session: Session | None = None
+    def __init__(self, load: Loader = load_own) -> None:
+        self._load = load
+        self._close: Callable[[], None] | None = None
         self._packages: Packages = {}
         self._lock = threading.Lock()
         self._calls = ThreadPoolExecutor(CALLS, thread_name_prefix="call")
@@ -48,17 +54,13 @@ class Instances:
         """The providers; half a second of imports, which a program needs as long for and which go side by side."""
         with self._lock:
             if not self._packages:
-                from engine import providers
-                from engine.ssh import Session
-
-                self._session = Session()
-                self._packages = providers.load(self._session)
+                self._packages, self._close = self._load()
         return self._packages
 
     def close(self) -> None:
         """Close all connections."""
-        if self._session is not None:
-            self._session.close()
+        if self._close is not None:
+            self._close()
 
     def run(self, package: str, version: str, ended: Callable[[Callable[[], None]], bool]) -> Iterator[str | int]:
         """Serve one instance: its port first, then what it has to say for the CLI's log, until the caller is gone.
@@ -85,14 +87,14 @@ class Instances:
             servicer.close()
 
 
-def main(engine: str) -> None:
-    """Serve until the CLI closes this process's standard input or interrupts it."""
+def main(engine: str, load: Loader = load_own) -> None:
+    """Serve these providers until the CLI closes this process's standard input or interrupts it."""
     over = threading.Event()
     # The CLI puts each plugin into a process group of its own, which Ctrl-C at a terminal does not reach, and ends it
     # by SIGINT after the last call.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: over.set())
-    instances = Instances()
+    instances = Instances(load)
     server = grpc.server(ThreadPoolExecutor(STREAMS, thread_name_prefix="language"), options=OPTIONS)
     language_pb2_grpc.add_LanguageRuntimeServicer_to_server(LanguageHost(engine, instances.run), server)
     port = server.add_insecure_port("127.0.0.1:0")

@@ -7,8 +7,8 @@ from typing import Any
 
 from google.protobuf.struct_pb2 import Struct
 
-from engine.provider import Checked, Properties
-from engine.values import Secret, from_struct, mark, plain, remark
+from plugins.interface import Checked, Properties
+from plugins.values import Secret, from_struct, mark, plain, remark
 
 STATE_DELTA = "__pulumi_raw_state_delta"
 """The published Terraform-based providers' recipe for their raw state; stale once somebody else has changed it."""

@@ -12,7 +12,7 @@ import runpy
 import sys
 import threading
 import traceback
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -28,13 +28,8 @@ WIDEST = 64
 """Steps at once for which threads are kept; a run without a limit gets as many as that."""
 
 
-def run(told: dict[str, Any]) -> int:
-    """The exit code: 0, or that of a program that has told why it failed."""
-    folder = Path(told["folder"])
-    entry = folder / told["entry"]
-    if entry.is_dir():
-        entry = entry / "__main__.py"
-    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+def connect(told: dict[str, Any]) -> None:
+    """Let the SDK speak with the CLI."""
     reset_options(
         project=told["project"],
         stack=told["stack"],
@@ -45,6 +40,16 @@ def run(told: dict[str, Any]) -> int:
         parallel=told["parallel"],
         preview=told["preview"],
     )
+
+
+def run(told: dict[str, Any], connect: Callable[[dict[str, Any]], None] = connect) -> int:
+    """The exit code: 0, or that of a program that has told why it failed."""
+    folder = Path(told["folder"])
+    entry = folder / told["entry"]
+    if entry.is_dir():
+        entry = entry / "__main__.py"
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    connect(told)
     set_all_config(told["config"], told["secrets"])
     sys.path.insert(0, str(entry.parent))
 

@@ -16,11 +16,9 @@ from pulumi.runtime.proto import plugin_pb2
 from pulumi.runtime.proto import provider_pb2 as pb
 from pulumi.runtime.proto.provider_pb2_grpc import ResourceProviderServicer
 
-from engine import urns
-from engine.errors import EngineError
-from engine.provider import Checked, Context, Diff, Package, Properties, Provider, ProviderError
-from engine.values import from_struct, has_unknown, plain, secret_texts, to_struct
-from plugins import marks
+from plugins import marks, urns
+from plugins.interface import Checked, Context, Diff, Package, Properties, Provider, ProviderError
+from plugins.values import from_struct, has_unknown, plain, secret_texts, to_struct
 
 LONGEST = 6000
 """Characters of an error: it travels in a header, which has a limit."""
@@ -36,7 +34,7 @@ def _answered(method: Method) -> Method:
     def call(self: ProviderServer, request: Any, context: grpc.ServicerContext) -> Any:
         try:
             return method(self, request, context)
-        except (ProviderError, EngineError) as error:
+        except ProviderError as error:
             text = str(error)
         except Exception as error:
             self.note(_without_secrets(traceback.format_exc(), request))

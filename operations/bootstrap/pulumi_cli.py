@@ -134,7 +134,7 @@ def _explained(error: CommandFailed, shell: Shell, cache: Path) -> BootstrapErro
     if UNREACHABLE.search(said):
         return BootstrapError(
             "A Go module of the Pulumi CLI can't be fetched: set GOPROXY to a mirror that has it, name a folder with a "
-            f"compiled CLI in {SITE_VARIABLE}, or leave --engine out; see {shell.log}."
+            f"compiled CLI in {SITE_VARIABLE}, or install Pulumi; see {shell.log}."
         )
     return error
 

@@ -17,10 +17,11 @@ from operations.deploy import Run, check_settings, describe_failure
 from operations.differences import CONTAINER, GONE, Finding
 from operations.drift.report import DriftReport
 from operations.drift.search import look_for_drift
-from operations.engine_run import Session, follow
 from operations.errors import BerthError
 from operations.events import QUIET_OPS, Step
 from operations.lock import StackLock
+from operations.pulumi.follow import follow
+from operations.pulumi.session import Session
 from operations.workspace import write_private
 
 REMOTE = "command:remote:Command"

@@ -7,16 +7,16 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
-from engine.lock import holders
 from operations import access, differences, look
 from operations.desired import Desired
 from operations.differences import Difference, Finding, Unknown
 from operations.drift import store
 from operations.drift.report import DriftReport
-from operations.engine_run import Session
 from operations.lock import Holder
 from operations.look import Look
 from operations.probe import Probe, Report
+from operations.pulumi.locks import locks
+from operations.pulumi.session import Session
 from operations.verify import WARN_DAYS
 
 SECONDS = 60.0
@@ -69,8 +69,8 @@ def in_motion(session: Session) -> list[str]:
     """Who changes the stack while it is looked at, or left its lock: what was found may be on its way."""
     file = session.workspace.stack_dir(session.stack) / "lock"
     berth = Holder.parse(file.read_text(encoding="utf-8")) if file.exists() else None
-    found = [holder for holder in holders(session.workspace.locks(session.stack)) if not holder.surely_dead()]
-    told = [f"the state is locked by {holder}" for holder in found]
+    held = locks(session.workspace.locks(session.stack)) if session.workspace.has_file_backend else []
+    told = [f"the state is locked by {lock}" for lock in held if not lock.surely_dead()]
     if berth and berth.berth.pid == os.getpid():
         return []  # a repair looks while it holds the lock itself
     if berth and not berth.berth.is_dead:

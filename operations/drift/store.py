@@ -1,4 +1,4 @@
-"""MinIO's side of drift: buckets, users, policies and keys, asked the way the engine's own refresh asks."""
+"""MinIO's side of drift: buckets, users, policies and keys, asked the way a refresh asks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LOGINS = {"user": ("name", "secret"), "key": ("accessKey", "secretKey")}
 
 def differences(wanted: Desired) -> Iterator[Difference]:
     """Each resource of each MinIO server in the state; a server that does not answer is unknown with all it has."""
-    from engine.provider import ProviderError
+    from plugins.interface import ProviderError
 
     for provider in wanted.resources:
         if provider.get("type") != PROVIDER or provider.get("delete"):
@@ -45,7 +45,7 @@ def differences(wanted: Desired) -> Iterator[Difference]:
 
 
 def _of_resource(login: Mapping[str, Any], resource: Mapping[str, Any], address: str) -> Iterator[Difference]:
-    from engine.providers import minio
+    from plugins.providers import minio
 
     asked = minio.package().configure(dict(login))
     type_, id_, urn = str(resource["type"]), str(resource["id"]), str(resource["urn"])
@@ -69,7 +69,7 @@ def _lets_in(login: Mapping[str, Any], user: str, secret: str) -> bool:
     """Whether the server knows this user by this secret; what the user may do is another matter."""
     from minio.error import S3Error
 
-    from engine.providers.minio_connection import Server
+    from plugins.providers.minio_connection import Server
 
     ssl, ca_file, region = (login.get(key) for key in ("minioSsl", "minioCacertFile", "minioRegion"))
     server = Server(str(login["minioServer"]), user, secret, ssl in (True, "true"), ca_file, str(region or ""))

@@ -10,8 +10,8 @@ from operations import front, look
 from operations.desired import Desired, Machine
 from operations.drill.faults import STORE
 from operations.drill.lab_node import LabNode, addresses
-from operations.engine_run import Session
 from operations.errors import BerthError
+from operations.pulumi.session import Session
 
 SECONDS = 3.0
 ASK = ("curl", "--silent", "--show-error", "--output", "/dev/null", "--write-out", "%{http_code}")

@@ -25,6 +25,7 @@ from operations.drill.watch import Watch
 from operations.endpoint import endpoint
 from operations.errors import BerthError, UsageError
 from operations.lock import StackLock
+from operations.pulumi.session import NOT_DEPLOYED, Session
 
 HEALTHY_SECONDS = 180.0
 SETTLE_SECONDS = 300.0
@@ -182,11 +183,11 @@ def _alone(run: Run) -> Iterator[tuple[Record, bool]]:
             f"{run.stack} is not a lab: a drill breaks what it is run against, so that it wants `berth:lab: true`."
         )
     check_settings(run.stack_file)
-    if not run.workspace.stack_exists(run.stack):
-        raise BerthError(f"Stack {run.stack} is not deployed: ./berth up --stack {run.stack} does that.")
+    if not Session.open(run.workspace, run.stack_file).is_deployed:
+        raise BerthError(NOT_DEPLOYED.format(stack=run.stack))
     directory = run.workspace.stack_dir(run.stack)
     with StackLock(directory, run.stack, "drill", run.say) as lock:
-        if lock.interrupted and lock.interrupted.engine:
+        if lock.interrupted and lock.interrupted.cli:
             lock.write(lock.interrupted)
             lock.unfinished = True
             raise BerthError(f"The last 'berth {lock.interrupted.command}' was killed: finish it before a drill.")

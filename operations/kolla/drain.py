@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from operations.engine_run import new_log
 from operations.kolla import deployed, inputs, play
 from operations.kolla.environment import environment
+from operations.pulumi.follow import new_log
 from operations.workspace import Workspace
 
 SURE = ("--yes-i-really-really-mean-it",)

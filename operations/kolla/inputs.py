@@ -12,9 +12,9 @@ from components.kolla import render
 from components.kolla.overrides import OverridesError, read_overrides
 from config import Settings
 from operations import access, deploy
-from operations.engine_run import Session
 from operations.errors import BerthError, UsageError
 from operations.kolla.play import Inputs
+from operations.pulumi.session import Session
 from operations.workspace import StackFile, Workspace
 
 

@@ -15,14 +15,14 @@ import typer
 
 from components.kolla.passwords import password
 from config.kolla_release import release
-from operations import engines
 from operations.endpoint import Endpoint, User
-from operations.engine_run import Session, new_log
 from operations.kolla import deployed, drain, images, inputs, plan, play, verify
 from operations.kolla.environment import Environment, environment
 from operations.kolla_images.published import read_lock, write_lock
 from operations.lock import StackLock
 from operations.promote.store import Store
+from operations.pulumi.follow import new_log
+from operations.pulumi.session import Session
 from operations.workspace import StackFile, Workspace, write_private
 
 CHANGING = ("deploy", "reconfigure", "upgrade")
@@ -40,7 +40,7 @@ def by_hand(step: str, stack: str, options: Sequence[str] = (), accept: bool = F
         typer.echo(f"[{time.monotonic() - started:6.1f}s] {text}", err=True)
 
     with StackLock(workspace.stack_dir(stack), stack, f"kolla {step}", tell):
-        wanted = inputs.of_stack(Session.open(workspace, stack_file, engines.choose(None)), settings)
+        wanted = inputs.of_stack(Session.open(workspace, stack_file), settings)
         typer.echo(run(step, workspace, stack, wanted, tell, options, verify.BY_HAND, accept))
         if step in CHANGING and not options:
             _note(workspace, stack, wanted)

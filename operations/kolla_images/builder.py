@@ -18,11 +18,11 @@ from pathlib import Path
 
 from operations.bootstrap.shell import Shell
 from operations.bootstrap.steps import Display
-from operations.engine_run import end_with_parent
 from operations.errors import BerthError
 from operations.events import COLOR, TRACE
 from operations.kolla_images import catalogue
 from operations.kolla_images.recipes import NAMESPACE, REQUIREMENTS, Recipe, dump, load, read, rendering_key
+from operations.pulumi.follow import end_with_parent
 
 TAIL = 10
 """Lines of a failed image's log that are shown."""

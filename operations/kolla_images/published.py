@@ -11,16 +11,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from config import naming
-from operations import engines
 from operations.bootstrap.steps import Display
 from operations.deploy import Run
 from operations.endpoint import Endpoint, User, endpoint
-from operations.engine_run import Session
 from operations.errors import BerthError
 from operations.kolla_images.builder import tag
 from operations.kolla_images.packed import packed
 from operations.promote import content
 from operations.promote.store import Store
+from operations.pulumi.session import Session
 from operations.workspace import Workspace, write_private
 
 
@@ -46,7 +45,7 @@ class Target:
     @classmethod
     def open(cls, run: Run, namespace: str, tag: str) -> Target:
         """Refuses where nobody may push, before anything is built."""
-        session = Session.open(run.workspace, run.stack_file, engines.choose(run.wanted))
+        session = Session.open(run.workspace, run.stack_file)
         outputs = session.outputs(show_secrets=True)
         end = endpoint(run.workspace, run.stack, outputs, show_secrets=True)
         user = end.users["push"]

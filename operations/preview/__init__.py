@@ -1,4 +1,4 @@
-"""Says what `up` would do, on each node and in words; asks engines, touches nothing."""
+"""Says what `up` would do, on each node and in words; asks Pulumi, touches nothing."""
 
 from operations.preview.blind import look_without_secrets
 from operations.preview.markdown import markdown

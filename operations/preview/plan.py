@@ -1,4 +1,4 @@
-"""What an engine plans, from three of its answers: the digest of its preview, its saved plan, and the stack's state.
+"""What the CLI plans, from three of its answers: the digest of its preview, its saved plan, and the stack's state.
 
 Only the saved plan holds new values with secrets, only the state old ones; both are read in memory and never kept.
 """
@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from operations.engine_run import Session
 from operations.events import RunView
 from operations.preview import values
+from operations.pulumi.session import Session
 
 REPLACE = frozenset({"replace", "create-replacement", "delete-replaced"})
 STACK = "pulumi:pulumi:Stack"
@@ -81,21 +81,21 @@ class Planned:
     warnings: tuple[str, ...] = ()
 
 
-def plan(session: Session, placeholders: bool = False) -> Planned:
-    """Ask the engine. All calls change nothing, so they run side by side; placeholders: no secret can be read."""
+def plan(session: Session) -> Planned:
+    """Ask the CLI. All calls change nothing, so they run side by side."""
     with tempfile.TemporaryDirectory(prefix="berth-preview-") as directory, ThreadPoolExecutor(2) as pool:
         path = Path(directory) / "plan.json"
         state: Future[str] = pool.submit(session.ask, "stack", "export", "--show-secrets")
-        config: Future[list[str]] = pool.submit(_configured_secrets, session, placeholders)
-        result = _preview(session, path, ["--placeholders"] if placeholders else [])
+        config: Future[list[str]] = pool.submit(_configured_secrets, session)
+        result = _preview(session, path)
         document = _document(session, result)
         before = json.loads(state.result() or "{}")
         found = json.loads(path.read_text(encoding="utf-8"))["resourcePlans"] if path.exists() else {}
         return _assemble(result.returncode, document, before, found, config.result())
 
 
-def _preview(session: Session, plan_file: Path, flags: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    words = ["preview", *flags, "--json", "--show-secrets", "--save-plan", str(plan_file), "--ignore-protect"]
+def _preview(session: Session, plan_file: Path) -> subprocess.CompletedProcess[str]:
+    words = ["preview", "--json", "--show-secrets", "--save-plan", str(plan_file), "--ignore-protect"]
     result = _call(session, words)
     if result.returncode and "unknown flag: --ignore-protect" in result.stderr:
         # A CLI older than 3.256 ends such a preview with an error, which names what is protected.
@@ -177,10 +177,10 @@ def _planned(urn: str, goal: Mapping[str, Any], old: Resource | None) -> Resourc
     return Resource(urn, inputs, str(goal.get("parent") or ""), bool(goal.get("protect")))
 
 
-def _configured_secrets(session: Session, placeholders: bool) -> list[str]:
-    """Secret values of the settings; the engine is only asked where the stack file has any."""
+def _configured_secrets(session: Session) -> list[str]:
+    """Secret values of the settings; the CLI is only asked where the stack file has any."""
     sealed = [(key, path) for key, value in _config(session).items() for path in _sealed(value)]
-    if placeholders or not sealed:
+    if not sealed:
         return []
     told = json.loads(session.ask("config", "--json", "--show-secrets"))
     found = []

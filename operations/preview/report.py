@@ -69,7 +69,7 @@ class Report:
     files: tuple[Section, ...] = ()
     properties: tuple[Section, ...] = ()
     steps: tuple[tuple[str, str], ...] = ()
-    """(operation, resource) of everything that changes, in the engine's order."""
+    """(operation, resource) of everything that changes, in Pulumi's order."""
     exit_code: int = 0
     blind: str = ""
     """What this preview could not see, and why; empty for a complete one."""
@@ -97,7 +97,7 @@ class Report:
         return bool(self.exit_code or self.violations or any(loss.refused for loss in self.losses))
 
     def as_json(self) -> dict[str, object]:
-        """What workflows read, beside the engine's own document."""
+        """What workflows read, beside Pulumi's own document."""
         return {
             "summary": {**self.counts, "same": self.unchanged},
             "docker": [effect.as_json() for effect in self.daemons],

@@ -1,6 +1,6 @@
 """A preview of what somebody asks for, with a stack's state and passphrase: the settings as data, none of the code.
 
-Whoever may open a request must not choose what runs here. Of the requested tree one stack file is read, judged and
+Whoever may open a request must not choose what runs here. Of the requested tree one stack file is read, validated and
 written anew; the program, `berth` and everything else is this checkout's.
 """
 
@@ -22,6 +22,7 @@ from config.naming import PROJECT
 from operations.errors import BerthError, UsageError
 from operations.preview.report import Report
 from operations.preview.run import look_with
+from operations.pulumi.session import Session
 from operations.workspace import StackFile, Workspace
 
 if TYPE_CHECKING:
@@ -44,12 +45,15 @@ _BY_HAND = "What they do is seen by whoever has read them and runs ./berth previ
 
 def look_requested(run: Run, folder: Path) -> tuple[Report, dict[str, Any]]:
     """What `up` would do with the requested settings; `folder` is the root of the requested tree."""
-    if not run.workspace.stack_exists(run.stack):
+    session = run.session()
+    if not session.is_deployed:
         raise BerthError(f"Stack {run.stack} is not deployed here: there is nothing to compare a request with.")
     changed = changed_code(run.workspace.root, folder)
     with tempfile.TemporaryDirectory(prefix="berth-requested-") as directory:
         asked = replace(run, stack_file=requested(run.workspace, run.stack_file, folder, Path(directory)))
-        seen, document = look_with(asked, asked.session(), sentence(changed))
+        seen, document = look_with(
+            asked, Session.open(asked.workspace, asked.stack_file, session.cli), sentence(changed)
+        )
         seen = replace(seen, by_hand=bool(changed))
         return seen, {**document, "berth": seen.redact.all(seen.as_json())}
 
@@ -78,7 +82,7 @@ def _for_a_person(stack: str) -> str:
 
 
 def _not_for_a_request(ours: StackFile, document: Mapping[str, Any]) -> Iterator[str]:
-    """What decides how secrets are read, what an engine is told, or which files of this machine are read."""
+    """What decides how secrets are read, what Pulumi is told, or which files of this machine are read."""
     for key in sorted({*ours.document, *document} - {"config"}):
         if ours.document.get(key) != document.get(key):
             yield key

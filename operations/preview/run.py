@@ -1,4 +1,4 @@
-"""A preview from the command's point of view: the settings judged, the engine asked, a report."""
+"""A preview from the command's point of view: the settings validated, the CLI asked, a report."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import config
-from operations import leftovers
-from operations.engine_run import Session
 from operations.preview.plan import Planned, plan
 from operations.preview.report import Report, report
+from operations.pulumi.session import Session
 
 if TYPE_CHECKING:
     from operations.deploy import Run
 
 
 def look(run: Run) -> tuple[Report, dict[str, Any]]:
-    """What `up` would do, and the engine's own document with what Berth adds."""
+    """What `up` would do, and the CLI's own document with what Berth adds."""
     from operations.deploy import check_settings
 
     check_settings(run.stack_file)
@@ -27,7 +26,7 @@ def look(run: Run) -> tuple[Report, dict[str, Any]]:
 
 
 def look_with(run: Run, session: Session, blind: str = "") -> tuple[Report, dict[str, Any]]:
-    """The same, of settings that were judged and with an engine that was chosen already."""
+    """The same, of settings that were validated, with a session that is open already."""
     planned: Planned = plan(session)
     seen = report(run.stack, planned, config.parse(run.stack, run.stack_file.document), blind)
     return seen, seen.redact.all({**planned.document, "berth": seen.as_json()})
@@ -36,7 +35,7 @@ def look_with(run: Run, session: Session, blind: str = "") -> tuple[Report, dict
 @contextmanager
 def _stack_for_a_look(run: Run, session: Session) -> Iterator[None]:
     """A stack that was never deployed is made for the preview only: neither state nor stack file keep a trace."""
-    if run.workspace.stack_exists(run.stack):
+    if session.is_deployed:
         yield
         return
     settings = run.stack_file.path.read_bytes()
@@ -44,5 +43,5 @@ def _stack_for_a_look(run: Run, session: Session) -> Iterator[None]:
         session.ensure_stack()
         yield
     finally:
-        leftovers.forget_state(run.workspace, run.stack)
+        session.forget_stack()
         run.stack_file.path.write_bytes(settings)

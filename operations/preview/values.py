@@ -1,4 +1,4 @@
-"""Values as engines export them: what is secret, what is not known yet, and keeping secrets out of any text."""
+"""Values as Pulumi exports them: what is secret, what is not known yet, and keeping secrets out of any text."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Secret:
 
 
 def read(value: Any) -> Any:
-    """The value with its marks as `Secret`; accepts what both engines write."""
+    """The value with its marks as `Secret`; accepts what state, plan and digest have."""
     if isinstance(value, list):
         return [read(item) for item in value]
     if not isinstance(value, dict):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,13 +10,13 @@ from typing import Any
 
 from operations import verified
 from operations.drift import drift_in
-from operations.engine_run import Session
 from operations.errors import BerthError
 from operations.lock import StackLock
 from operations.look import Look, look
+from operations.pulumi.locks import locks
+from operations.pulumi.session import NOT_DEPLOYED, Session
 from operations.verified import Verified
 from operations.verify import answers
-from operations.workspace import Workspace
 
 COMMAND = "promote"
 SHOWN = 5
@@ -35,35 +34,34 @@ class Proof:
 
 
 @contextmanager
-def unchanging(workspace: Workspace, stack: str) -> Iterator[None]:
+def unchanging(session: Session) -> Iterator[None]:
     """Nobody deploys the stack meanwhile; refused where somebody does, or where the last deployment never ended."""
-    if not workspace.stack_exists(stack):
-        raise BerthError(f"Stack {stack} is not deployed: ./berth up --stack {stack} does that.")
+    stack = session.stack
+    if not session.is_deployed:
+        raise BerthError(NOT_DEPLOYED.format(stack=stack))
     unfinished = BerthError(
         f"The last deployment of {stack} never ended: ./berth up --stack {stack} finishes it first."
     )
-    with StackLock(workspace.stack_dir(stack), stack, COMMAND) as lock:
+    with StackLock(session.workspace.stack_dir(stack), stack, COMMAND) as lock:
         if lock.interrupted is not None and lock.interrupted.command != COMMAND:
             # What a killed run left is for the next `up` to clear up: its record stays.
             lock.write(lock.interrupted)
             lock.unfinished = True
             raise unfinished
-        if list(workspace.locks(stack).glob("*.json")):
+        held = locks(session.workspace.locks(stack)) if session.workspace.has_file_backend else []
+        if held:
             raise BerthError(
-                f"{stack} is locked by an engine: wait for it to end, or, if it is dead, ./berth up --stack {stack}."
+                f"The state of {stack} is locked by {held[0]}: wait for it to end, or, if it is dead, "
+                f"./berth up --stack {stack}."
             )
-        journal = workspace.checkpoint(stack).with_suffix(".journal")
-        if journal.exists() and journal.stat().st_size:
-            raise unfinished
-        _refuse_pending(workspace, stack)
+        _refuse_pending(session)
         yield
 
 
-def _refuse_pending(workspace: Workspace, stack: str) -> None:
-    """Operations whose outcome nobody knows stand in the state; it is read as it lies there, without its secrets."""
-    path = workspace.checkpoint(stack)
-    text = path.read_bytes() if path.exists() else gzip.decompress(path.with_name(f"{path.name}.gz").read_bytes())
-    pending = ((json.loads(text).get("checkpoint") or {}).get("latest") or {}).get("pending_operations")
+def _refuse_pending(session: Session) -> None:
+    """Operations whose outcome nobody knows stand in the state; it is read without its secrets."""
+    stack = session.stack
+    pending = (json.loads(session.ask("stack", "export")).get("deployment") or {}).get("pending_operations")
     if pending:
         urn = str((pending[0].get("resource") or {}).get("urn", "")).rpartition("::")[2]
         raise BerthError(

@@ -14,11 +14,10 @@ from typing import Any
 import config
 import images as recipes
 from config import PinSettings
-from operations import deploy, engines, verified
+from operations import deploy, verified
 from operations import preview as previews
 from operations.deploy import Run
 from operations.endpoint import endpoint
-from operations.engine_run import Session
 from operations.errors import BerthError, UsageError
 from operations.promote import content, records
 from operations.promote.content import Image, Missing
@@ -26,6 +25,9 @@ from operations.promote.edit import with_pins
 from operations.promote.proof import Proof, prove, unchanging
 from operations.promote.records import Record
 from operations.promote.store import Store
+from operations.pulumi import cli
+from operations.pulumi.environment import environment
+from operations.pulumi.session import Session
 from operations.workspace import StackFile, write_private
 
 
@@ -97,9 +99,9 @@ def promote(run: Run, options: Options) -> Promotion:
     deploy.check_settings(run.stack_file)
     source = None if options.source is None else _source(run, options)
     with ExitStack() as held:
-        for stack in sorted({run.stack, *([source.stack] if source else [])}):
-            held.enter_context(unchanging(run.workspace, stack))
-        session = Session.open(run.workspace, run.stack_file, engines.choose(run.wanted))
+        session = Session.open(run.workspace, run.stack_file)
+        for one in sorted([session, *([source] if source else [])], key=lambda each: each.stack):
+            held.enter_context(unchanging(one))
         target = _store(session, session.outputs(show_secrets=True), "push")
         planned = _from_stack(run, target, source, options) if source else _from_record(run, target, options)
         return _carry_out(run, target, planned, options)
@@ -126,7 +128,7 @@ def _carry_out(run: Run, target: Store, planned: Promotion, options: Options) ->
 
 def _preview(changed: Run) -> dict[str, object]:
     """What `up` would do of the target; said in words, and as a program wants it."""
-    session = Session.open(changed.workspace, changed.stack_file, engines.choose(changed.wanted))
+    session = Session.open(changed.workspace, changed.stack_file)
     seen, _ = previews.look_with(changed, session)
     changed.say(previews.text(seen, False))
     if seen.failed:
@@ -145,8 +147,8 @@ def _source(run: Run, options: Options) -> Session:
     if options.passphrase_file is not None:
         base.pop("PULUMI_CONFIG_PASSPHRASE", None)
         base["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(options.passphrase_file)
-    engine = engines.choose(run.wanted)
-    return Session(run.workspace, stack_file, engine, engines.environment(run.workspace, stack_file, engine, base))
+    chosen = cli.choose()
+    return Session(run.workspace, stack_file, chosen, environment(run.workspace, stack_file, chosen, base))
 
 
 def _store(session: Session, outputs: Mapping[str, Any], right: str) -> Store:

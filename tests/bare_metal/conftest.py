@@ -1,4 +1,4 @@
-"""Two computers with nothing on their disks, and a stack that is to be installed on them by the embedded engine."""
+"""Two computers with nothing on their disks, and a stack that Pulumi's CLI is to install on them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -20,8 +19,10 @@ import pytest
 import yaml
 
 from operations.bootstrap import node_tools
+from operations.pulumi.cli import fitting
+from operations.workspace import ROOT
+from tests.own_plugins import own_plugins
 
-ROOT = Path(__file__).parents[2]
 PROGRAM = """
 from components.images import Images
 from components.nodes import Nodes, NodesArgs
@@ -109,10 +110,10 @@ def make_key(path: Path) -> None:
 
 
 class Stack:
-    """A stack file with two nodes to install, and the engine."""
+    """A stack file with two nodes to install, and Pulumi's CLI with Berth's own plugins."""
 
-    def __init__(self, folder: Path, computers: list[Computer], live_keys: list[str], key: Path) -> None:
-        self.folder, self.computers = folder, computers
+    def __init__(self, folder: Path, computers: list[Computer], live_keys: list[str], key: Path, cli: Path) -> None:
+        self.folder, self.computers, self.cli = folder, computers, cli
         (folder / "Pulumi.yaml").write_text("name: berth\nruntime: python\n")
         (folder / "__main__.py").write_text(PROGRAM)
         self.config: dict[str, Any] = yaml.safe_load((ROOT / "Pulumi.prod.yaml").read_text("utf-8"))["config"]
@@ -127,22 +128,29 @@ class Stack:
             node["ssh"]["keyFile"] = str(key)
 
     def environment(self) -> dict[str, str]:
-        own = {"PYTHONPATH": str(ROOT), "BERTH_HOME": str(self.folder / "home"), "PULUMI_CONFIG_PASSPHRASE": "p"}
-        return {**os.environ, **own, "PULUMI_BACKEND_URL": f"file://{self.folder}/state"}
+        home = self.folder / "home"
+        own = {"PYTHONPATH": str(ROOT), "BERTH_HOME": str(home), "PULUMI_CONFIG_PASSPHRASE": "p"}
+        own |= {"PULUMI_BACKEND_URL": f"file://{self.folder}/state", **own_plugins(home, self.cli)}
+        return {**os.environ, **own}
 
     def start(self, *words: str) -> subprocess.Popen[str]:
-        """The engine, on its own."""
+        """The CLI, on its own."""
         (self.folder / "state").mkdir(exist_ok=True)
         file = self.folder / "Pulumi.prod.yaml"
         salt = yaml.safe_load(file.read_text()) if file.exists() else {}
         file.write_text(yaml.safe_dump({**salt, "config": copy.deepcopy(self.config)}))
-        command = [sys.executable, "-m", "engine", *words, "--stack", "prod", "--cwd", str(self.folder)]
         return subprocess.Popen(
-            command, env=self.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            [self.cli, *words, "--stack", "prod", "--non-interactive"],
+            cwd=self.folder,
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
 
     def run(self, *words: str) -> tuple[int, str]:
-        """Status and output of the engine."""
+        """Status and output of the CLI."""
         running = self.start(*words)
         output, _ = running.communicate(timeout=600)
         return running.returncode, output
@@ -172,6 +180,9 @@ def computers_of(system: str, folder: Path) -> Iterator[Stack]:
     """Two computers and their stack."""
     if shutil.which("docker") is None or os.environ.get("BERTH_NO_LAB") or not node_tools.is_there():
         pytest.skip("the image of a computer is not here: ./berth test builds it where Docker runs")
+    cli, reason = fitting()
+    if cli is None:
+        pytest.skip(f"no Pulumi CLI: {reason}; ./berth test compiles one")
     key = folder / "user"
     make_key(key)
     computers = [Computer(folder / name, system) for name in ("one", "two")]
@@ -185,8 +196,9 @@ def computers_of(system: str, folder: Path) -> Iterator[Stack]:
             computer.switch_on()
         project = folder / "project"
         project.mkdir()
-        made = Stack(project, computers, live_keys, key)
-        assert made.run("stack", "init")[0] == 0
+        made = Stack(project, computers, live_keys, key, cli)
+        status, output = made.run("stack", "init")
+        assert status == 0, output
         yield made
     finally:
         names = [computer.name for computer in computers]

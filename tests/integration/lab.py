@@ -49,7 +49,7 @@ class Lab:
                 shutil.copy2(source, target)
         home.mkdir()
         shared = Path(os.environ.get("BERTH_HOME") or ROOT / ".berth")
-        for name in ("venv", "cache", "seed", "kolla-venv", "kolla-build-venv"):
+        for name in ("venv", "cache", "seed", "pulumi", "kolla-venv", "kolla-build-venv"):
             (home / name).symlink_to((shared / name).resolve())
         for name in ("images.json", "images.toml"):
             if (shared / name).exists():

@@ -11,8 +11,8 @@ from pathlib import Path
 import asyncssh
 
 import images
-from engine.ssh import Result, Session, Target
 from operations.bootstrap import mirrors
+from plugins.ssh import Result, Session, Target
 from tests.integration.lab import run
 from tests.lab_node import docker_options
 

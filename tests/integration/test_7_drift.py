@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine.providers.minio_connection import Server
+from plugins.providers.minio_connection import Server
 from tests.integration.lab import NODES, STACK, SUBNET, Lab
 
 pytestmark = pytest.mark.lab

@@ -12,7 +12,7 @@ from components.docker_daemon.render import entries
 from components.remote import render
 from components.remote.shell import as_root, stage_script
 from config import DockerSettings
-from engine.ssh import Session
+from plugins.ssh import Session
 from tests.integration.lab import Lab, run
 from tests.integration.machines import CENTOS, SYSVINIT, Machine, build, start
 

@@ -14,12 +14,12 @@ from google.protobuf.struct_pb2 import Struct
 from pulumi.runtime.proto import language_pb2, language_pb2_grpc, provider_pb2_grpc
 from pulumi.runtime.proto import provider_pb2 as pb
 
-from engine.values import from_struct, to_struct
-from operations.engines import plugin_versions
+from operations.pulumi.cli import plugin_versions
 from plugins import home
 from plugins.host import MESSAGE_LIMIT
-from tests.engine.providers.conftest import daemon, server, tiny_image
-from tests.engine.providers.test_minio import address
+from plugins.values import from_struct, to_struct
+from tests.plugins.providers.conftest import daemon, server, tiny_image
+from tests.plugins.providers.test_minio import address
 
 __all__ = ["address", "daemon", "server", "tiny_image"]
 

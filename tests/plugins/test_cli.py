@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -15,14 +16,17 @@ from typing import Any
 
 import pytest
 
-from operations import engines
-from tests.engine.providers.conftest import Server
+from operations.pulumi import cli
+from operations.pulumi.environment import search_path
+from tests.plugins.providers.conftest import Server
 
-CLI, WHY_NOT = engines.fitting_cli()
+CLI, WHY_NOT = cli.fitting()
 pytestmark = pytest.mark.skipif(
-    CLI is None, reason="no Pulumi CLI to try Berth's plugins with: ./berth up --engine pulumi compiles it"
+    CLI is None, reason=f"no Pulumi CLI to try Berth's plugins with ({WHY_NOT}): ./berth up compiles one"
 )
 
+FORMER = Path(__file__).parent / "data" / "former_engine"
+"""What commit 88ae271 wrote for PROGRAM, with an engine of its own."""
 SECRETS = ("s3cr3t-of-the-settings", "s3cr3t-of-the-program")
 PROGRAM = """
 import pulumi, pulumi_random as random, pulumi_tls as tls
@@ -66,7 +70,7 @@ class Project:
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
             "PULUMI_STACK": "dev",
             "NO_COLOR": "1",
-            "PATH": engines.search_path(os.environ),
+            "PATH": search_path(os.environ),
         }
         self.said = ""
         self.do("stack", "init", "dev")
@@ -162,6 +166,15 @@ def test_a_program_goes_from_nothing_to_nothing(project: Project) -> None:
     project.do("destroy", "--yes", "--skip-preview")
     assert project.resources == {}
     assert not any(secret in project.said for secret in secrets)
+
+
+def test_a_state_of_berths_former_engine_goes_on_without_a_difference(project: Project) -> None:
+    project.program(PROGRAM)
+    shutil.copy(FORMER / "Pulumi.dev.yaml", project.folder)
+    shutil.copy(FORMER / "state.json", project.backend / ".pulumi/stacks/proj/dev.json")
+    project.do("preview", "--diff", "--expect-no-changes")
+    project.do("refresh", "--yes", "--skip-preview", "--expect-no-changes")
+    assert "7 unchanged" in project.up("--expect-no-changes")
 
 
 def test_changes_are_updates_or_replacements_as_ever(project: Project) -> None:

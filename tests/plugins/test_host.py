@@ -15,7 +15,7 @@ import pytest
 from google.protobuf import empty_pb2
 
 from plugins import home
-from tests.engine.providers.conftest import Server
+from tests.plugins.providers.conftest import Server
 
 from .conftest import SDK, Host
 

@@ -13,8 +13,8 @@ from google.protobuf import empty_pb2
 from pulumi.runtime.proto import language_pb2
 from pulumi.runtime.proto import provider_pb2 as pb
 
-from engine.provider import UNKNOWN
-from engine.values import Secret, from_struct, plain, to_struct
+from plugins.interface import UNKNOWN
+from plugins.values import Secret, from_struct, plain, to_struct
 
 from .conftest import Host, Instance, refused, urn
 

@@ -12,9 +12,20 @@ from typing import Any
 
 import yaml
 
+from tests import pretend
 from tests.program.recorder import ROOT
 
-PARTS = ("__main__.py", "Pulumi.yaml", "Pulumi.prod.yaml", "components", "config", "engine", "images", "operations")
+PARTS = (
+    ".gitignore",
+    "__main__.py",
+    "Pulumi.yaml",
+    "Pulumi.prod.yaml",
+    "components",
+    "config",
+    "images",
+    "operations",
+    "plugins",
+)
 PASSPHRASE = "a passphrase of the user's own"
 
 
@@ -28,9 +39,10 @@ class Ended:
 
 
 class Checkout:
-    """The copy, with state and logs beside it."""
+    """The copy, with state and logs beside it, and Pulumi's CLI where a test needs one."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, cli: Path | None = None) -> None:
+        self._cli = cli
         self.root, self.home = directory / "checkout", directory / "home"
         self.root.mkdir()
         self.home.mkdir()
@@ -40,6 +52,11 @@ class Checkout:
                 shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
             else:
                 shutil.copy(source, target)
+        # As after a build of Berth's own images, without which nothing is deployed.
+        shutil.copy(ROOT / "tests" / "program" / "home" / "images.json", self.home)
+        # Where Pulumi.yaml has it, for a CLI with a Python host of its own.
+        (self.root / ".berth").mkdir()
+        (self.root / ".berth" / "venv").symlink_to(sys.prefix)
         self.stack_file = self.root / "Pulumi.prod.yaml"
 
     def commit(self) -> None:
@@ -58,22 +75,23 @@ class Checkout:
         return yaml.safe_load(self.stack_file.read_text())["config"][f"berth:{key}"]
 
     def berth(self, *words: str, passphrase: str | None = PASSPHRASE) -> Ended:
-        return self._run(["operations", *words, "--stack", "prod"], passphrase)
+        return self._run([sys.executable, "-m", "operations", *words, "--stack", "prod"], passphrase)
 
-    def engine(self, *words: str, text: str = "") -> str:
-        """The embedded engine itself, on the state that `berth` uses."""
-        ended = self._run(["engine", *words, "--stack", "prod"], PASSPHRASE, text)
+    def pulumi(self, *words: str, text: str = "") -> str:
+        """Pulumi's CLI itself, on the state that `berth` uses, with plugins that pretend."""
+        assert self._cli is not None
+        (self.home / "state").mkdir(exist_ok=True)
+        own = pretend.environment(self.home / "pretending", self._cli)
+        ended = self._run([str(self._cli), *words, "--stack", "prod", "--non-interactive"], PASSPHRASE, text, **own)
         assert ended.code == 0, ended.out + ended.err
         return ended.out
 
-    def _run(self, words: list[str], passphrase: str | None, text: str = "") -> Ended:
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("PULUMI_")}
-        environment |= {"BERTH_HOME": str(self.home), "PYTHONPATH": str(self.root)}
-        environment |= {"PULUMI_BACKEND_URL": (self.home / "state").as_uri()}
+    def _run(self, words: list[str], passphrase: str | None, text: str = "", **own: str) -> Ended:
+        environment = environment_of(self.root, self.home, self._cli) | own
         if passphrase is not None:
             environment["PULUMI_CONFIG_PASSPHRASE"] = passphrase
         done = subprocess.run(
-            [sys.executable, "-m", *words],
+            words,
             cwd=self.root,
             env=environment,
             input=text,
@@ -83,3 +101,20 @@ class Checkout:
             timeout=600,
         )
         return Ended(done.returncode, done.stdout, done.stderr)
+
+
+def environment_of(root: Path, home: Path, cli: Path | None) -> dict[str, str]:
+    """What `berth` of the tree `root` finds: a home of its own, and no other CLI and plugins than these."""
+    # Python's compiled files are kept, as the launcher has it: most of a short run is spent on them otherwise.
+    left_out = ("PULUMI_", "PYTHONDONTWRITEBYTECODE")
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(left_out)}
+    path = os.pathsep.join([str(Path(sys.executable).parent), *([str(cli.parent)] if cli else []), os.defpath])
+    return {
+        **inherited,
+        "BERTH_HOME": str(home),
+        "HOME": str(home),
+        "PATH": path,
+        "PULUMI_BACKEND_URL": (home / "state").as_uri(),
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        "PYTHONPATH": str(root),
+    }

@@ -14,25 +14,18 @@ from unittest.mock import patch
 
 import pulumi
 import yaml
-from pulumi.runtime import mocks, rpc, settings, stack
+from pulumi.runtime import settings, stack
 
 from operations.preview.values import opened, read
+from plugins import recorder
+from plugins.interface import Properties
+from plugins.values import from_struct
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@dataclass(frozen=True)
-class Registered:
+class Registered(recorder.Registered):
     """One resource as the program asked for it."""
-
-    type: str
-    name: str
-    inputs: dict[str, Any]
-    parent: str
-    dependencies: tuple[str, ...]
-    deleted_with: str
-    provider: str
-    secrets: tuple[str, ...]
 
     @property
     def open(self) -> dict[str, Any]:
@@ -58,62 +51,32 @@ class Recording:
         return found[0]
 
 
-class _Outputs(pulumi.runtime.Mocks):
-    """What providers would add: only what the program reads."""
-
-    def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+class _Monitor(recorder.Recorder):
+    def outcome(self, request: Any, urn: str) -> tuple[str, Properties]:
+        """What providers would add: only what the program reads."""
+        name = request.name
         made = {
             "tls:index/privateKey:PrivateKey": {
                 "privateKeyPem": "KEY PEM\n",
                 "privateKeyOpenssh": "KEY OPENSSH\n",
-                "publicKeyOpenssh": f"ssh-ed25519 AAAA{args.name}\n",
+                "publicKeyOpenssh": f"ssh-ed25519 AAAA{name}\n",
             },
-            "tls:index/selfSignedCert:SelfSignedCert": {"certPem": f"{args.name} PEM\n"},
+            "tls:index/selfSignedCert:SelfSignedCert": {"certPem": f"{name} PEM\n"},
             "tls:index/certRequest:CertRequest": {"certRequestPem": "REQUEST PEM\n"},
-            "tls:index/locallySignedCert:LocallySignedCert": {"certPem": f"{args.name} PEM\n"},
-            "random:index/randomPassword:RandomPassword": {"result": f"secret-of-{args.name}"},
+            "tls:index/locallySignedCert:LocallySignedCert": {"certPem": f"{name} PEM\n"},
+            "random:index/randomPassword:RandomPassword": {"result": f"secret-of-{name}"},
             # What a swarm's managers print.
-            "command:remote:Command": {"stdout": f"token\tmanager\tsecret-of-{args.name}\n"},
+            "command:remote:Command": {"stdout": f"token\tmanager\tsecret-of-{name}\n"},
             "random:index/randomId:RandomId": {"b64Std": "AAECAwQFBgcICQoLDA0ODw=="},
-        }.get(args.typ, {})
-        return f"{args.name}-id", {**args.inputs, **made}
-
-    def call(self, args: pulumi.runtime.MockCallArgs) -> dict[str, Any]:
-        return {}
-
-
-class _Monitor(mocks.MockMonitor):
-    def __init__(self, recording: Recording) -> None:
-        super().__init__(_Outputs())
-        self._recording = recording
-
-    def RegisterResource(self, request: Any) -> Any:
-        inputs = rpc.deserialize_properties(request.object)
-        self._recording.resources.append(
-            Registered(
-                type=request.type,
-                name=request.name,
-                inputs=inputs,
-                parent=request.parent,
-                dependencies=tuple(request.dependencies),
-                deleted_with=request.deletedWith,
-                provider=request.provider,
-                secrets=tuple(request.additionalSecretOutputs),
-            )
-        )
-        return super().RegisterResource(request)
-
-    def RegisterResourceOutputs(self, request: Any) -> Any:
-        if request.urn.endswith("::berth-" + settings.get_stack()) or "::pulumi:pulumi:Stack::" in request.urn:
-            self._recording.outputs.update(rpc.deserialize_properties(request.outputs))
-        return super().RegisterResourceOutputs(request)
+        }.get(request.type, {})
+        return f"{name}-id", {**from_struct(request.object), **made}
 
 
 def run_program(stack_name: str, document: dict[str, Any] | None = None, *, preview: bool = False) -> Recording:
     """Runs `__main__.py` for one stack file (or a changed copy of it) and returns what it registered."""
     known = document or yaml.safe_load((ROOT / f"Pulumi.{stack_name}.yaml").read_text(encoding="utf-8"))
     config = {key: value if isinstance(value, str) else json.dumps(value) for key, value in known["config"].items()}
-    recording = Recording()
+    monitor = _Monitor()
     # An image lock of its own, so that what this machine has built makes no difference.
     with patch.dict(os.environ, BERTH_HOME=str(Path(__file__).parent / "home")):
         loop = asyncio.new_event_loop()
@@ -124,8 +87,8 @@ def run_program(stack_name: str, document: dict[str, Any] | None = None, *, prev
             settings.Settings(
                 project="berth",
                 stack=stack_name,
-                monitor=_Monitor(recording),
-                engine=mocks.MockEngine(None),
+                monitor=monitor,
+                engine=recorder.Messages(),
                 dry_run=preview,
             )
         )
@@ -138,4 +101,4 @@ def run_program(stack_name: str, document: dict[str, Any] | None = None, *, prev
             )
         finally:
             loop.close()
-    return recording
+    return Recording([Registered(**vars(one)) for one in monitor.registered], monitor.outputs)

@@ -1,33 +1,25 @@
-"""A preview on the embedded engine, of stacks whose nodes nobody can reach from here."""
+"""A preview by Pulumi's CLI with Berth's own plugins, of stacks whose nodes nobody can reach from here."""
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.program.checkout import PASSPHRASE, environment_of
+from tests.program.recorder import ROOT
 
 
 @pytest.mark.parametrize("stack", ["staging", "prod"])
-def test_a_preview_of_a_stack_that_was_never_deployed_is_complete_and_leaves_no_trace(
-    stack: str, tmp_path: Path
-) -> None:
+def test_a_first_preview_is_complete_and_leaves_no_trace(stack: str, tmp_path: Path, cli: Path) -> None:
     stack_file = ROOT / f"Pulumi.{stack}.yaml"
     before = stack_file.read_bytes()
-    environment = {
-        **os.environ,
-        "BERTH_HOME": str(tmp_path),
-        "PULUMI_CONFIG_PASSPHRASE": "a passphrase of the user's own",
-        "PYTHONPATH": str(ROOT),
-    }
     done = subprocess.run(
-        [sys.executable, "-m", "operations", "preview", "--stack", stack, "--engine", "embedded"],
+        [sys.executable, "-m", "operations", "preview", "--stack", stack],
         cwd=ROOT,
-        env=environment,
+        env={**environment_of(ROOT, tmp_path, cli), "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -22,7 +22,7 @@ class World:
 
     def __init__(self, checkout: Checkout, folder: Path) -> None:
         self.checkout, self.folder = checkout, folder
-        shutil.copytree(checkout.root, folder, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(checkout.root, folder, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
         self.stack_file = folder / checkout.stack_file.name
 
     def ask(self, change: Callable[[dict[str, Any]], object]) -> None:
@@ -30,20 +30,19 @@ class World:
         change(document)
         self.stack_file.write_text(yaml.safe_dump(document, sort_keys=False))
 
-    def preview(self, *words: str) -> Ended:
-        asked = ("--requested", str(self.folder), "--engine", "embedded", *words)
-        return self.checkout.berth("preview", *asked)
+    def preview(self, form: str = "--markdown") -> Ended:
+        return self.checkout.berth("preview", "--requested", str(self.folder), form)
 
 
 @pytest.fixture(scope="module")
-def deployed(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    checkout = Checkout(tmp_path_factory.mktemp("deployed"))
+def deployed(tmp_path_factory: pytest.TempPathFactory, cli: Path) -> Checkout:
+    checkout = Checkout(tmp_path_factory.mktemp("deployed"), cli)
     (checkout.home / "key").write_text("the nodes' key\n")
     (checkout.home / "other").write_text(f"{CANARY}\n")
     nodes = [{**node, "ssh": {**node["ssh"], "keyFile": f"{checkout.home}/key"}} for node in checkout.settings("nodes")]
     checkout.change(nodes=nodes)
-    checkout.engine("stack", "init")
-    checkout.engine("up", "--yes", "--skip-preview", "--pretend")
+    checkout.pulumi("stack", "init")
+    checkout.pulumi("up", "--yes", "--skip-preview")
     return checkout
 
 
@@ -67,7 +66,7 @@ def test_the_requested_settings_are_seen_and_neither_state_nor_checkout_changes(
     wanted = {"max-size": "7m", "tag": "\U0001f6a2", "env": "yes"}
     world.ask(lambda document: config_of(document)["berth:docker"].update(logOptions=wanted))
     before = state(world.checkout)
-    ended = world.preview("--markdown")
+    ended = world.preview()
     assert ended.code == 0, ended.out + ended.err
     assert "Docker restarts (log-opts)" in ended.out and '"max-size": "7m"' in ended.out
     assert "> The settings are the request's, the program is this checkout's" in ended.out
@@ -77,7 +76,7 @@ def test_the_requested_settings_are_seen_and_neither_state_nor_checkout_changes(
 
 def test_code_of_the_request_is_named_and_never_run(world: World) -> None:
     trap = f"import pathlib; pathlib.Path({str(world.folder / 'ran')!r}).write_text('x')\n"
-    for name in ("__main__.py", "operations/cli.py", "config/__init__.py", "sitecustomize.py", "engine/cli.py"):
+    for name in ("__main__.py", "operations/cli.py", "config/__init__.py", "sitecustomize.py", "plugins/host.py"):
         (world.folder / name).write_text(trap)
     (world.folder / "Pulumi.yaml").write_text(
         "name: berth\nruntime: {name: nodejs}\nplugins: {providers: [{path: .}]}\n"
@@ -86,11 +85,11 @@ def test_code_of_the_request_is_named_and_never_run(world: World) -> None:
     (world.folder / "docs").mkdir()
     (world.folder / "docs" / "new.md").write_text("prose\n")
     (world.folder / "link").symlink_to(world.checkout.home / "other")
-    ended = world.preview("--markdown")
+    ended = world.preview()
     assert ended.code == 0, ended.out + ended.err
     assert not (world.folder / "ran").exists()
     head = ended.out.split("**")[0]
-    for name in ("Pulumi.yaml", "__main__.py", "engine/cli.py", "link", "operations/cli.py", "sitecustomize.py"):
+    for name in ("Pulumi.yaml", "__main__.py", "link", "operations/cli.py", "plugins/host.py", "sitecustomize.py"):
         assert f"`{name}`" in head
     assert "(a name with other characters)" in head and "<img" not in ended.out and "new.md" not in ended.out
     assert "by hand" in head and "<!-- berth labels: preview-by-hand -->" in ended.out
@@ -125,7 +124,7 @@ def test_a_file_of_the_deploy_host_is_read_only_where_the_default_branch_names_i
         (lambda document: document["config"].update({"berth:kolla": {"overrides": "../x"}}), "overrides"),
     ],
 )
-def test_what_decides_about_secrets_and_engines_is_never_a_requests(
+def test_what_decides_about_secrets_and_pulumi_is_never_a_requests(
     world: World, change: Callable[[dict[str, Any]], object], words: str
 ) -> None:
     world.ask(change)
@@ -148,22 +147,22 @@ def test_a_stack_file_that_is_no_plain_file_or_too_much_is_refused(world: World)
     refused(world.preview(), "has more than 50000 values")
 
 
-def test_a_stack_without_state_and_other_options_beside_it_are_refused(world: World, tmp_path: Path) -> None:
+def test_a_stack_without_state_and_other_options_beside_it_are_refused(world: World, tmp_path: Path, cli: Path) -> None:
     refused(world.preview("--without-secrets"), "--requested needs the stack's state")
-    new = Checkout(tmp_path)
-    ended = new.berth("preview", "--requested", str(world.folder), "--engine", "embedded")
+    new = Checkout(tmp_path, cli)
+    ended = new.berth("preview", "--requested", str(world.folder))
     assert ended.code == 1 and "prod is not deployed here" in ended.err
     assert not (new.home / "state").exists()
 
 
-def test_a_secret_that_the_request_brings_is_not_shown(world: World) -> None:
+def test_a_secret_that_the_request_brings_is_not_shown(world: World, cli: Path) -> None:
     """It was encrypted by somebody who has the passphrase: only its place is the request's."""
     place = world.folder.parent / "author"
     place.mkdir()
-    author = Checkout(place)
+    author = Checkout(place, cli)
     shutil.copytree(world.checkout.home / "state", author.home / "state")
     shutil.copy(world.checkout.stack_file, author.stack_file)
-    author.engine("config", "set", "--secret", "--path", "berth:secrets.upstreams.quay", text=CANARY)
+    author.pulumi("config", "set", "--secret", "--path", "berth:secrets.upstreams.quay", text=CANARY)
     secrets = author.settings("secrets")
 
     def change(document: dict[str, Any]) -> None:

@@ -1,9 +1,8 @@
-"""Previews of the whole program where secrets change, and where there are none to be had."""
+"""Previews of the whole program where secrets change."""
 
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,6 @@ import pytest
 
 from operations.preview.values import SIGNATURE
 from tests.program.checkout import Checkout, Ended
-
-NEEDS_GIT = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
-EMBEDDED = ("--engine", "embedded")
 
 
 def drawn(value: Any) -> Iterator[str]:
@@ -28,26 +24,26 @@ def drawn(value: Any) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def deployed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Checkout, set[str]]:
+def deployed(tmp_path_factory: pytest.TempPathFactory, cli: Path) -> tuple[Checkout, set[str]]:
     """A stack as after `up` whose every kind of secret is about to change, and all of these secrets."""
-    checkout = Checkout(tmp_path_factory.mktemp("secrets"))
+    checkout = Checkout(tmp_path_factory.mktemp("secrets"), cli)
     key = checkout.home / "key"
     told = {"ci": "first-canary-of-ci", "quay": "first-canary-of-quay"}
 
     def write(told: dict[str, str], private_key: str) -> None:
         key.write_text(private_key)
-        checkout.engine("config", "set", "--secret", "--path", "berth:secrets.users.ci", text=told["ci"])
-        checkout.engine("config", "set", "--secret", "--path", "berth:secrets.upstreams.quay", text=told["quay"])
+        checkout.pulumi("config", "set", "--secret", "--path", "berth:secrets.users.ci", text=told["ci"])
+        checkout.pulumi("config", "set", "--secret", "--path", "berth:secrets.upstreams.quay", text=told["quay"])
 
     registry = checkout.settings("registry")
     registry["users"][0]["password"] = "configured"
     registry["upstreams"][1]["user"] = "robot"
     nodes = [{**node, "ssh": {**node["ssh"], "keyFile": str(key)}} for node in checkout.settings("nodes")]
     checkout.change(registry=registry, nodes=nodes)
-    checkout.engine("stack", "init")
+    checkout.pulumi("stack", "init")
     write(told, "first-canary-of-the-key\n")
-    checkout.engine("up", "--yes", "--skip-preview", "--pretend")
-    state = json.loads(checkout.engine("stack", "export", "--show-secrets"))
+    checkout.pulumi("up", "--yes", "--skip-preview")
+    state = json.loads(checkout.pulumi("stack", "export", "--show-secrets"))
     secrets = {text for text in drawn(state) if len(text) > 7}
     assert len(secrets) > 20, "passwords, hashes, keys of services, keys of the store"
     # Another bucket: other keys of the store, and everything that holds one of them.
@@ -60,7 +56,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Checkout, set[st
 @pytest.fixture(scope="module")
 def answers(deployed: tuple[Checkout, set[str]]) -> dict[str, Ended]:
     """Each form of the preview."""
-    return {form: deployed[0].berth("preview", form, *EMBEDDED) for form in ("--diff", "--json", "--markdown")}
+    return {form: deployed[0].berth("preview", form) for form in ("--diff", "--json", "--markdown")}
 
 
 def test_no_secret_is_in_a_preview_in_which_all_of_them_change(
@@ -85,7 +81,7 @@ def test_what_changes_is_told_all_the_same(answers: dict[str, Ended]) -> None:
 
 
 def test_a_wrong_passphrase_is_one_sentence(deployed: tuple[Checkout, set[str]]) -> None:
-    ended = deployed[0].berth("preview", "--markdown", *EMBEDDED, passphrase="another one")
+    ended = deployed[0].berth("preview", "--markdown", passphrase="another one")
     assert (ended.code, ended.out) == (1, "")
     assert ended.err.splitlines()[1:] == [
         "The passphrase is not the one of stack prod: see PULUMI_CONFIG_PASSPHRASE_FILE or PULUMI_CONFIG_PASSPHRASE."
@@ -93,34 +89,5 @@ def test_a_wrong_passphrase_is_one_sentence(deployed: tuple[Checkout, set[str]])
 
 
 def test_without_a_passphrase_the_way_without_one_is_named(deployed: tuple[Checkout, set[str]]) -> None:
-    ended = deployed[0].berth("preview", "--markdown", *EMBEDDED, passphrase=None)
+    ended = deployed[0].berth("preview", "--markdown", passphrase=None)
     assert ended.code == 2 and "preview --without-secrets shows what can be seen" in ended.err
-
-
-@NEEDS_GIT
-def test_without_secrets_a_branch_is_compared_with_its_base_and_nothing_is_left(tmp_path: Path) -> None:
-    checkout = Checkout(tmp_path)
-    registry = checkout.settings("registry")
-    registry["upstreams"][1]["user"] = "robot"
-    sealed = {"upstreams": {"quay": {"secure": "v1:AAAA:nobody-here-can-open-this"}}}
-    checkout.change(registry=registry, secrets=sealed)
-    checkout.commit()
-    checkout.change(
-        docker={"logOptions": {"max-size": "7m"}}, secrets={"upstreams": {"quay": {"secure": "v1:BBBB:nor-this"}}}
-    )
-    before = checkout.stack_file.read_bytes()
-    ended = checkout.berth("preview", "--against", "HEAD", "--markdown", passphrase=None)
-    assert ended.code == 0, ended.err
-    assert "> Without the stack's secrets and state: this is what changes against HEAD" in ended.out
-    assert "berth1, berth2, berth3, berth4, berth5, berth6: Docker restarts (log-opts)" in ended.out
-    assert "`/etc/berth/cache-quay/config.yml` changed (contents are secret)" in ended.out
-    assert checkout.stack_file.read_bytes() == before
-    assert not (checkout.home / "state").exists()
-
-
-@NEEDS_GIT
-def test_a_commit_that_is_not_there_is_named(tmp_path: Path) -> None:
-    checkout = Checkout(tmp_path)
-    checkout.commit()
-    ended = checkout.berth("preview", "--against", "nowhere", passphrase=None)
-    assert ended.code == 2 and "git has no nowhere here" in ended.err

@@ -16,7 +16,7 @@ from docker.errors import DockerException, NotFound
 
 import images
 from components.service import Confinement
-from engine.providers.docker_container_body import container_body
+from plugins.providers.docker_container_body import container_body
 
 SECONDS = 40.0
 

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from operations import cli, engines, host
+from operations import cli, host
+from operations.pulumi.cli import plugin_versions
 from operations.workspace import Workspace
 
-FAKE_ENGINE = Path(__file__).with_name("fake_engine.py")
+FAKE_PULUMI = Path(__file__).with_name("fake_pulumi.py")
 OUTPUTS: dict[str, Any] = {
     "registry": "registry.berth.test:4000",
     "registry_ca": "-----BEGIN CERTIFICATE-----\n",
@@ -66,7 +67,7 @@ def executable(path: Path, python: str) -> None:
 
 
 class Checkout:
-    """The test's own checkout, and what its fake engine was asked."""
+    """The test's own checkout, and what its fake CLI was asked."""
 
     def __init__(self, root: Path) -> None:
         self.workspace = Workspace(root / "checkout", root / "home")
@@ -84,9 +85,9 @@ class Checkout:
     def install_pulumi(self, plugins: bool = True) -> Path:
         """A complete `pulumi`, by default with all the plugins."""
         program = self.bin / "pulumi"
-        executable(program, FAKE_ENGINE.read_text())
+        executable(program, FAKE_PULUMI.read_text())
         (self.bin / "pulumi-language-python").touch(mode=0o755)
-        for name, version in engines.plugin_versions().items() if plugins else ():
+        for name, version in plugin_versions().items() if plugins else ():
             folder = self.user / ".pulumi" / "plugins" / f"resource-{name}-v{version}"
             folder.mkdir(parents=True, exist_ok=True)
             (folder / f"pulumi-resource-{name}").touch(mode=0o755)
@@ -95,13 +96,12 @@ class Checkout:
     def deploy(self, stack: str = "dev", outputs: dict[str, Any] | None = None) -> None:
         """Make the state look as if the stack had been brought up."""
         self.workspace.checkpoint(stack).parent.mkdir(parents=True, exist_ok=True)
-        self.workspace.checkpoint(stack).with_suffix(".journal").touch()
         self.workspace.checkpoint(stack).write_text('{"checkpoint": {"latest": {"resources": [{}, {}]}}}')
         self.answer("stack output", out=json.dumps(OUTPUTS if outputs is None else outputs))
         self.answer("stack export", out=json.dumps({"deployment": {"resources": []}}))
 
     def answer(self, command: str, out: str = "", err: str = "", code: int = 0, **more: Any) -> None:
-        """What the engine does when it is called with these words: events, seconds to sleep, ..."""
+        """What the CLI does when it is called with these words: events, seconds to sleep, ..."""
         prepared = {"out": out, "err": err, "code": code, **more}
         (self.answers / f"{command.replace(' ', '-')}.json").write_text(json.dumps(prepared))
 
@@ -111,7 +111,7 @@ class Checkout:
         return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
 
     def words(self) -> list[str]:
-        """The commands that the engine was given, without their options."""
+        """The commands that the CLI was given, without their options."""
         return [call["command"] for call in self.calls]
 
 
@@ -151,8 +151,14 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checkout:
     monkeypatch.setattr(host, "STATE", tmp_path / "var-lib-berth")
     Docker(made)
     monkeypatch.setenv("HOME", str(made.user))
-    monkeypatch.setenv("FAKE_ENGINE", str(made.answers))
-    for name in ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE", "PULUMI_HOME", "BERTH_HOME"):
+    monkeypatch.setenv("FAKE_PULUMI", str(made.answers))
+    for name in (
+        "PULUMI_CONFIG_PASSPHRASE",
+        "PULUMI_CONFIG_PASSPHRASE_FILE",
+        "PULUMI_HOME",
+        "PULUMI_BACKEND_URL",
+        "BERTH_HOME",
+    ):
         monkeypatch.delenv(name, raising=False)
     return made
 

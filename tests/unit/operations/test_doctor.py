@@ -71,5 +71,5 @@ def test_the_command_fails_when_something_will_not_work(checkout: Checkout, bert
     ended = berth("doctor", "--json")
     assert ended.code == 1
     found = {finding["subject"]: finding["ok"] for finding in json.loads(ended.out)}
-    assert found["engine"] and not found["settings"]
+    assert not found["Pulumi CLI"] and not found["settings"]
     assert "settings" in berth("doctor").out

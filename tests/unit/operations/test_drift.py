@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from components.remote import File, render
-from engine.provider import Created, ProviderError
 from operations import desired
 from operations.desired import DEPLOY_HOST
 from operations.differences import Finding, Unknown, of_machine
 from operations.drift import DriftReport, store
 from operations.probe import ContainerFact, FileFact, Probe, Report, UnitFact
+from plugins.interface import Created, ProviderError
 from tests.unit.operations.conftest import Checkout
 from tests.unit.operations.test_verify import CONFIG_SUM, IMAGE, command, export, good, reports, secret
 
@@ -243,14 +243,14 @@ class Minio:
         return self.answer
 
     def diff(self, type_: str, id_: str, olds: Any, outputs: Any, news: Any) -> Any:
-        from engine.providers.minio import IamServiceAccount
+        from plugins.providers.minio import IamServiceAccount
 
         return IamServiceAccount(None).diff(id_, olds, outputs, news)  # type: ignore[arg-type]
 
 
 def stored(monkeypatch: pytest.MonkeyPatch, answer: Created | ProviderError | None, known: bool = True) -> list[Any]:
     package = type("Package", (), {"configure": lambda self, inputs: Minio(answer)})
-    monkeypatch.setattr("engine.providers.minio.package", package)
+    monkeypatch.setattr("plugins.providers.minio.package", package)
     monkeypatch.setattr("socket.create_connection", lambda *_: type("C", (), {"close": lambda self: None})())
     monkeypatch.setattr(store, "_lets_in", lambda *_: known)
     told = list(store.differences(desired.read(exported(), "dev")))

@@ -195,6 +195,7 @@ def test_an_unknown_fault_is_wrong_use(checkout: Checkout, berth: Any) -> None:
 
 
 def test_undo_says_that_there_is_nothing(checkout: Checkout, berth: Any) -> None:
+    checkout.install_pulumi()
     checkout.deploy()
     ended = berth("drill", "--undo")
     assert (ended.code, "No drill has left anything on dev." in ended.out) == (0, True)

@@ -234,7 +234,6 @@ class Check:
 def check(checkout: Checkout, world: World, berth: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
     made, of_kolla = Check(checkout, world, berth), environment(tmp_path / "venv")
     monkeypatch.setattr(steps.Session, "open", lambda *_: None)
-    monkeypatch.setattr(steps.engines, "choose", lambda _: None)
     monkeypatch.setattr(steps.inputs, "of_stack", lambda *_: made.inputs)
     monkeypatch.setattr(steps, "environment", lambda *_: of_kolla)
     hosts = {"control1": ["kolla/cron", "kolla/etcd"], "control2": ["kolla/cron"]}

@@ -1,4 +1,4 @@
-"""`berth promote` from end to end, with a fake engine and two small registries: what it takes, refuses and leaves."""
+"""`berth promote` from end to end, with a fake CLI and two small registries: what it takes, refuses and leaves."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from operations import verified
 from operations.deploy import Run
 from operations.desired import Desired, Machine, Service
 from operations.drift import DriftReport, Finding, Unknown
-from operations.engine_run import Session
 from operations.errors import BerthError
 from operations.front import Front, Reply
 from operations.lock import Holder, Process
@@ -28,6 +27,7 @@ from operations.look import Look
 from operations.probe import ContainerFact
 from operations.promote import content, proof
 from operations.promote.run import Options, promote
+from operations.pulumi.session import Session
 from operations.workspace import StackFile
 from tests.front.fake import Answer
 from tests.unit.components.node_stack import host_key
@@ -49,7 +49,7 @@ class Stacks:
     ca: str
     front: Front = HEALTHY
     previewed: list[tuple[list[str], str]] = field(default_factory=list)
-    """The engine's words and the settings of each preview."""
+    """The CLI's words and the settings of each preview."""
     failures: tuple[tuple[str, str], ...] = ()
     drift: DriftReport = field(default_factory=lambda: DriftReport("staging"))
 
@@ -76,7 +76,7 @@ class Stacks:
     def pending(self, stack: str) -> None:
         resource = {"urn": f"urn:pulumi:{stack}::berth::docker:index/container:Container::registry-node1"}
         latest = {"resources": [], "pending_operations": [{"type": "updating", "resource": resource}]}
-        self.checkout.workspace.checkpoint(stack).write_text(json.dumps({"checkpoint": {"latest": latest}}))
+        self.checkout.answer(f"stack export@{stack}", out=json.dumps({"deployment": latest}))
 
     def verify(self, stack: str = "staging") -> None:
         workspace = self.checkout.workspace
@@ -332,7 +332,7 @@ def changed_by(stack: str) -> Callable[[Stacks], None]:
     return do
 
 
-def engine_lock(stacks: Stacks) -> None:
+def state_lock(stacks: Stacks) -> None:
     folder = stacks.checkout.workspace.locks("prod")
     folder.mkdir(parents=True)
     (folder / "1.json").touch()
@@ -381,14 +381,9 @@ REFUSED = [
     ),
     refused("pending in the target", "prod has operations that never ended", lambda s: s.pending("prod")),
     refused("a killed deployment of the target", "The last deployment of prod never ended", killed("up")),
-    refused(
-        "a journal of the embedded engine",
-        "The last deployment of prod never ended",
-        lambda s: s.checkout.workspace.checkpoint("prod").with_suffix(".journal").write_text("{}"),
-    ),
     refused("a target that is changed now", "Stack prod is being changed", changed_by("prod")),
     refused("a source that is changed now", "Stack staging is being changed", changed_by("staging")),
-    refused("an engine's lock", "prod is locked by an engine", engine_lock),
+    refused("a lock on the state", "The state of prod is locked by", state_lock),
     refused(
         "an image that is not there",
         "staging's registry has no image team/none",

@@ -1,10 +1,12 @@
-"""`up`, `preview`, `down`, `endpoint`, `env` as a user meets them, on a fake engine."""
+"""`up`, `preview`, `down`, `endpoint`, `env` as a user meets them, on a fake CLI."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from operations.doctor import Finding
 from tests.unit.operations.conftest import Checkout, Docker
@@ -36,6 +38,24 @@ def test_up_deploys_and_says_how_to_use_the_registry(checkout: Checkout, berth: 
     assert call["cwd"] == str(checkout.workspace.root)
 
 
+def test_a_download_that_fails_falls_through_to_the_build(
+    checkout: Checkout, berth: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def build(*_: object, pulumi: str = "", **__: object) -> None:
+        asked.append(pulumi)
+        checkout.install_pulumi()
+
+    monkeypatch.setattr("operations.bootstrap.run", build)
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    checkout.answer("up", events=created())
+    ended = berth("up", "--download")
+    assert ended.code == 0, ended.err
+    assert "The Pulumi CLI could not be downloaded (" in ended.out
+    assert asked == ["pulumi is neither on PATH nor in ~/.pulumi/bin"]
+
+
 def test_up_that_finds_everything_in_place_says_no_change(checkout: Checkout, berth: Any) -> None:
     checkout.install_pulumi()
     checkout.deploy()
@@ -64,7 +84,7 @@ def test_a_failed_up_names_the_resource_and_its_reason_without_the_noise(checkou
     assert Path(log).exists()
 
 
-def test_an_engine_that_fails_before_any_resource_is_quoted(checkout: Checkout, berth: Any) -> None:
+def test_a_cli_that_fails_before_any_resource_is_quoted(checkout: Checkout, berth: Any) -> None:
     checkout.install_pulumi()
     checkout.deploy()
     checkout.answer("up", err="error: incorrect passphrase\n", code=255)
@@ -232,11 +252,6 @@ def test_env_prints_lines_for_a_shell_and_no_passphrase(checkout: Checkout, bert
     checkout.settings("prod", {})
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "hidden")
     assert "hidden" not in berth("env", "--stack", "prod").out
-
-
-def test_the_engine_command_says_which_and_why(checkout: Checkout, berth: Any) -> None:
-    assert "Engine: embedded (pulumi is neither on PATH" in berth("engine").out
-    assert json.loads(berth("engine", "--json").out)["engine"] == "embedded"
 
 
 def test_clean_wants_every_stack_down_first(checkout: Checkout, berth: Any, monkeypatch: Any) -> None:

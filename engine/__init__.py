@@ -1,1 +1,0 @@
-"""The embedded engine: runs this Pulumi program where the Pulumi CLI cannot be had."""

@@ -1,0 +1,137 @@
+"""A stack's CLI: called for an answer, or with its own text passed through."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from operations.errors import BerthError
+from operations.events import COLOR, without_trace
+from operations.pulumi.cli import Cli, choose
+from operations.pulumi.environment import environment, secrets_provider
+from operations.workspace import StackFile, Workspace
+
+NOT_DEPLOYED = "Stack {stack} is not deployed: ./berth up --stack {stack} does that."
+WRONG_PASSPHRASE = "incorrect passphrase"
+DAMAGED_STATE = "failed to load checkpoint"
+ERROR_LINE = re.compile(r"^\s*error: ?", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Session:
+    """The CLI with everything that a call of it needs for one stack."""
+
+    workspace: Workspace
+    stack_file: StackFile
+    cli: Cli
+    environment: Mapping[str, str]
+
+    @classmethod
+    def open(cls, workspace: Workspace, stack_file: StackFile, chosen: Cli | None = None) -> Session:
+        """With the CLI that `choose` finds, unless one was chosen already."""
+        chosen = chosen or choose()
+        return cls(workspace, stack_file, chosen, environment(workspace, stack_file, chosen))
+
+    @property
+    def stack(self) -> str:
+        return self.stack_file.stack
+
+    def argv(self, words: Sequence[str]) -> list[str]:
+        """The command line; the stack is named on each, as none is ever selected."""
+        aside = words[0] in ("preview", "config") and self.stack_file.path != self.workspace.stack_file(self.stack)
+        settings = ["--config-file", str(self.stack_file.path)] if aside else []
+        return [str(self.cli.program), *words, *settings, "--stack", self.stack]
+
+    def ask(self, *words: str) -> str:
+        """Standard output of a call that changes nothing or little; its own words when it fails."""
+        return self._said(self.argv(words))
+
+    def _said(self, argv: Sequence[str]) -> str:
+        result = subprocess.run(
+            argv,
+            cwd=self.workspace.root,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if result.returncode:
+            raise self.refusal(f"{result.stderr}\n{result.stdout}")
+        return result.stdout
+
+    def refusal(self, text: str) -> BerthError:
+        """What a CLI that would not work says, in one sentence where the reason is known."""
+        said = explain(text)
+        if WRONG_PASSPHRASE in said:
+            return BerthError(
+                f"The passphrase is not the one of stack {self.stack}: "
+                "see PULUMI_CONFIG_PASSPHRASE_FILE or PULUMI_CONFIG_PASSPHRASE."
+            )
+        if DAMAGED_STATE in said and self.workspace.has_file_backend:
+            path = self.workspace.checkpoint(self.stack)
+            return BerthError(
+                f"The state file {path} is damaged ({said.rpartition(': ')[2]}). {path.name}.bak beside it is the "
+                "state before its last change: keep the damaged one, copy the other over it, then ./berth up."
+            )
+        return BerthError(said)
+
+    @property
+    def is_deployed(self) -> bool:
+        """Whether the backend knows the stack."""
+        if self.workspace.has_file_backend:
+            return self.workspace.stack_exists(self.stack)
+        listed = json.loads(self._said([str(self.cli.program), "stack", "ls", "--json"]) or "[]")
+        return any(str(entry["name"]).rpartition("/")[2] == self.stack for entry in listed)
+
+    def outputs(self, show_secrets: bool = False) -> dict[str, Any]:
+        """The stack's outputs, or an error that says how to get some."""
+        if not self.is_deployed:
+            raise BerthError(NOT_DEPLOYED.format(stack=self.stack))
+        outputs = json.loads(
+            self.ask("stack", "output", "--json", *(["--show-secrets"] if show_secrets else [])) or "{}"
+        )
+        if not outputs:
+            raise BerthError(f"Stack {self.stack} has no outputs yet: finish it with ./berth up --stack {self.stack}.")
+        return dict(outputs)
+
+    def ensure_stack(self) -> None:
+        """Make the stack, and the folder of a file backend, where they are missing."""
+        if self.workspace.has_file_backend:
+            self.workspace.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not self.is_deployed:
+            self.ask("stack", "init", "--secrets-provider", secrets_provider(self.stack_file))
+
+    def forget_stack(self) -> None:
+        """Remove the stack from its backend with all that the backend keeps of it; its settings stay."""
+        if self.workspace.has_file_backend:
+            self.workspace.forget_stack(self.stack)
+        elif self.is_deployed:
+            self.ask("stack", "rm", "--yes", "--force", "--preserve-config")
+
+
+def explain(text: str) -> str:
+    """A complaint of the CLI without usage text, colour or stack trace."""
+    clean = COLOR.sub("", without_trace(text)).strip()
+    lines = [line for line in clean.splitlines() if line.strip()]
+    for index, line in enumerate(lines):
+        if ERROR_LINE.match(line):
+            kept = [other for other in lines[index:] if not other.startswith("Usage:")]
+            return ERROR_LINE.sub("", "\n".join(kept), count=1)
+    return "\n".join(lines[-15:]) or "Pulumi ended without a word"
+
+
+def passthrough(session: Session, words: Sequence[str], asks: bool = False) -> int:
+    """Run a command whose own text is the answer (and whose questions are the user's, if it asks); its exit code."""
+    result = subprocess.run(
+        session.argv(words),
+        cwd=session.workspace.root,
+        env=dict(session.environment),
+        stdin=None if asks else subprocess.DEVNULL,
+        check=False,
+    )
+    return result.returncode

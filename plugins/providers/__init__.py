@@ -1,0 +1,13 @@
+"""The providers: the resource types that this program uses, and no others."""
+
+from __future__ import annotations
+
+from ..interface import Packages
+from ..ssh import Session
+from . import command, docker, minio, random, tls
+
+
+def load(session: Session) -> Packages:
+    """All packages by name; `session` is shared, so that each host is dialled once in a run."""
+    packages = [command.package(session), docker.package(session), minio.package(), random.package(), tls.package()]
+    return {package.name: package for package in packages}
