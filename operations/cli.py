@@ -240,12 +240,12 @@ def verify(stack: Stack = "dev", as_json: Json = False) -> None:
     from operations.verify import answers
 
     session = _quiet_session(stack)
-    state = verified.fingerprint(session.workspace, stack)
+    state = verified.fingerprint(session)
     seen = look.look(session)
     found = answers(seen.desired, seen.reports, seen.front)
     wrong = sum(1 for answer in found if not answer.ok)
     if not wrong:
-        verified.note(session.workspace, stack, state)
+        verified.note(session, state)
     if as_json:
         _print_json({"stack": stack, "ok": not wrong, "answers": [answer.as_json() for answer in found]})
     else:

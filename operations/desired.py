@@ -114,6 +114,8 @@ class Desired:
     """By node name, the deploy host included."""
     resources: Sequence[Mapping[str, Any]] = ()
     """Everything in the state, secrets in plain text: never to be shown."""
+    pending: Sequence[str] = ()
+    """Names of resources whose operations have begun and not ended."""
 
     @property
     def address(self) -> str:
@@ -148,7 +150,9 @@ def read(export: Mapping[str, Any], stack: str) -> Desired:
     issued = set[str]().union(*(machine.certificates for machine in machines.values()))
     for machine in machines.values():
         machine.certificates = issued
-    return Desired(outputs, machines, resources)
+    begun = (export.get("deployment") or {}).get("pending_operations") or []
+    pending = [str(one["resource"]["urn"]).rpartition("::")[2] for one in begun]
+    return Desired(outputs, machines, resources, pending)
 
 
 def _machine_of(inputs: Mapping[str, Any], by_door: Mapping[tuple[str, int], str]) -> str:

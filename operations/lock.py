@@ -97,7 +97,7 @@ class StackLock:
         self._patience = patience
         self._cli: Process | None = None
         self.unfinished = False
-        """Set when the CLI was killed: the record stays, and the next run clears up after it."""
+        """Set when the CLI was killed or could not save the state: the next run clears up after it."""
         self.descriptor = -1
         self.interrupted: Holder | None = None
         """The holder of a run that never ended in order, all its processes being dead now."""

@@ -17,15 +17,15 @@ from typing import Any
 from config.naming import STACK_LABEL
 from operations.errors import BerthError
 from operations.lock import Holder, Process, session_of
-from operations.pulumi.locks import locks
+from operations.pulumi.locks import StateLocked
 from operations.pulumi.session import Session
 
 PROVIDER = "pulumi:providers:docker"
 CONTAINER = "docker:index/container:Container"
 NETWORK = "docker:index/network:Network"
 LISTINGS = {
-    CONTAINER: ("container", ("ps", "--all"), "{{.Names}}", ("rm", "--force", "--volumes")),
-    NETWORK: ("network", ("network", "ls"), "{{.Name}}", ("network", "rm")),
+    CONTAINER: ("container", ("ps", "--all"), "{{.ID}} {{.Names}}", ("rm", "--force", "--volumes")),
+    NETWORK: ("network", ("network", "ls"), "{{.ID}} {{.Name}}", ("network", "rm")),
 }
 """Volumes are left out: making one that is there already is no error, and it may hold data."""
 
@@ -35,8 +35,13 @@ def go_on(session: Session, interrupted: Holder | None, say: Callable[[str], Non
     _refuse_journal(session)
     if interrupted:
         clear(session, interrupted, say)
-    else:
+    elif session.workspace.has_file_backend:
         release_dead(session, say)
+    elif session.is_deployed:
+        release_dead(session, say)
+        if _pending(_export(session)):
+            say(f"A change of {session.stack} by another deploy host did not end: going on from where it stopped.")
+            settle(session, say)
 
 
 def _refuse_journal(session: Session) -> None:
@@ -51,16 +56,11 @@ def _refuse_journal(session: Session) -> None:
 
 def release_dead(session: Session, say: Callable[[str], None], cli: Process | None = None) -> None:
     """Release locks on the state whose processes, or `cli`, are surely dead; any other is named and refuses."""
-    if not session.workspace.has_file_backend:
-        return
-    found = locks(session.workspace.locks(session.stack))
-    for lock in found:
-        is_cli = cli is not None and (lock.pid, lock.hostname) == (cli.pid, socket.gethostname())
-        if not is_cli and not lock.surely_dead():
-            raise BerthError(
-                f"The state of {session.stack} is locked by {lock}: wait for it to end. If it is surely gone, "
-                f'release its lock: eval "$(./berth env --stack {session.stack})"; pulumi cancel --yes.'
-            )
+    found = session.locks()
+    own = (cli.pid, socket.gethostname()) if cli else None
+    alive = [lock for lock in found if (lock.pid, lock.hostname) != own and not lock.surely_dead()]
+    if alive:
+        raise StateLocked(session.stack, alive)
     if found:
         session.ask("cancel", "--yes")
         say(f"  {', '.join(map(str, found))} is dead: its lock on the state was released")
@@ -68,15 +68,45 @@ def release_dead(session: Session, say: Callable[[str], None], cli: Process | No
 
 def clear(session: Session, interrupted: Holder, say: Callable[[str], None]) -> None:
     """Announce the killed run and put the stack into a state from which a plain run goes on."""
-    say(f"The last 'berth {interrupted.command}' of {session.stack} was killed: going on from where it stopped.")
+    last = f"The last 'berth {interrupted.command}' of {session.stack}"
+    say(f"{last} did not end in order: going on from where it stopped.")
     if interrupted.cli is not None and end_session(interrupted.cli):
         say("  what it had left running was ended")
     if not session.is_deployed:
         return
     release_dead(session, say, interrupted.cli)
-    for stray in strays(json.loads(session.ask("stack", "export")), session.stack):
+    settle(session, say)
+
+
+def settle(session: Session, say: Callable[[str], None]) -> None:
+    """Remove what no state knows, and forget operations that never ended: a plain run does them again."""
+    for stray in _nobodys(session):
         stray.remove()
         say(f"  {stray.kind} {stray.name} was half made and is removed, to be made again")
+    export = _export(session)
+    # No `up` drops one of a creation, and promotions wait for its end.
+    if _pending(export):
+        session.import_state(export)
+
+
+def _pending(export: Mapping[str, Any]) -> bool:
+    return bool((export.get("deployment") or {}).get("pending_operations"))
+
+
+def _nobodys(session: Session) -> list[Stray]:
+    """Strays that are not of somebody's run: what was there before nobody held the state, and is not in it after."""
+    found = list(strays(_export(session), session.stack))
+    # A service for states leases them and does not say to whom.
+    if not found or session.workspace.is_service:
+        return []
+    if others := session.locks():
+        raise StateLocked(session.stack, others)
+    still = set(strays(_export(session), session.stack))
+    return [stray for stray in found if stray in still]
+
+
+def _export(session: Session) -> dict[str, Any]:
+    return dict(json.loads(session.ask("stack", "export")))
 
 
 def end_session(cli: Process, seconds: float = 3.0) -> bool:
@@ -114,6 +144,8 @@ class Stray:
     daemon: Daemon
     type: str
     name: str
+    id: str
+    """Docker's own: another one that got the name since is not meant."""
 
     @property
     def kind(self) -> str:
@@ -121,7 +153,7 @@ class Stray:
 
     def remove(self) -> None:
         """Remove it, so that the next run can make it again under the same name."""
-        removed = self.daemon.run(*LISTINGS[self.type][3], self.name)
+        removed = self.daemon.run(*LISTINGS[self.type][3], self.id)
         if removed.returncode:
             raise BerthError(f"Could not remove the half-made {self.kind} {self.name}: {removed.stderr.strip()}")
 
@@ -138,9 +170,10 @@ def strays(export: Mapping[str, Any], stack: str) -> Iterator[Stray]:
     for asked in dict.fromkeys([Daemon(), *daemons.values()]):
         for type_, (_, listing, form, _) in LISTINGS.items():
             found = asked.run(*listing, "--filter", f"label={STACK_LABEL}={stack}", "--format", form)
-            for name in found.stdout.split() if found.returncode == 0 else ():
+            for line in found.stdout.splitlines() if found.returncode == 0 else ():
+                id_, _, name = line.partition(" ")
                 if (asked, type_, name) not in known:
-                    yield Stray(asked, type_, name)
+                    yield Stray(asked, type_, name, id_)
 
 
 def _name(resource: Mapping[str, Any]) -> str:

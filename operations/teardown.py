@@ -70,8 +70,7 @@ def _down_nodes(run: Run, lock: StackLock, delete_data: bool) -> None:
         )
     session = run.session()
     outputs = session.outputs()
-    if lock.interrupted:
-        recovery.clear(session, lock.interrupted, run.say)
+    recovery.go_on(session, lock.interrupted, run.say)
     doors = access.doors(run.workspace, outputs)
     kept = leftovers.data(run.stack_file, outputs)
     known = json.loads(session.ask("stack", "export"))

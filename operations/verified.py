@@ -1,15 +1,26 @@
-"""What the last green `berth verify` of a stack saw: a promotion starts from nothing else."""
+"""What the last green `berth verify` of a stack saw: a promotion starts from nothing else.
+
+It is a tag of the stack, so it is the same on every deploy host.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import subprocess
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from operations.workspace import Workspace, write_private
+from operations.pulumi.session import Session
+
+TAG = "berth:verified"
+LONGEST = 256
+"""Characters of a tag's value, as Pulumi Cloud limits it."""
+WHAT = ("urn", "id", "type", "delete", "inputs", "outputs", "dependencies")
+"""Of a resource: what no run changes that changes nothing else."""
 
 
 @dataclass(frozen=True)
@@ -18,32 +29,64 @@ class Verified:
 
     time: str
     """UTC."""
-    checkpoint: str
-    """sha256 of the state's file: another one is a stack that was deployed since."""
+    state: str
+    """`fingerprint` of the state: with another one the stack was deployed since."""
     commit: str
     """Berth's commit, with `-dirty` where files of it were changed; empty outside of git."""
 
 
-def fingerprint(workspace: Workspace, stack: str) -> str:
-    """The state's file as it is now; empty where there is none."""
-    for path in (workspace.checkpoint(stack), workspace.checkpoint(stack).with_name(f"{stack}.json.gz")):
-        if path.exists():
-            return hashlib.sha256(path.read_bytes()).hexdigest()
-    return ""
+def fingerprint(session: Session) -> str:
+    """sha256 over the resources of the state, secrets in plain text: every run encrypts them anew.
+
+    Keys and passwords that nobody can guess are among them, so none of them can be found from it.
+    """
+    return _over(json.loads(session.ask("stack", "export", "--show-secrets")))
 
 
-def note(workspace: Workspace, stack: str, checkpoint: str) -> None:
+def _over(export: Mapping[str, Any]) -> str:
+    resources = (export.get("deployment") or {}).get("resources") or []
+    # Their order is that of the last run, in which many are registered at once.
+    kept = sorted(json.dumps([_sorted(one.get(key)) for key in WHAT], sort_keys=True) for one in resources)
+    return hashlib.sha256("\n".join(kept).encode()).hexdigest()
+
+
+def _sorted(value: Any) -> Any:
+    return sorted(value) if isinstance(value, list) else value
+
+
+def note(session: Session, state: str) -> None:
     """Keep that the state with this fingerprint was found right."""
-    entry = Verified(now(), checkpoint, commit(workspace.root))
-    write_private(_path(workspace, stack), json.dumps(asdict(entry), indent=2) + "\n")
+    _keep(session, Verified(now(), state, commit(session.workspace.root)))
 
 
-def read(workspace: Workspace, stack: str) -> Verified | None:
+def _keep(session: Session, entry: Verified) -> None:
+    text = json.dumps(asdict(entry), separators=(",", ":"))
+    assert len(text) <= LONGEST
+    session.set_tag(TAG, text)
+    _former(session).unlink(missing_ok=True)
+
+
+def read(session: Session) -> Verified | None:
     """The last green run, if there was one."""
     try:
-        return Verified(**json.loads(_path(workspace, stack).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        return Verified(**json.loads(session.tag(TAG) or ""))
+    except (ValueError, TypeError):
+        return _take_over(session)
+
+
+def _take_over(session: Session) -> Verified | None:
+    """What an earlier version kept in a file of this deploy host, beside the hash of another: the state's own."""
+    workspace, stack = session.workspace, session.stack
+    try:
+        entry = json.loads(_former(session).read_text(encoding="utf-8"))
+        time, checkpoint, of = (str(entry[key]) for key in ("time", "checkpoint", "commit"))
+    except (OSError, ValueError, TypeError, KeyError):
         return None
+    files = [path for path in workspace.checkpoints(stack) if path.exists()] if workspace.has_file_backend else []
+    same = any(hashlib.sha256(path.read_bytes()).hexdigest() == checkpoint for path in files)
+    found = Verified(time, fingerprint(session) if same else "", of)
+    _keep(session, found)
+    return found
 
 
 def now() -> str:
@@ -76,5 +119,5 @@ def _git(root: Path, *words: str) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def _path(workspace: Workspace, stack: str) -> Path:
-    return workspace.stack_dir(stack) / "verified.json"
+def _former(session: Session) -> Path:
+    return session.workspace.stack_dir(session.stack) / "verified.json"

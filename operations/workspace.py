@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 import yaml
 
@@ -43,9 +43,20 @@ class Workspace:
         return self.backend or self.state.as_uri()
 
     @property
+    def backend_name(self) -> str:
+        """The same without credentials and options."""
+        parts = urlsplit(self.backend_url)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+    @property
     def has_file_backend(self) -> bool:
         """Whether state and locks are files of this machine."""
         return not self.backend or self.backend.startswith(FILE)
+
+    @property
+    def is_service(self) -> bool:
+        """Whether Pulumi Cloud, or what speaks like it, keeps the state: it has leases in place of locks."""
+        return self.backend.startswith(("http://", "https://"))
 
     @property
     def state(self) -> Path:
@@ -77,10 +88,14 @@ class Workspace:
         """Where the CLI puts its own lock files."""
         return self.state / ".pulumi" / "locks" / "organization" / PROJECT / stack
 
-    def stack_exists(self, stack: str) -> bool:
-        """Whether a file backend knows the stack (plain or gzipped checkpoint)."""
+    def checkpoints(self, stack: str) -> list[Path]:
+        """Where a file backend may keep the stack: plain or gzipped."""
         checkpoint = self.checkpoint(stack)
-        return checkpoint.exists() or checkpoint.with_name(checkpoint.name + ".gz").exists()
+        return [checkpoint, checkpoint.with_name(checkpoint.name + ".gz")]
+
+    def stack_exists(self, stack: str) -> bool:
+        """Whether a file backend knows the stack."""
+        return any(path.exists() for path in self.checkpoints(stack))
 
     def standing(self) -> list[str]:
         """Stacks that a file backend knows."""

@@ -15,13 +15,25 @@ from .steps import Step
 
 GO_IMAGES = ("registry", "upstream", "minio")
 DEBIAN_IMAGES = ("nginx", "lab-node")
-# Programs that only tests run, with the packages that bring them: other clients than Docker's, and a judge of TLS.
-TEST_PROGRAMS = {"curl": "curl", "podman": "podman", "skopeo": "skopeo", "testssl": "testssl.sh"}
+# Programs that only tests run, with the packages that bring them: other clients than Docker's, a judge of TLS, and a
+# database for state (whose own programs Debian keeps off PATH).
+TEST_PROGRAMS = {
+    "curl": "curl",
+    "pg_ctlcluster": "postgresql",
+    "podman": "podman",
+    "skopeo": "skopeo",
+    "testssl": "testssl.sh",
+}
+CLUSTERS = Path("/etc/postgresql-common/createcluster.d/berth.conf")
+"""Where Debian's postgresql is told not to start a server when it is installed: tests start their own."""
 
 
 def _install(packages: tuple[str, ...], shell: Shell) -> None:
     quiet = {"DEBIAN_FRONTEND": "noninteractive", "NEEDRESTART_SUSPEND": "1"}
     patient = ["apt-get", "-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=3"]
+    if TEST_PROGRAMS["pg_ctlcluster"] in packages:
+        CLUSTERS.parent.mkdir(parents=True, exist_ok=True)
+        CLUSTERS.write_text("create_main_cluster = false\n", encoding="utf-8")
     shell.run([*patient, "update"], environment=quiet)
     shell.run([*patient, "install", "--yes", "--no-install-recommends", *packages], environment=quiet)
 
@@ -40,7 +52,7 @@ def _packages(docker_missing: list[str], base_needed: bool, tests: bool) -> Iter
     missing = [package for program, package in TEST_PROGRAMS.items() if tests and not shutil.which(program)]
     if missing:
         packages += missing
-        reasons.append("tests use other clients than Docker's too, and a judge of TLS")
+        reasons.append("tests use other clients than Docker's too, a judge of TLS and a database")
     if packages:
         act = partial(_install, tuple(packages))
         yield Step("packages", f"Install by apt: {' '.join(packages)}", "; ".join(reasons), act, interruptible=False)

@@ -22,7 +22,6 @@ from operations.events import QUIET_OPS, Step
 from operations.lock import StackLock
 from operations.pulumi.follow import follow
 from operations.pulumi.session import Session
-from operations.workspace import write_private
 
 REMOTE = "command:remote:Command"
 RAW_STATE = ("__pulumi_raw_state_delta", "__meta")
@@ -61,7 +60,7 @@ def repair(run: Run) -> Repair:
             raise BerthError(f"Nothing was changed on {run.stack}.")
         export = json.loads(session.ask("stack", "export"))
         _remove({one.name for one in mendable if _is_too_many(one)}, export, session.stack)
-        _tell(session, marked(export, mendable))
+        session.import_state(marked(export, mendable))
         outcome = follow(
             session,
             ["up", "--yes", "--skip-preview"],
@@ -134,12 +133,3 @@ def _pass_again(container: Mapping[str, Any], resources: Mapping[str, dict[str, 
         gate = resources.get(urn, {})
         if gate.get("type") == REMOTE and gate["inputs"].get("triggers"):
             gate["inputs"]["triggers"] = []
-
-
-def _tell(session: Session, document: Mapping[str, Any]) -> None:
-    path = session.workspace.stack_dir(session.stack) / "found.json"
-    write_private(path, json.dumps(document))
-    try:
-        session.ask("stack", "import", "--file", str(path))
-    finally:
-        path.unlink(missing_ok=True)

@@ -49,7 +49,7 @@ def _report(
         session.stack,
         [one for one in found if isinstance(one, Finding)],
         [one for one in found if isinstance(one, Unknown)],
-        [*in_motion(session), *ending(wanted)],
+        [*(in_motion(session) or under_way(wanted)), *ending(wanted)],
     )
 
 
@@ -65,10 +65,20 @@ def ending(wanted: Desired) -> list[str]:
     return found
 
 
+def under_way(wanted: Desired) -> list[str]:
+    """Operations that the state says have begun: of a change that goes on elsewhere, or that never ended."""
+    if not wanted.pending:
+        return []
+    return [
+        f"operations on {', '.join(wanted.pending)} are under way or never ended: what was found may be on its way."
+    ]
+
+
 def in_motion(session: Session) -> list[str]:
     """Who changes the stack while it is looked at, or left its lock: what was found may be on its way."""
     file = session.workspace.stack_dir(session.stack) / "lock"
     berth = Holder.parse(file.read_text(encoding="utf-8")) if file.exists() else None
+    # Other backends tell it to nobody but a change, and this is none: see `under_way`.
     held = locks(session.workspace.locks(session.stack)) if session.workspace.has_file_backend else []
     told = [f"the state is locked by {lock}" for lock in held if not lock.surely_dead()]
     if berth and berth.berth.pid == os.getpid():
@@ -76,5 +86,5 @@ def in_motion(session: Session) -> list[str]:
     if berth and not berth.berth.is_dead:
         told.insert(0, f"'berth {berth.command}' (process {berth.berth.pid}) changes {session.stack} at this moment")
     elif berth:
-        told = [f"the last 'berth {berth.command}' was killed, and the next one goes on from there"]
+        told = [f"the last 'berth {berth.command}' did not end in order, and the next one goes on from there"]
     return [f"{text}: what was found may be on its way." for text in told]

@@ -190,7 +190,9 @@ def _alone(run: Run) -> Iterator[tuple[Record, bool]]:
         if lock.interrupted and lock.interrupted.cli:
             lock.write(lock.interrupted)
             lock.unfinished = True
-            raise BerthError(f"The last 'berth {lock.interrupted.command}' was killed: finish it before a drill.")
+            raise BerthError(
+                f"The last 'berth {lock.interrupted.command}' did not end in order: finish it before a drill."
+            )
         record = Record(directory, run.stack)
         with interruptible():
             yield record, record.undo(run.say)

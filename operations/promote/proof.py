@@ -13,7 +13,6 @@ from operations.drift import drift_in
 from operations.errors import BerthError
 from operations.lock import StackLock
 from operations.look import Look, look
-from operations.pulumi.locks import locks
 from operations.pulumi.session import NOT_DEPLOYED, Session
 from operations.verified import Verified
 from operations.verify import answers
@@ -48,7 +47,7 @@ def unchanging(session: Session) -> Iterator[None]:
             lock.write(lock.interrupted)
             lock.unfinished = True
             raise unfinished
-        held = locks(session.workspace.locks(stack)) if session.workspace.has_file_backend else []
+        held = session.locks()
         if held:
             raise BerthError(
                 f"The state of {stack} is locked by {held[0]}: wait for it to end, or, if it is dead, "
@@ -73,10 +72,10 @@ def _refuse_pending(session: Session) -> None:
 def prove(session: Session) -> Proof:
     """Everything that has to be right of a source, the cheapest question first."""
     stack, again = session.stack, f"./berth verify --stack {session.stack}"
-    last = verified.read(session.workspace, stack)
+    last = verified.read(session)
     if last is None:
         raise BerthError(f"{stack} was never found right: {again}, and promote what it has verified.")
-    if last.checkpoint != verified.fingerprint(session.workspace, stack):
+    if last.state != verified.fingerprint(session):
         raise BerthError(f"{stack} was deployed after its last green verify ({last.time}): {again} first.")
     seen = look(session)
     _healthy(stack, seen)

@@ -15,6 +15,7 @@ from operations.pulumi.cli import LANGUAGE_HOST, Cli, missing_plugins, plugin_ve
 from operations.workspace import StackFile, Workspace
 
 PASSPHRASE_PROVIDER = "passphrase"
+DEFAULT_PROVIDER = "default"
 
 
 def environment(
@@ -30,10 +31,8 @@ def environment(
     if chosen.own_plugins:
         result |= own_plugins(workspace, chosen, base)
     result["PATH"] = search_path(base)
-    if stack_file.is_lab:
-        result.pop("PULUMI_CONFIG_PASSPHRASE", None)
-    result |= passphrase(workspace, stack_file, base)
-    return result
+    result.pop("PULUMI_CONFIG_PASSPHRASE", None)
+    return result | passphrase(workspace, stack_file, base)
 
 
 def own_plugins(workspace: Workspace, chosen: Cli, base: Mapping[str, str]) -> dict[str, str]:
@@ -56,9 +55,12 @@ def search_path(base: Mapping[str, str]) -> str:
     return os.pathsep.join([own, *rest])
 
 
-def secrets_provider(stack_file: StackFile) -> str:
-    """The one that the stack file names; Pulumi's own default is a passphrase."""
-    return str(stack_file.document.get("secretsprovider") or PASSPHRASE_PROVIDER)
+def secrets_provider(workspace: Workspace, stack_file: StackFile) -> str:
+    """The one that the stack file names; without one a service for states keeps its own key, else a passphrase."""
+    named = str(stack_file.document.get("secretsprovider") or DEFAULT_PROVIDER)
+    if named == DEFAULT_PROVIDER and not (workspace.is_service and "encryptionsalt" not in stack_file.document):
+        return PASSPHRASE_PROVIDER
+    return named
 
 
 def passphrase(workspace: Workspace, stack_file: StackFile, base: Mapping[str, str]) -> dict[str, str]:
@@ -68,8 +70,11 @@ def passphrase(workspace: Workspace, stack_file: StackFile, base: Mapping[str, s
     """
     if stack_file.is_lab:
         return {"PULUMI_CONFIG_PASSPHRASE_FILE": str(workspace.root / "lab" / "passphrase")}
-    if "PULUMI_CONFIG_PASSPHRASE" in base:
-        return {"PULUMI_CONFIG_PASSPHRASE": base["PULUMI_CONFIG_PASSPHRASE"]}
+    needed = secrets_provider(workspace, stack_file) == PASSPHRASE_PROVIDER
+    own = base.get("PULUMI_CONFIG_PASSPHRASE")
+    # Where none is needed, an empty one is a variable without a value: nothing may be sealed with it.
+    if own is not None and (own or needed):
+        return {"PULUMI_CONFIG_PASSPHRASE": own}
     file = base.get("PULUMI_CONFIG_PASSPHRASE_FILE")
     if file:
         if not Path(file).expanduser().is_file():
@@ -80,7 +85,7 @@ def passphrase(workspace: Workspace, stack_file: StackFile, base: Mapping[str, s
                 "lab: name a file with a passphrase of its own."
             )
         return {"PULUMI_CONFIG_PASSPHRASE_FILE": str(Path(file).expanduser().absolute())}
-    if secrets_provider(stack_file) != PASSPHRASE_PROVIDER:
+    if not needed:
         return {}
     if sys.stdin.isatty() and sys.stderr.isatty():
         return {"PULUMI_CONFIG_PASSPHRASE": _ask(stack_file.stack)}

@@ -18,7 +18,7 @@ from rich.console import Console
 from operations.events import EventLog, RunView
 from operations.lock import StackLock
 from operations.progress import display
-from operations.pulumi.session import DAMAGED_STATE, Session, explain
+from operations.pulumi.session import UNSAVED, Session, explain
 from operations.workspace import Workspace
 
 POLL = 0.1
@@ -83,10 +83,13 @@ def follow(
                     shown.finished(step, step in view.failed)
             view.note = _note(session)
             shown.show(view)
-    lock.unfinished = process.returncode < 0
+    said = log.read_text(encoding="utf-8", errors="replace")
+    unsaved = any(words in said for words in UNSAVED)
+    lock.unfinished = process.returncode < 0 or unsaved
     outcome = Outcome(process.returncode, view, time.monotonic() - started, log, events)
-    if outcome.failed and DAMAGED_STATE in (said := log.read_text(encoding="utf-8", errors="replace")):
-        raise session.refusal(said)
+    refusal = session.known_refusal(said) if outcome.failed and (unsaved or not view.finished) else None
+    if refusal is not None:
+        raise refusal
     return outcome
 
 

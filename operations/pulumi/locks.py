@@ -1,18 +1,25 @@
-"""Who holds a stack's state in a file backend: the CLI's own lock files, and which of them are of dead processes."""
+"""Who holds a stack's state: the CLI's own locks, and which of them are of dead processes."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import re
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from operations.errors import BerthError
 
 CLOCK_SECONDS = 600
 """How far a clock may have been set while the machine ran."""
 ALL_PROCESSES = "pid:[4026531836]"
 """The kernel's first pid namespace, from which every process is seen."""
+LOCKED = "the stack is currently locked by"
+"""What the CLI begins with where another one holds the state; a line for each lock follows."""
+CREATED = re.compile(r"created by (\S+)@(\S+) \(pid (\d+)\) at (\S+)")
 
 
 @dataclass(frozen=True)
@@ -35,8 +42,24 @@ class StateLock:
         return f"{self.username}@{self.hostname} (pid {self.pid}) since {self.timestamp}"
 
 
+class StateLocked(BerthError):
+    """Others hold the state."""
+
+    def __init__(self, stack: str, locks: Sequence[StateLock]) -> None:
+        self.locks = list(locks)
+        super().__init__(
+            f"The state of {stack} is locked by {', '.join(map(str, locks)) or 'another process'}: wait for it to end. "
+            f'If it is surely gone, release its lock: eval "$(./berth env --stack {stack})"; pulumi cancel --yes.'
+        )
+
+
+def named_in(text: str) -> list[StateLock]:
+    """The locks for whose sake the CLI refused a change, in its own words."""
+    return [StateLock(int(pid), user, host, since) for user, host, pid, since in CREATED.findall(text)]
+
+
 def locks(directory: Path) -> list[StateLock]:
-    """All locks of the stack whose directory this is."""
+    """All locks of the stack whose directory in a file backend this is."""
     found = []
     for path in sorted(directory.glob("*.json")):
         try:

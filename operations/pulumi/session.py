@@ -13,11 +13,18 @@ from operations.errors import BerthError
 from operations.events import COLOR, without_trace
 from operations.pulumi.cli import Cli, choose
 from operations.pulumi.environment import environment, secrets_provider
-from operations.workspace import StackFile, Workspace
+from operations.pulumi.locks import LOCKED, StateLock, StateLocked, locks, named_in
+from operations.workspace import StackFile, Workspace, write_private
 
 NOT_DEPLOYED = "Stack {stack} is not deployed: ./berth up --stack {stack} does that."
 WRONG_PASSPHRASE = "incorrect passphrase"
 DAMAGED_STATE = "failed to load checkpoint"
+KNOWN_STACK = "already exists"
+NO_TAG = "not found for stack"
+UNSAVED = ("failed to save snapshot", "there was a problem deleting the lock")
+"""What the CLI says where a backend fails under a change: the state, or the lock on it, is behind what was done."""
+BACKEND_FAILED = re.compile(r'(?:blob \(key "[^"]*"\) \(code=\w+\)|unable to open [^"\n]*"[^"]*"): ([^\n]*)')
+NETWORK_ERROR = re.compile(r"(?:dial|read|write) tcp [^\n]*|lookup [^\n]*")
 ERROR_LINE = re.compile(r"^\s*error: ?", re.IGNORECASE)
 
 
@@ -66,7 +73,13 @@ class Session:
 
     def refusal(self, text: str) -> BerthError:
         """What a CLI that would not work says, in one sentence where the reason is known."""
+        return self.known_refusal(text) or BerthError(explain(text))
+
+    def known_refusal(self, text: str) -> BerthError | None:
+        """The sentence for a reason that has nothing to do with the program; None for any other."""
         said = explain(text)
+        if LOCKED in said:
+            return StateLocked(self.stack, named_in(said))
         if WRONG_PASSPHRASE in said:
             return BerthError(
                 f"The passphrase is not the one of stack {self.stack}: "
@@ -78,7 +91,32 @@ class Session:
                 f"The state file {path} is damaged ({said.rpartition(': ')[2]}). {path.name}.bak beside it is the "
                 "state before its last change: keep the damaged one, copy the other over it, then ./berth up."
             )
-        return BerthError(said)
+        if failed := BACKEND_FAILED.search(said):
+            return BerthError(self._backend_failed(said, failed[1]))
+        return None
+
+    def _backend_failed(self, said: str, answer: str) -> str:
+        network = NETWORK_ERROR.search(answer)
+        backend = f"the state backend {self.workspace.backend_name} fails ({network[0] if network else answer})"
+        if any(words in said for words in UNSAVED):
+            return (
+                f"The state of {self.stack} could not be saved: {backend}. What was done is done; mend the backend, "
+                f"then ./berth up --stack {self.stack} goes on from there."
+            )
+        return f"T{backend[1:]}: mend it, or see PULUMI_BACKEND_URL and the backend's credentials. Nothing was changed."
+
+    def locks(self) -> list[StateLock]:
+        """Who holds the state of a stack that is deployed.
+
+        Only a change is told that by another backend than files: one that takes the lock and is refused after it.
+        """
+        if self.workspace.has_file_backend:
+            return locks(self.workspace.locks(self.stack))
+        try:
+            self._init()
+        except StateLocked as refused:
+            return refused.locks
+        return []
 
     @property
     def is_deployed(self) -> bool:
@@ -99,12 +137,42 @@ class Session:
             raise BerthError(f"Stack {self.stack} has no outputs yet: finish it with ./berth up --stack {self.stack}.")
         return dict(outputs)
 
+    def import_state(self, document: Mapping[str, Any]) -> None:
+        """Replace the state by another one, as `stack export` gives it; the CLI forgets pending operations."""
+        path = self.workspace.stack_dir(self.stack) / "import.json"
+        write_private(path, json.dumps(document))
+        try:
+            self.ask("stack", "import", "--file", str(path))
+        finally:
+            path.unlink(missing_ok=True)
+
+    def tag(self, name: str) -> str | None:
+        """A tag of the stack, which its backend keeps beside the state; None where it has none of this name."""
+        try:
+            return self.ask("stack", "tag", "get", name).removesuffix("\n")
+        except BerthError as error:
+            if NO_TAG in str(error):
+                return None
+            raise
+
+    def set_tag(self, name: str, value: str) -> None:
+        """Set a tag: a name of 40 characters at most, a value of 256."""
+        self.ask("stack", "tag", "set", name, value)
+
     def ensure_stack(self) -> None:
         """Make the stack, and the folder of a file backend, where they are missing."""
         if self.workspace.has_file_backend:
             self.workspace.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not self.is_deployed:
-            self.ask("stack", "init", "--secrets-provider", secrets_provider(self.stack_file))
+            self._init()
+
+    def _init(self) -> None:
+        provider = secrets_provider(self.workspace, self.stack_file)
+        try:
+            self.ask("stack", "init", "--no-select", "--secrets-provider", provider)
+        except BerthError as error:
+            if KNOWN_STACK not in str(error):
+                raise
 
     def forget_stack(self) -> None:
         """Remove the stack from its backend with all that the backend keeps of it; its settings stay."""

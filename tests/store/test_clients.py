@@ -15,7 +15,8 @@ import urllib3
 from minio import Minio
 
 from operations.store_contract import Store
-from tests.store.conftest import PATIENCE, Program, free_port
+from tests.minio_server import SECONDS, free_port
+from tests.store.conftest import Program
 
 CONFIG = """\
 version: 0.1
@@ -47,7 +48,7 @@ def registry(program: Program, store: Store, tmp_path: Path) -> Iterator[str]:
     (tmp_path / "config.yml").write_text(text, encoding="utf-8")
     command = [str(program("registry")), "serve", str(tmp_path / "config.yml")]
     process = subprocess.Popen(command, env={**os.environ, "OTEL_TRACES_EXPORTER": "none"})
-    url, deadline = f"http://127.0.0.1:{port}", time.monotonic() + PATIENCE
+    url, deadline = f"http://127.0.0.1:{port}", time.monotonic() + SECONDS
     try:
         while True:
             try:

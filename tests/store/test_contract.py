@@ -10,7 +10,7 @@ import pytest
 
 from operations.store_contract import CHECKS, Broken, Store
 from operations.store_contract.__main__ import main
-from tests.store.conftest import ROOT
+from tests.minio_server import ROOT
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)

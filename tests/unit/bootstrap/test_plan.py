@@ -49,9 +49,25 @@ def names(home: Path) -> list[str]:
 
 def test_other_clients_are_installed_for_tests_only(machine: Machine, tmp_path: Path) -> None:
     (step,) = plan.needed(tmp_path, tests=True)
-    assert step.title == "Install by apt: curl podman skopeo testssl.sh"
-    machine.programs |= {"curl", "podman", "skopeo", "testssl"}
+    assert step.title == "Install by apt: curl postgresql podman skopeo testssl.sh"
+    machine.programs |= {"curl", "pg_ctlcluster", "podman", "skopeo", "testssl"}
     assert plan.needed(tmp_path, tests=True) == []
+
+
+def test_the_database_for_tests_starts_no_server_of_its_own(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "CLUSTERS", tmp_path / "createcluster.d" / "berth.conf")
+    (step,) = plan.needed(tmp_path, tests=True)
+    done: list[str] = []
+
+    class Commands:
+        def run(self, command: list[str], **_: object) -> None:
+            assert plan.CLUSTERS.read_text() == "create_main_cluster = false\n", "before the package is there"
+            done.extend(command)
+
+    step.act(Commands())  # type: ignore[arg-type]
+    assert "postgresql" in done
 
 
 def test_a_machine_that_is_ready_needs_nothing(machine: Machine, tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ import pytest
 
 from operations import cli, host
 from operations.pulumi.cli import plugin_versions
-from operations.workspace import Workspace
+from operations.pulumi.session import Session
+from operations.workspace import StackFile, Workspace
 
 FAKE_PULUMI = Path(__file__).with_name("fake_pulumi.py")
 OUTPUTS: dict[str, Any] = {
@@ -109,6 +110,9 @@ class Checkout:
     def calls(self) -> list[dict[str, Any]]:
         log = self.answers / "calls.jsonl"
         return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+
+    def session(self, stack: str = "dev") -> Session:
+        return Session.open(self.workspace, StackFile.read(self.workspace, stack))
 
     def words(self) -> list[str]:
         """The commands that the CLI was given, without their options."""

@@ -18,11 +18,11 @@ command = " ".join(words)
 if command == "version":
     print("v3.276.0")
     sys.exit(0)
-kept = ("PULUMI_", "BERTH_", "NO_COLOR", "PATH")
+ours = ("PULUMI_", "BERTH_", "NO_COLOR", "PATH")
 stack = arguments[arguments.index("--stack") + 1] if "--stack" in arguments else ""
 with (answers / "calls.jsonl").open("a") as log:
     note = {"command": command, "arguments": arguments, "cwd": str(Path.cwd())}
-    note["environment"] = {k: v for k, v in os.environ.items() if k.startswith(kept)}
+    note["environment"] = {k: v for k, v in os.environ.items() if k.startswith(ours)}
     log.write(json.dumps(note) + "\n")
 prepared = answers / f"{command.replace(' ', '-')}@{stack}.json"
 if not prepared.exists():
@@ -47,10 +47,23 @@ if "--save-plan" in arguments and "plan" in answer:
 time.sleep(answer.get("sleep", 0))
 if answer.get("killed"):
     os.kill(os.getpid(), signal.SIGKILL)
+kept = Path(os.environ["PULUMI_BACKEND_URL"].removeprefix("file://")) / ".pulumi"
+if command == "cancel":
+    for lock in (kept / "locks" / "organization" / "berth" / stack).glob("*.json"):
+        lock.unlink()
 if command == "stack init":
-    state = Path(os.environ["PULUMI_BACKEND_URL"].removeprefix("file://")) / ".pulumi" / "stacks" / "berth"
+    state = kept / "stacks" / "berth"
     state.mkdir(parents=True, exist_ok=True)
     (state / f"{stack}.json").write_text("{}")
+if words[:2] == ["stack", "tag"]:
+    tags = answers / f"tags@{stack}.json"
+    known = json.loads(tags.read_text()) if tags.exists() else {}
+    if words[2] == "set":
+        tags.write_text(json.dumps({**known, words[3]: words[4]}))
+    elif words[3] in known:
+        answer = {"out": f"{known[words[3]]}\n"}
+    else:
+        answer = {"err": f"error: stack tag '{words[3]}' not found for stack '{stack}'\n", "code": 255}
 sys.stdout.write(answer.get("out", ""))
 sys.stderr.write(answer.get("err", ""))
 sys.exit(answer.get("code", 0))

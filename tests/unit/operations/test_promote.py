@@ -79,8 +79,15 @@ class Stacks:
         self.checkout.answer(f"stack export@{stack}", out=json.dumps({"deployment": latest}))
 
     def verify(self, stack: str = "staging") -> None:
-        workspace = self.checkout.workspace
-        verified.note(workspace, stack, verified.fingerprint(workspace, stack))
+        session = self.checkout.session(stack)
+        verified.note(session, verified.fingerprint(session))
+
+    def forget_verify(self) -> None:
+        (self.checkout.answers / "tags@staging.json").unlink()
+
+    def redeploy(self) -> None:
+        resources = [{"urn": "urn:pulumi:staging::berth::pulumi:pulumi:Stack::berth-staging"}]
+        self.checkout.answer("stack export@staging", out=json.dumps({"deployment": {"resources": resources}}))
 
     def seed(self, *digests: str) -> None:
         for digest in digests:
@@ -242,7 +249,7 @@ def test_going_back_to_a_record_sets_its_tags_and_pins_again(stacks: Stacks) -> 
     stacks.promote("--from", "staging")
     assert stacks.prod.tags["team/app"]["1"] == new
     stacks.staging.asked.clear()
-    (stacks.checkout.workspace.stack_dir("staging") / "verified.json").unlink()
+    stacks.forget_verify()
     done = stacks.promote("--record", f"promotions/{first.name}")
     assert done.code == 0, done.err
     assert stacks.prod.tags["team/app"]["1"] == old
@@ -364,12 +371,12 @@ REFUSED = [
     refused(
         "never verified",
         "never found right: ./berth verify --stack staging",
-        lambda s: (s.checkout.workspace.stack_dir("staging") / "verified.json").unlink(),
+        Stacks.forget_verify,
     ),
     refused(
         "deployed since",
         "deployed after its last green verify",
-        lambda s: s.checkout.workspace.checkpoint("staging").write_text("{}"),
+        Stacks.redeploy,
     ),
     refused("not healthy", "staging is not healthy", set_("front", Front(Reply(401), Reply(503), Reply(200), 3000))),
     refused("drifted", "node2: file /etc/hosts is changed, not as written", set_("drift", DRIFTED)),

@@ -10,7 +10,7 @@ import pytest
 from operations.errors import BerthError
 from operations.pulumi import cli
 from operations.pulumi.cli import Cli
-from operations.pulumi.environment import environment, own_plugins
+from operations.pulumi.environment import environment, own_plugins, secrets_provider
 from operations.workspace import StackFile, Workspace
 from tests.unit.operations.conftest import Checkout
 
@@ -87,8 +87,27 @@ def test_a_stack_with_another_secrets_provider_needs_no_passphrase(checkout: Che
     checkout.settings("prod", {})
     path = checkout.workspace.stack_file("prod")
     path.write_text('{"secretsprovider": "gcpkms://projects/p/locations/l/keyRings/r/cryptoKeys/k", "config": {}}')
-    result = environment(checkout.workspace, StackFile.read(checkout.workspace, "prod"), Cli(Path("pulumi")), {})
-    assert not [name for name in result if "PASSPHRASE" in name]
+    stack_file = StackFile.read(checkout.workspace, "prod")
+    for given in ({}, {"PULUMI_CONFIG_PASSPHRASE": ""}):
+        result = environment(checkout.workspace, stack_file, Cli(Path("pulumi")), given)
+        assert not [name for name in result if "PASSPHRASE" in name], "nothing may be sealed with an empty one"
+
+
+@pytest.mark.parametrize(
+    ("backend", "document", "provider"),
+    [
+        ("", {}, "passphrase"),
+        ("s3://states", {"secretsprovider": "default"}, "passphrase"),
+        ("https://api.pulumi.com", {}, "default"),
+        ("https://api.pulumi.com", {"encryptionsalt": "v1:x"}, "passphrase"),
+        ("", {"secretsprovider": "awskms://key"}, "awskms://key"),
+    ],
+)
+def test_the_secrets_provider_is_the_stack_files_or_the_backends(
+    checkout: Checkout, backend: str, document: dict[str, str], provider: str
+) -> None:
+    workspace = Workspace(checkout.workspace.root, checkout.workspace.home, backend)
+    assert secrets_provider(workspace, StackFile("prod", Path("Pulumi.prod.yaml"), document)) == provider
 
 
 def test_the_backend_is_the_users_the_projects_or_the_checkouts_own(checkout: Checkout) -> None:

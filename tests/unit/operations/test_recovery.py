@@ -20,22 +20,22 @@ def exported(*resources: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_only_objects_that_the_state_does_not_know_are_strays(docker: Docker) -> None:
-    docker.answers({"ps --all": "berth-dev-node1\nberth-dev-node2\n", "network ls": "berth-dev\n"})
+    docker.answers({"ps --all": "1a berth-dev-node1\n2b berth-dev-node2\n", "network ls": "3c berth-dev\n"})
     known = exported(resource(CONTAINER, "berth-dev-node1"), resource("docker:index/network:Network", "berth-dev"))
     assert [stray.name for stray in strays(known, "dev")] == ["berth-dev-node2"]
-    assert "ps --all --filter label=berth.stack=dev --format {{.Names}}" in docker.calls
+    assert "ps --all --filter label=berth.stack=dev --format {{.ID}} {{.Names}}" in docker.calls
 
 
 def test_nodes_are_asked_through_their_own_provider(docker: Docker, checkout: Checkout) -> None:
     ssh = checkout.bin / "ssh"
-    ssh.write_text(f'#!/bin/sh\necho "$@" >>{checkout.bin}/ssh.log\ncase $* in *ps*) echo berth-registry;; esac\n')
+    ssh.write_text(f'#!/bin/sh\necho "$@" >>{checkout.bin}/ssh.log\ncase $* in *ps*) echo 1a berth-registry;; esac\n')
     ssh.chmod(0o755)
     found = list(strays(exported({**resource(PROVIDER, "p"), "inputs": NODE}), "dev"))
     assert [(stray.name, stray.daemon) for stray in found] == [("berth-registry", daemon(NODE))]
     asked = (checkout.bin / "ssh.log").read_text().splitlines()[0]
     assert asked.startswith("-i /k/id -o StrictHostKeyChecking=yes")
     assert asked.endswith(
-        "ssh://root@10.77.0.11:22 docker ps --all --filter label=berth.stack=dev --format '{{.Names}}'"
+        "ssh://root@10.77.0.11:22 docker ps --all --filter label=berth.stack=dev --format '{{.ID}} {{.Names}}'"
     )
 
 

@@ -135,11 +135,11 @@ def test_what_is_left_is_named_and_decides_the_exit_code(
 def test_a_container_too_many_is_removed_and_no_other(
     drifted: Checkout, docker: Docker, berth: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    docker.answers({"ps --all": "berth-old\nmine\n"})
+    docker.answers({"ps --all": "1a berth-old\n2b mine\n"})
     extra = Finding("node1", "container", "berth-old", "absent", "there with this stack's label")
     finds(monkeypatch, DriftReport("dev", [extra]), DriftReport("dev"))
     assert berth("up", "--repair", "--yes").code == 0
-    assert [call for call in docker.calls if call.startswith("rm")] == ["rm --force --volumes berth-old"]
+    assert [call for call in docker.calls if call.startswith("rm")] == ["rm --force --volumes 1a"]
 
 
 def test_a_repair_that_fails_says_why(drifted: Checkout, berth: Any) -> None:

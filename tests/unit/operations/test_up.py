@@ -87,8 +87,15 @@ def test_a_failed_up_names_the_resource_and_its_reason_without_the_noise(checkou
 def test_a_cli_that_fails_before_any_resource_is_quoted(checkout: Checkout, berth: Any) -> None:
     checkout.install_pulumi()
     checkout.deploy()
+    checkout.answer("up", err="error: no plugin answers\n", code=255)
+    assert "no plugin answers" in berth("up").err
+
+
+def test_an_up_with_another_stacks_passphrase_says_so(checkout: Checkout, berth: Any) -> None:
+    checkout.install_pulumi()
+    checkout.deploy()
     checkout.answer("up", err="error: incorrect passphrase\n", code=255)
-    assert "incorrect passphrase" in berth("up").err
+    assert "The passphrase is not the one of stack dev" in berth("up").err
 
 
 def test_a_stack_trace_of_the_program_is_cut_down_to_its_message(checkout: Checkout, berth: Any) -> None:

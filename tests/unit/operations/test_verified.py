@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 from pathlib import Path
@@ -21,6 +22,10 @@ from tests.unit.operations.registries import PASSWORD, World
 NEW, OLD = "sha256:" + "2" * 64, "sha256:" + "1" * 64
 
 
+def exported(*resources: dict[str, Any]) -> str:
+    return json.dumps({"deployment": {"resources": resources}})
+
+
 def git(folder: Path, *words: str) -> None:
     who = ["-c", "user.name=Al", "-c", "user.email=al@x.test"]
     subprocess.run(["git", "-C", str(folder), *who, *words], check=True, capture_output=True)
@@ -34,10 +39,10 @@ def test_only_a_green_run_is_kept(green: bool, checkout: Checkout, berth: Any, m
     monkeypatch.setattr(look, "look", lambda session: seen)
     monkeypatch.setattr(verify, "answers", lambda *_: [Answer("q", "n", "a", green)])
     assert berth("verify").code == (0 if green else 3)
-    kept = verified.read(checkout.workspace, "dev")
+    kept = verified.read(checkout.session())
     assert (kept is not None) is green
     if kept:
-        assert kept.checkpoint == verified.fingerprint(checkout.workspace, "dev")
+        assert kept.state == verified.fingerprint(checkout.session())
 
 
 def test_a_run_is_kept_for_the_state_that_it_asked_about_and_not_for_a_later_one(
@@ -47,14 +52,50 @@ def test_a_run_is_kept_for_the_state_that_it_asked_about_and_not_for_a_later_one
     checkout.deploy()
 
     def deployed_meanwhile(session: Any) -> Look:
-        checkout.workspace.checkpoint("dev").write_text("another")
+        checkout.answer("stack export", out=exported({"urn": "another"}))
         return Look(Desired(OUTPUTS, {}), {}, Front(Reply(401), Reply(200), Reply(200), 3000))
 
     monkeypatch.setattr(look, "look", deployed_meanwhile)
     monkeypatch.setattr(verify, "answers", lambda *_: [])
     berth("verify")
-    kept = verified.read(checkout.workspace, "dev")
-    assert kept and kept.checkpoint != verified.fingerprint(checkout.workspace, "dev")
+    kept = verified.read(checkout.session())
+    assert kept and kept.state != verified.fingerprint(checkout.session())
+
+
+def test_a_fingerprint_does_not_depend_on_order_or_on_where_a_program_says_something(checkout: Checkout) -> None:
+    one = {"urn": "one", "outputs": {"a": 1}, "dependencies": ["x", "y"], "sourcePosition": "project:///a.py#1"}
+    other = {"urn": "two"}
+    seen = []
+    for resources in (
+        [one, other],
+        [other, {**one, "dependencies": ["y", "x"], "sourcePosition": "project:///a.py#2"}],
+        [other, {**one, "outputs": {"a": 2}}],
+        [other],
+    ):
+        checkout.answer("stack export", out=exported(*resources))
+        checkout.install_pulumi()
+        seen.append(verified.fingerprint(checkout.session()))
+    assert seen[0] == seen[1] and len(set(seen)) == 3
+
+
+@pytest.mark.parametrize("deployed_since", [True, False])
+def test_what_an_earlier_version_kept_on_the_deploy_host_is_taken_over_once(
+    checkout: Checkout, deployed_since: bool
+) -> None:
+    checkout.install_pulumi()
+    checkout.deploy()
+    checkpoint = checkout.workspace.checkpoint("dev")
+    entry = {"time": "2026-01-01T00:00:00Z", "commit": "c"}
+    entry["checkpoint"] = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+    file = checkout.workspace.stack_dir("dev") / "verified.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps(entry))
+    if deployed_since:
+        checkpoint.write_text("another")
+    for _ in range(2):
+        kept = verified.read(checkout.session())
+        assert kept and kept.time == entry["time"] and not file.exists()
+        assert (kept.state == verified.fingerprint(checkout.session())) is not deployed_since
 
 
 def test_the_commit_is_that_of_the_program_and_says_whether_it_was_changed(tmp_path: Path) -> None:
@@ -111,9 +152,9 @@ def test_tags_are_asked_of_the_registry_as_its_user(tmp_path: Path) -> None:
         assert front._promoted(stranger, "prod", world.ca, ["team/app:1"]) == {}
 
 
-def test_a_damaged_note_is_none(checkout: Checkout) -> None:
-    path = checkout.workspace.stack_dir("dev") / "verified.json"
-    path.parent.mkdir(parents=True)
-    for text in ("{", "[]", json.dumps({"time": "t"})):
-        path.write_text(text)
-        assert verified.read(checkout.workspace, "dev") is None
+@pytest.mark.parametrize("text", ["{", "[]", json.dumps({"time": "t"})])
+def test_a_damaged_note_is_none(checkout: Checkout, text: str) -> None:
+    checkout.install_pulumi()
+    session = checkout.session()
+    session.set_tag(verified.TAG, text)
+    assert verified.read(session) is None

@@ -1,0 +1,20 @@
+"""`berth` on a checkout of a test's own: nothing is installed for it, and no network is in its way."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import operations.bootstrap
+from operations import cli, doctor, host
+from operations.workspace import Workspace
+
+if __name__ == "__main__":
+    root, home = map(Path, sys.argv[1:3])
+    workspace = Workspace(root, home, os.environ["PULUMI_BACKEND_URL"])
+    operations.bootstrap.run = lambda *_, **__: None
+    Workspace.current = classmethod(lambda *_: workspace)
+    doctor.ROUTES = home / "no-routes"
+    host.STATE = home / "state-of-the-host"
+    cli.main(sys.argv[3:])
