@@ -61,5 +61,6 @@ pulumi.export("object_store", f"https://{settings.store_endpoint}")
 if settings.virtualbox:
     pulumi.export("forwarded_object_store", f"https://{settings.store_from_deploy_host}")
 pulumi.export("images", images.pins())
+pulumi.export("image_recipes", images.recipes())
 pulumi.export("kolla", kolla.access)
 pulumi.export("promoted", settings.pins.repositories if settings.pins else {})

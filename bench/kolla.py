@@ -65,7 +65,7 @@ class Stage:
         self.lab = common.Lab.of(stack)
         self.stack, self.workspace = stack, self.lab.workspace
         stack_file = StackFile.read(self.workspace, stack)
-        session = Session.open(self.workspace, stack_file)
+        session = self.session = Session.open(self.workspace, stack_file)
         self.inputs = inputs.of_stack(session, inputs.settings_of(stack_file))
         self.nodes = [node for node in self.lab.nodes if node.name in self.inputs.document["nodes"]]
         self.variables: Mapping[str, Any] = self.inputs.document["globals"]
@@ -94,7 +94,7 @@ class Stage:
     def step(self, step: str, *options: str) -> str:
         """One step as `berth kolla STEP` takes it."""
         with StackLock(self.workspace.stack_dir(self.stack), self.stack, f"bench: kolla {step}", say):
-            return steps.run(step, self.workspace, self.stack, self.inputs, say, options)
+            return steps.run(step, self.session, self.inputs, say, options)
 
 
 def say(text: str) -> None:

@@ -41,8 +41,7 @@ class Images:
     @classmethod
     def of(cls, settings: Settings) -> Images:
         """The stack's images: named ones, then promoted ones, the others from this machine's image lock."""
-        pins = settings.pins.images if settings.pins else PinnedImages()
-        named = {**_present(pins), **_present(settings.images)}
+        named = named_images(settings)
         lock, seed = read_lock(naming.image_lock()), settings.images.seed
         promoted = {name: digest for name, digest in named.items() if "@" not in digest}
         # A preview on a machine that has built nothing knows what will run all the same.
@@ -79,6 +78,12 @@ class Images:
         known = {name: digest for name, digest in built.items() if digest}
         return {**known, **self.promoted, **self.pinned}
 
+    def recipes(self) -> dict[str, str]:
+        """Of every service whose image was built here last: twelve hex digits over what that is made from."""
+        named = {**self.promoted, **self.pinned}
+        built = {name: self.lock.get(recipes.SAME_IMAGE.get(name, name)) for name in FIELDS if name not in named}
+        return {name: entry["reference"].rpartition(":")[2] for name, entry in built.items() if entry}
+
     def _entry(self, built: str, name: str) -> Mapping[str, str] | None:
         entry = self.lock.get(built)
         if entry is None and not pulumi.runtime.is_dry_run():
@@ -89,6 +94,12 @@ class Images:
             )
             raise SettingsError(pulumi.get_stack(), [problem])
         return entry
+
+
+def named_images(settings: Settings) -> dict[str, str]:
+    """What settings and pins name, by service: whole references, or digests that the seed registry serves."""
+    pins = settings.pins.images if settings.pins else PinnedImages()
+    return {**_present(pins), **_present(settings.images)}
 
 
 def _present(images: PinnedImages | ImageSettings) -> dict[str, str]:

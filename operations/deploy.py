@@ -73,6 +73,7 @@ def up(run: Run) -> Outcome:
         if not session.is_deployed:
             _refuse_taken(run)
         session.ensure_stack()
+        follow_other_hosts(run, session)
         if run.confirm and not run.stack_file.is_lab and not run.yes:
             _ask_first(run, session, run.confirm)
         outcome = follow(
@@ -87,6 +88,14 @@ def up(run: Run) -> Outcome:
             raise BerthError(describe_failure(f"Deploying {run.stack} failed", outcome))
         write_private(_count_file(run), json.dumps({"resources": outcome.view.done}) + "\n")
         return outcome
+
+
+def follow_other_hosts(run: Run, session: Session) -> None:
+    """Before a run of the program on a stack that the backend knows: what another deploy host may have done since."""
+    from operations.kolla_images.published import take_brought
+
+    if config.parse(run.stack, run.stack_file.document).kolla.enabled:
+        take_brought(session)
 
 
 def _cli_needed(run: Run) -> str:

@@ -14,11 +14,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from operations.pulumi.session import Session
+from operations.pulumi.session import LONGEST_TAG, Session
 
 TAG = "berth:verified"
-LONGEST = 256
-"""Characters of a tag's value, as Pulumi Cloud limits it."""
 WHAT = ("urn", "id", "type", "delete", "inputs", "outputs", "dependencies")
 """Of a resource: what no run changes that changes nothing else."""
 
@@ -61,7 +59,7 @@ def note(session: Session, state: str) -> None:
 
 def _keep(session: Session, entry: Verified) -> None:
     text = json.dumps(asdict(entry), separators=(",", ":"))
-    assert len(text) <= LONGEST
+    assert len(text) <= LONGEST_TAG
     session.set_tag(TAG, text)
     _former(session).unlink(missing_ok=True)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from operations import recovery
-from operations.deploy import Run, check_settings, describe_failure
+from operations.deploy import Run, check_settings, describe_failure, follow_other_hosts
 from operations.differences import CONTAINER, GONE, Finding
 from operations.drift.report import DriftReport
 from operations.drift.search import look_for_drift
@@ -50,6 +50,7 @@ def repair(run: Run) -> Repair:
     with StackLock(run.workspace.stack_dir(run.stack), run.stack, "up --repair", run.say) as lock:
         session = run.session()
         recovery.go_on(session, lock.interrupted, run.say)
+        follow_other_hosts(run, session)
         before = look_for_drift(session)
         before.show(run.console)
         mendable = [one for one in before.findings if one.mark or _is_too_many(one)]

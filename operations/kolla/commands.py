@@ -40,16 +40,19 @@ def diff(stack: Stack = "kolla") -> None:
     """
     from operations.kolla import deployed, differences, inputs, steps
     from operations.kolla.environment import environment
+    from operations.pulumi.session import Session
 
     workspace = Workspace.current()
-    document = inputs.document(workspace, inputs.settings_of(StackFile.read(workspace, stack)))
+    stack_file = StackFile.read(workspace, stack)
+    document = inputs.document(workspace, inputs.settings_of(stack_file))
+    session = Session.open(workspace, stack_file)
     made = environment(workspace, _say)
-    before = deployed.read(workspace, stack)
+    before = deployed.read(session)
     old = differences.files(before.document, made.sample_inventory) if before else {}
     changed = differences.text(old, differences.files(document, made.sample_inventory))
     typer.echo(changed or "Nothing changed since the last deployment.")
     if changed:
-        typer.echo(f"The next up: {steps.plan_of(workspace, stack, document, made)}")
+        typer.echo(f"The next up: {steps.plan_of(session, document, made)}")
     raise typer.Exit(DIFFERENT if changed else DONE)
 
 

@@ -9,21 +9,20 @@ from contextlib import contextmanager
 from operations.kolla import deployed, inputs, play
 from operations.kolla.environment import environment
 from operations.pulumi.follow import new_log
-from operations.workspace import Workspace
+from operations.pulumi.session import Session
 
 SURE = ("--yes-i-really-really-mean-it",)
 """What kolla-ansible wants to hear before it stops or removes anything."""
 
 
 @contextmanager
-def drained(
-    workspace: Workspace, stack: str, wanted: play.Inputs, nodes: Sequence[str], tell: Callable[[str], None]
-) -> Iterator[None]:
+def drained(session: Session, wanted: play.Inputs, nodes: Sequence[str], tell: Callable[[str], None]) -> Iterator[None]:
     """Around the deployment without these nodes, on the inputs of the one that had them.
 
     A node that does not answer is left as it is: what is lost serves nobody, and nobody can remove it.
     """
-    before = deployed.read(workspace, stack)
+    workspace, stack = session.workspace, session.stack
+    before = deployed.read(session)
     reached = []
     for node in nodes:
         if before and inputs.on_node(before.access[node], "true").returncode == 0:

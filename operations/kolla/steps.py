@@ -40,10 +40,11 @@ def by_hand(step: str, stack: str, options: Sequence[str] = (), accept: bool = F
         typer.echo(f"[{time.monotonic() - started:6.1f}s] {text}", err=True)
 
     with StackLock(workspace.stack_dir(stack), stack, f"kolla {step}", tell):
-        wanted = inputs.of_stack(Session.open(workspace, stack_file), settings)
-        typer.echo(run(step, workspace, stack, wanted, tell, options, verify.BY_HAND, accept))
+        session = Session.open(workspace, stack_file)
+        wanted = inputs.of_stack(session, settings)
+        typer.echo(run(step, session, wanted, tell, options, verify.BY_HAND, accept))
         if step in CHANGING and not options:
-            _note(workspace, stack, wanted)
+            _note(session, wanted)
     if step == "post-deploy":
         typer.echo(f"clouds.yaml: {run_folder(workspace, stack) / CLOUDS}")
 
@@ -55,8 +56,7 @@ def run_folder(workspace: Workspace, stack: str) -> Path:
 
 def run(
     step: str,
-    workspace: Workspace,
-    stack: str,
+    session: Session,
     wanted: play.Inputs,
     tell: Callable[[str], None],
     options: Sequence[str] = (),
@@ -64,61 +64,61 @@ def run(
     accept: bool = False,
 ) -> str:
     """One step on given inputs; says how it went. `patience` in seconds is for what starts as it is verified."""
+    workspace, stack = session.workspace, session.stack
     made = environment(workspace, tell)
-    before = deployed.read(workspace, stack)
-    if step in CHANGING and before:
+    if step in CHANGING and (before := deployed.read(session)):
         plan.check_upgrade(str(before.document["release"]), release(str(wanted.document["release"])))
     with play.inputs_on_disk(run_folder(workspace, stack), wanted, made) as folder:
         if step == "images":
-            return _check_images(workspace, stack, wanted, images.needed(made, folder), accept)
+            return _check_images(session, wanted, images.needed(made, folder), accept)
         if step == "verify":
             return verify.insist(_look(wanted, images.needed(made, folder), tell, patience))
         log = new_log(workspace, stack, f"kolla-{step}")
         played = play.insist(play.play(step, folder, made, log, tell, options))
     if step == "destroy":
-        deployed.forget(workspace, stack)
+        deployed.forget(session)
     return played.summary()
 
 
-def plan_of(workspace: Workspace, stack: str, document: Mapping[str, Any], made: Environment) -> plan.Plan:
+def plan_of(session: Session, document: Mapping[str, Any], made: Environment) -> plan.Plan:
     """What would lead from the last deployment to this document."""
-    before = deployed.read(workspace, stack)
+    before = deployed.read(session)
     by_host = images.needed_by(made, document) if before else {}
     tags = {image: tag for own in by_host.values() for image, tag in own.items()}
-    return plan.plan(before, document, _digests(workspace, stack, document), tags, release(str(document["release"])))
+    return plan.plan(before, document, _digests(session, document), tags, release(str(document["release"])))
 
 
-def _digests(workspace: Workspace, stack: str, document: Mapping[str, Any]) -> dict[str, str]:
+def _digests(session: Session, document: Mapping[str, Any]) -> dict[str, str]:
     """What is locked, by the names that nodes pull."""
-    registry, locked = document["globals"]["docker_registry"], read_lock(workspace, stack).values()
+    registry, locked = document["globals"]["docker_registry"], read_lock(session).values()
     return {f"{registry}/{image.repository}:{image.tag}": image.digest for image in locked}
 
 
-def _note(workspace: Workspace, stack: str, wanted: play.Inputs) -> None:
-    deployed.note(workspace, stack, wanted.document, wanted.access, _digests(workspace, stack, wanted.document))
+def _note(session: Session, wanted: play.Inputs) -> None:
+    deployed.note(session, wanted.document, wanted.access, _digests(session, wanted.document))
 
 
-def lead(workspace: Workspace, stack: str, wanted: play.Inputs, tell: Callable[[str], None]) -> str:
+def lead(session: Session, wanted: play.Inputs, tell: Callable[[str], None]) -> str:
     """Bring what is deployed to what is wanted, with the least that does it."""
-    found = plan_of(workspace, stack, wanted.document, environment(workspace, tell))
+    found = plan_of(session, wanted.document, environment(session.workspace, tell))
     tell(f"deploy: {found}")
-    with drain.drained(workspace, stack, wanted, found.leaving, tell):
-        summary = run(found.verb, workspace, stack, wanted, tell, found.options)
-    _note(workspace, stack, wanted)
+    with drain.drained(session, wanted, found.leaving, tell):
+        summary = run(found.verb, session, wanted, tell, found.options)
+    _note(session, wanted)
     return f"{found}\n{summary}"
 
 
-def _check_images(workspace: Workspace, stack: str, wanted: play.Inputs, needed: images.ByHost, accept: bool) -> str:
+def _check_images(session: Session, wanted: play.Inputs, needed: images.ByHost, accept: bool) -> str:
     variables = wanted.document["globals"]
     registry, user = str(variables["docker_registry"]), variables.get("docker_registry_username")
     login = User(str(user), wanted.given["docker_registry_password"]) if user else None
     found = images.images(needed, registry)
-    store = Store(stack, Endpoint(registry, "", {}), wanted.ca, login)
-    before = read_lock(workspace, stack)
+    store = Store(session.stack, Endpoint(registry, "", {}), wanted.ca, login)
+    before = read_lock(session)
     now = images.check(found, store, before, accept)
     new = [name for name, image in now.items() if before.get(name) != image]
     if new:
-        write_lock(workspace, stack, now, by_hand=accept)
+        write_lock(session, now, by_hand=accept)
     return f"images: all {len(found)} are in {registry}" + (f"; locked now: {', '.join(new)}" if new else "")
 
 
@@ -144,6 +144,7 @@ def from_stdin(step: str, stack: str) -> None:
     # An engine that gives up says so by SIGTERM.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     workspace = Workspace.current()
+    session = Session.open(workspace, StackFile.read(workspace, stack))
     wanted = play.Inputs(**json.load(sys.stdin))
     progress = workspace.progress_file(stack)
 
@@ -152,12 +153,12 @@ def from_stdin(step: str, stack: str) -> None:
 
     try:
         if step == "deploy":
-            typer.echo(lead(workspace, stack, wanted, tell))
+            typer.echo(lead(session, wanted, tell))
         else:
             # Asked for in the settings, where it stays until somebody takes it back. Never here: the deploy host is in
             # the inventory, too.
             nodes = ",".join(wanted.document["nodes"])
             options = ("--limit", nodes, *drain.SURE) if step == "destroy" else ()
-            typer.echo(run(step, workspace, stack, wanted, tell, options))
+            typer.echo(run(step, session, wanted, tell, options))
     finally:
         progress.unlink(missing_ok=True)

@@ -59,7 +59,7 @@ def push(stack: Stack) -> None:
     end, user = Endpoint(given["registry"], "", {}), User(given["username"], given["password"])
     want = images.wanted(run.stack_file)
     target = Target(Store(stack, end, given["ca"], user), end, user, want.namespace, want.tag)
-    typer.echo(images.push_built(run.workspace, stack, want, target, run.console).summary())
+    typer.echo(images.push_built(run, want, target).summary())
 
 
 @app.command()

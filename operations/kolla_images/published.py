@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from config import naming
 from operations.bootstrap.steps import Display
@@ -19,8 +20,12 @@ from operations.kolla_images.builder import tag
 from operations.kolla_images.packed import packed
 from operations.promote import content
 from operations.promote.store import Store
+from operations.pulumi import documents
 from operations.pulumi.session import Session
-from operations.workspace import Workspace, write_private
+from operations.workspace import write_private
+
+NAME = "kolla-images"
+"""Of the document that has the lock."""
 
 
 @dataclass(frozen=True)
@@ -137,31 +142,80 @@ def _push(login: str, reference: str, name: str) -> None:
         raise BerthError(f"{name} can't be pushed: {pushed.stderr.strip()}")
 
 
-def lock_file(workspace: Workspace, stack: str) -> Path:
-    """Where the digests of a stack's Kolla images are kept."""
-    return workspace.stack_dir(stack) / "kolla-images.json"
+@dataclass(frozen=True)
+class Lock:
+    """Kolla's images of a stack as its backend keeps them."""
+
+    images: Mapping[str, Locked]
+    """By Kolla's own name: what was pushed, or seen first."""
+    brought: str = ""
+    """Another one than at the last deployment says that somebody brought images which no node has yet."""
 
 
-def read_lock(workspace: Workspace, stack: str) -> dict[str, Locked]:
+def read_lock(session: Session) -> Mapping[str, Locked]:
     """The image lock: name -> what was pushed, or seen first; empty where nothing was."""
-    try:
-        document = json.loads(lock_file(workspace, stack).read_text(encoding="utf-8"))
-    except OSError:
-        return {}
-    return {name: Locked(**entry) for name, entry in document.items()}
+    return _read(session).images
 
 
-def write_lock(workspace: Workspace, stack: str, images: Mapping[str, Locked], by_hand: bool = False) -> None:
+def write_lock(session: Session, images: Mapping[str, Locked], by_hand: bool = False) -> None:
     """Enter images; those of other tags or places go, as no node will pull them again.
 
     What is brought by hand, and not by an `up` on its way to nodes, is for the next `up` to deploy.
     """
     places = {(image.repository.rpartition("/")[0], image.tag) for image in images.values()}
-    before = read_lock(workspace, stack)
+    lock = _read(session)
+    before, brought = lock.images, lock.brought
     kept = {name: image for name, image in before.items() if (image.repository.rpartition("/")[0], image.tag) in places}
-    entries = {name: asdict(image) for name, image in sorted({**kept, **images}.items())}
-    text = json.dumps(entries, indent=2) + "\n"
+    now = dict(sorted({**kept, **images}.items()))
     if by_hand and any(before.get(name) != image for name, image in images.items()):
-        brought = workspace.stack_dir(stack) / naming.kolla_brought_file(stack).name
-        write_private(brought, hashlib.sha256(text.encode()).hexdigest()[:12])
-    write_private(lock_file(workspace, stack), text)
+        text = json.dumps({name: asdict(image) for name, image in now.items()})
+        brought = hashlib.sha256(text.encode()).hexdigest()[:12]
+    if (now, brought) != (lock.images, lock.brought):
+        _keep(session, Lock(now, brought))
+    _bring(session, brought)
+
+
+def take_brought(session: Session) -> None:
+    """Before a run of the program: tell it which images somebody brought last, on whichever deploy host."""
+    _bring(session, _read(session).brought)
+
+
+def _bring(session: Session, brought: str) -> None:
+    if brought:
+        write_private(_brought_file(session), brought)
+
+
+def _read(session: Session) -> Lock:
+    kept = documents.read(session, NAME)
+    try:
+        return _take_over(session) if kept is None else _lock(kept["images"], kept["brought"])
+    except (ValueError, TypeError, KeyError):
+        return Lock({})
+
+
+def _lock(images: Mapping[str, Any], brought: str) -> Lock:
+    return Lock({name: Locked(**entry) for name, entry in images.items()}, brought)
+
+
+def _keep(session: Session, lock: Lock) -> None:
+    documents.write(session, NAME, asdict(lock))
+    _former(session).unlink(missing_ok=True)
+
+
+def _take_over(session: Session) -> Lock:
+    """What an earlier version kept in files of this deploy host."""
+    if not _former(session).is_file():
+        return Lock({})
+    brought = _brought_file(session)
+    images = json.loads(_former(session).read_text(encoding="utf-8"))
+    found = _lock(images, brought.read_text(encoding="utf-8") if brought.is_file() else "")
+    _keep(session, found)
+    return found
+
+
+def _brought_file(session: Session) -> Path:
+    return session.workspace.stack_dir(session.stack) / naming.kolla_brought_file(session.stack).name
+
+
+def _former(session: Session) -> Path:
+    return session.workspace.stack_dir(session.stack) / "kolla-images.json"

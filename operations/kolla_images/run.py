@@ -11,8 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 import config
 from operations import bootstrap
 from operations.bootstrap import mirrors, steps
@@ -23,6 +21,7 @@ from operations.deploy import Run
 from operations.errors import BerthError, UsageError
 from operations.kolla_images import archive, builder, catalogue, ground, recipes, through_cache
 from operations.kolla_images.published import Published, Target, publish, write_lock
+from operations.pulumi.session import Session
 from operations.workspace import StackFile, Workspace
 
 THREADS = 2
@@ -89,18 +88,20 @@ def build(run: Run, want: Wanted, fresh: bool = False, push: bool = True) -> Ans
     return Answer(
         made,
         sorted(order.stale),
-        _published(run.workspace, run.stack, run.console, target, made, by_hand=True) if target else None,
+        _published(run, target, made, by_hand=True) if target else None,
     )
 
 
-def push_built(workspace: Workspace, stack: str, want: Wanted, target: Target, console: Console) -> Answer:
+def push_built(run: Run, want: Wanted, target: Target) -> Answer:
     """Push what was built and the registry lacks, and build nothing: for the program, while it deploys."""
-    order = plan(workspace, want, ground.settings(workspace.home / "cache"))
+    order = plan(run.workspace, want, ground.settings(run.workspace.home / "cache"))
     stale = [name for name in order.names if name in order.stale]
     if stale:
-        raise BerthError(f"Images are not built: {', '.join(stale)}. Build them: ./berth kolla build --stack {stack}")
+        raise BerthError(
+            f"Images are not built: {', '.join(stale)}. Build them: ./berth kolla build --stack {run.stack}"
+        )
     made = {name: builder.local(name, order.keys[name]) for name in want.images}
-    return Answer(made, (), _published(workspace, stack, console, target, made))
+    return Answer(made, (), _published(run, target, made))
 
 
 def plan(workspace: Workspace, want: Wanted, given: mirrors.BuildSettings, fresh: bool = False) -> builder.Order:
@@ -153,10 +154,10 @@ def copy(run: Run, want: Wanted, source: str) -> Answer:
         found = archive.load(path, want.images, want.tag, display)
         for reference in found.values():
             _insist_on_release(reference, want)
-        return Answer(found, (), _published(run.workspace, run.stack, run.console, target, found, by_hand=True))
+        return Answer(found, (), _published(run, target, found, by_hand=True))
     _insist_on_release(source, want)
     done = through_cache.copy(target, want.images, place, tag, display)
-    write_lock(run.workspace, run.stack, done.images, by_hand=True)
+    write_lock(Session.open(run.workspace, run.stack_file), done.images, by_hand=True)
     return Answer({name: f"{place}/{name}:{tag}" for name in want.images}, (), done)
 
 
@@ -170,14 +171,7 @@ def _insist_on_release(reference: str, want: Wanted) -> None:
         )
 
 
-def _published(
-    workspace: Workspace,
-    stack: str,
-    console: Console,
-    target: Target,
-    references: Mapping[str, str],
-    by_hand: bool = False,
-) -> Published:
-    done = publish(target, references, Display(console))
-    write_lock(workspace, stack, done.images, by_hand)
+def _published(run: Run, target: Target, references: Mapping[str, str], by_hand: bool = False) -> Published:
+    done = publish(target, references, Display(run.console))
+    write_lock(Session.open(run.workspace, run.stack_file), done.images, by_hand)
     return done

@@ -109,8 +109,8 @@ class Report:
         }
 
 
-def report(stack: str, planned: Planned, settings: StackFile, blind: str = "") -> Report:
-    """Everything that can be said of a plan."""
+def report(stack: str, planned: Planned, settings: StackFile, blind: str = "", more: Iterable[str] = ()) -> Report:
+    """Everything that can be said of a plan, and `more` sentences that do not come from it."""
     machines = Machines(
         planned.outputs.get("node_access") or (),
         ((node.name, node.ssh.host or node.address, node.ssh.port) for node in settings.nodes),
@@ -123,7 +123,7 @@ def report(stack: str, planned: Planned, settings: StackFile, blind: str = "") -
         unchanged=int(same),
         daemons=tuple(_daemons(planned.changes, machines)),
         waves=tuple(tuple(wave) for wave in waves(settings.nodes, settings.docker.rollout)),
-        notices=tuple(notices(Step(change.resource.urn, change.op) for change in planned.changes)),
+        notices=(*notices(Step(change.resource.urn, change.op) for change in planned.changes), *more),
         losses=tuple(loss for change in planned.changes if (loss := _loss(change))),
         violations=tuple(policies.violations(planned.resources, settings)) if planned.resources else (),
         failures=planned.failures,

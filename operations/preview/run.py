@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import config
+from operations.bootstrap.seed import read_lock
+from operations.preview import rebuilt
 from operations.preview.plan import Planned, plan
 from operations.preview.report import Report, report
 from operations.pulumi.session import Session
@@ -17,18 +19,21 @@ if TYPE_CHECKING:
 
 def look(run: Run) -> tuple[Report, dict[str, Any]]:
     """What `up` would do, and the CLI's own document with what Berth adds."""
-    from operations.deploy import check_settings
+    from operations.deploy import check_settings, follow_other_hosts
 
     check_settings(run.stack_file)
     session = run.session()
     with _stack_for_a_look(run, session):
+        follow_other_hosts(run, session)
         return look_with(run, session)
 
 
 def look_with(run: Run, session: Session, blind: str = "") -> tuple[Report, dict[str, Any]]:
     """The same, of settings that were validated, with a session that is open already."""
     planned: Planned = plan(session)
-    seen = report(run.stack, planned, config.parse(run.stack, run.stack_file.document), blind)
+    settings = config.parse(run.stack, run.stack_file.document)
+    anew = rebuilt.notices(planned.outputs, settings, read_lock(run.workspace.home))
+    seen = report(run.stack, planned, settings, blind, anew)
     return seen, seen.redact.all({**planned.document, "berth": seen.as_json()})
 
 

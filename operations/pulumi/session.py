@@ -20,7 +20,9 @@ NOT_DEPLOYED = "Stack {stack} is not deployed: ./berth up --stack {stack} does t
 WRONG_PASSPHRASE = "incorrect passphrase"
 DAMAGED_STATE = "failed to load checkpoint"
 KNOWN_STACK = "already exists"
-NO_TAG = "not found for stack"
+NO_TAG = ("not found for stack", "no stack named")
+LONGEST_TAG = 256
+"""Characters of a tag's value, as Pulumi Cloud limits it; other backends have no limit."""
 UNSAVED = ("failed to save snapshot", "there was a problem deleting the lock")
 """What the CLI says where a backend fails under a change: the state, or the lock on it, is behind what was done."""
 BACKEND_FAILED = re.compile(r'(?:blob \(key "[^"]*"\) \(code=\w+\)|unable to open [^"\n]*"[^"]*"): ([^\n]*)')
@@ -147,16 +149,16 @@ class Session:
             path.unlink(missing_ok=True)
 
     def tag(self, name: str) -> str | None:
-        """A tag of the stack, which its backend keeps beside the state; None where it has none of this name."""
+        """A tag of the stack, which its backend keeps beside the state; None where it, or the stack, does not exist."""
         try:
             return self.ask("stack", "tag", "get", name).removesuffix("\n")
         except BerthError as error:
-            if NO_TAG in str(error):
+            if any(words in str(error) for words in NO_TAG):
                 return None
             raise
 
     def set_tag(self, name: str, value: str) -> None:
-        """Set a tag: a name of 40 characters at most, a value of 256."""
+        """Set a tag: a name of 40 characters at most, a value of `LONGEST_TAG` where a service keeps it."""
         self.ask("stack", "tag", "set", name, value)
 
     def ensure_stack(self) -> None:

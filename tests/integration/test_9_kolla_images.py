@@ -26,6 +26,7 @@ from operations.kolla_images import builder, recipes
 from operations.kolla_images.published import Target, read_lock
 from operations.kolla_images.run import Wanted, build, copy, wanted
 from operations.promote.store import Store
+from operations.pulumi.session import Session
 from operations.workspace import StackFile, Workspace
 from tests.front.certificates import Authority
 from tests.front.world import free_ports, image_is_here
@@ -170,10 +171,18 @@ def as_oci(saved: Path, folder: Path) -> Path:
     return folder
 
 
+@pytest.fixture
+def session(tmp_path: Path) -> Session:
+    """A stack whose state has nothing but Kolla's image lock."""
+    made = Session.open(Workspace(WORKSPACE.root, tmp_path), STACK)
+    made.ensure_stack()
+    return made
+
+
 @DOCKER
 @pytest.mark.parametrize("kind", ["docker", "gzip", "oci"])
 def test_an_archive_arrives_in_the_registry_whatever_wrote_it(
-    target: Target, saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+    target: Target, saved: Path, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     target = replace(target, namespace=kind)
     monkeypatch.setattr(Target, "open", lambda *_: target)
@@ -188,19 +197,19 @@ def test_an_archive_arrives_in_the_registry_whatever_wrote_it(
         # Docker has to take them from the archive.
         run(["docker", "image", "rm", *parts(saved)])
         brought = as_oci(saved, tmp_path)
-    done = copy(Run(Workspace(WORKSPACE.root, tmp_path), STACK, Console()), want(*NAMES), str(brought))
+    done = copy(Run(session.workspace, STACK, Console()), want(*NAMES), str(brought))
     assert done.pushed and sorted(done.pushed.new) == sorted(NAMES)
     for name in NAMES:
         manifest = target.store.manifest(f"{kind}/{name}", "2026.1")
         assert manifest and manifest.document["config"]["digest"] == ids[name]
-        assert read_lock(Workspace(WORKSPACE.root, tmp_path), "kolla")[name].digest == manifest.digest
+        assert read_lock(session)[name].digest == manifest.digest
 
 
 @DOCKER
 def test_what_is_below_a_prefix_arrives_with_its_digests(
-    target: Target, saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    target: Target, saved: Path, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = Run(Workspace(WORKSPACE.root, tmp_path), STACK, Console())
+    asked = Run(session.workspace, STACK, Console())
     monkeypatch.setattr(Target, "open", lambda *_: replace(target, namespace="quay.io/kolla", tag="2026.1-x"))
     brought = copy(asked, want(*NAMES), str(saved)).pushed
     monkeypatch.setattr(Target, "open", lambda *_: target)

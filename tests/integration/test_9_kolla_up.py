@@ -15,6 +15,9 @@ from typing import Any, TypeVar
 import pytest
 import yaml
 
+from operations.kolla import deployed
+from operations.pulumi.session import Session
+from operations.workspace import StackFile, Workspace
 from tests.integration.lab import Lab, run
 from tests.integration.test_9_kolla_images import kolla_build
 
@@ -116,7 +119,7 @@ def test_nothing_changed_starts_no_ansible(kolla: KollaLab) -> None:
 
 def test_no_secret_is_left_on_disk(kolla: KollaLab) -> None:
     folder = kolla.home / "stacks" / kolla.stack / "kolla"
-    assert not list(folder.rglob("passwords.yml")) and (folder / "deployed.json").is_file()
+    assert not list(folder.rglob("passwords.yml")) and (folder / "run").is_dir()
 
 
 def test_an_internal_address_that_somebody_else_has_is_refused_by_prechecks(kolla: KollaLab) -> None:
@@ -209,7 +212,8 @@ def test_to_take_kolla_away_one_has_to_allow_it(kolla: KollaLab) -> None:
     kolla.berth("up", "--yes", timeout=600)
     for node in CONTROL:
         assert starts(kolla, node) == {} and "mariadb" not in kolla.on(node, "docker", "volume", "ls")
-    assert not list((kolla.home / "stacks" / kolla.stack / "kolla").glob("deployed.json"))
+    workspace = Workspace(kolla.root, kolla.home)
+    assert deployed.read(Session.open(workspace, StackFile.read(workspace, kolla.stack))) is None
 
 
 def comes_back(kolla: KollaLab) -> None:

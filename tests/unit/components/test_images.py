@@ -80,3 +80,8 @@ def test_what_a_stack_runs_is_what_another_stack_can_pin() -> None:
         "cache": f"r.x/cache@{ELSEWHERE}",
     }
     assert images(ran).pins() == ran
+
+
+def test_a_stack_says_the_recipe_of_what_was_built_here_and_of_nothing_else() -> None:
+    ran = images({"objectStore": OLDER}, {"cache": f"r.x/cache@{ELSEWHERE}"})
+    assert ran.recipes() == {"registry": "1", "nginx": "1", "keepalived": "1"}

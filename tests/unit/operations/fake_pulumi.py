@@ -14,7 +14,8 @@ for word in arguments:
     if word.startswith("-"):
         break
     words.append(word)
-command = " ".join(words)
+# A tag's value is as long as it likes.
+command = " ".join(words[:4])
 if command == "version":
     print("v3.276.0")
     sys.exit(0)
@@ -55,7 +56,7 @@ if command == "stack init":
     state = kept / "stacks" / "berth"
     state.mkdir(parents=True, exist_ok=True)
     (state / f"{stack}.json").write_text("{}")
-if words[:2] == ["stack", "tag"]:
+if words[:2] == ["stack", "tag"] and not prepared.exists():
     tags = answers / f"tags@{stack}.json"
     known = json.loads(tags.read_text()) if tags.exists() else {}
     if words[2] == "set":

@@ -227,13 +227,13 @@ class Check:
     @property
     def lock(self) -> dict[str, str]:
         """Digest by image, as locked."""
-        return {name: image.digest for name, image in read_lock(self.checkout.workspace, "kolla").items()}
+        return {name: image.digest for name, image in read_lock(self.checkout.session("kolla")).items()}
 
 
 @pytest.fixture
 def check(checkout: Checkout, world: World, berth: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
     made, of_kolla = Check(checkout, world, berth), environment(tmp_path / "venv")
-    monkeypatch.setattr(steps.Session, "open", lambda *_: None)
+    checkout.install_pulumi()
     monkeypatch.setattr(steps.inputs, "of_stack", lambda *_: made.inputs)
     monkeypatch.setattr(steps, "environment", lambda *_: of_kolla)
     hosts = {"control1": ["kolla/cron", "kolla/etcd"], "control2": ["kolla/cron"]}

@@ -27,6 +27,8 @@ from operations.endpoint import User
 from operations.errors import BerthError, UsageError
 from operations.kolla_images import builder, catalogue, packed, published, recipes, run
 from operations.kolla_images.published import Locked, Target, publish, read_lock, write_lock
+from operations.pulumi import documents
+from operations.pulumi.session import Session
 from operations.workspace import StackFile
 from tests.unit.operations.conftest import OUTPUTS, Checkout, Docker, Ended, executable
 from tests.unit.operations.registries import OCI, PASSWORD, Registry, World, digest_of
@@ -393,25 +395,38 @@ def test_no_room_to_pack_images_in_is_told(
         publish(target, {"etcd": "new/etcd"}, display()[0])
 
 
-def test_the_lock_keeps_what_was_pushed_before_as_long_as_place_and_tag_are_the_same(checkout: Checkout) -> None:
+@pytest.fixture
+def session(checkout: Checkout) -> Session:
+    checkout.install_pulumi()
+    checkout.deploy()
+    return checkout.session()
+
+
+def elsewhere(session: Session, folder: Path) -> Session:
+    """The same stack from another deploy host."""
+    return replace(session, workspace=replace(session.workspace, home=folder))
+
+
+def locked(digest: str) -> dict[str, Locked]:
+    return {"etcd": Locked("kolla/etcd", "2026.1", digest)}
+
+
+def test_the_lock_keeps_what_was_pushed_before_as_long_as_place_and_tag_are_the_same(session: Session) -> None:
     old = {name: Locked(f"kolla/{name}", "2026.1", "sha256:1") for name in ("cron", "etcd")}
-    write_lock(checkout.workspace, "dev", old)
+    write_lock(session, old)
     new = {"etcd": Locked("kolla/etcd", "2026.1", "sha256:2")}
-    write_lock(checkout.workspace, "dev", new)
-    assert read_lock(checkout.workspace, "dev") == {**old, **new}
+    write_lock(session, new)
+    assert read_lock(session) == {**old, **new}
     moved = {"etcd": Locked("kolla/etcd", "2026.2", "sha256:3")}
-    write_lock(checkout.workspace, "dev", moved)
-    assert read_lock(checkout.workspace, "dev") == moved
-    assert read_lock(checkout.workspace, "other") == {}
+    write_lock(session, moved)
+    assert read_lock(session) == moved
 
 
-def test_images_that_somebody_brings_are_for_the_next_up_and_those_that_an_up_pushes_are_not(
-    checkout: Checkout,
-) -> None:
-    brought = checkout.workspace.stack_dir("dev") / naming.kolla_brought_file("dev").name
+def test_images_that_somebody_brings_are_for_the_next_up_and_those_that_an_up_pushes_are_not(session: Session) -> None:
+    brought = session.workspace.stack_dir("dev") / naming.kolla_brought_file("dev").name
 
     def lock(digest: str, by_hand: bool) -> str:
-        write_lock(checkout.workspace, "dev", {"etcd": Locked("kolla/etcd", "2026.1", digest)}, by_hand)
+        write_lock(session, {"etcd": Locked("kolla/etcd", "2026.1", digest)}, by_hand)
         return brought.read_text() if brought.exists() else ""
 
     assert lock("sha256:1", by_hand=False) == ""
@@ -419,6 +434,36 @@ def test_images_that_somebody_brings_are_for_the_next_up_and_those_that_an_up_pu
     first = lock("sha256:2", by_hand=True)
     assert first and lock("sha256:2", by_hand=True) == first and lock("sha256:3", by_hand=False) == first
     assert lock("sha256:4", by_hand=True) not in ("", first)
+
+
+def test_another_deploy_host_has_the_lock_and_knows_what_was_brought(session: Session, tmp_path: Path) -> None:
+    write_lock(session, locked("sha256:1"), by_hand=True)
+    second = elsewhere(session, tmp_path / "second")
+    assert read_lock(second) == locked("sha256:1")
+    published.take_brought(second)
+    files = [one.workspace.stack_dir("dev") / naming.kolla_brought_file("dev").name for one in (session, second)]
+    assert files[0].read_text() == files[1].read_text()
+    write_lock(second, locked("sha256:2"))
+    assert read_lock(session) == locked("sha256:2")
+
+
+def test_an_earlier_versions_lock_file_is_taken_over_once(session: Session, tmp_path: Path) -> None:
+    folder = session.workspace.stack_dir("dev")
+    folder.mkdir(parents=True)
+    file = folder / "kolla-images.json"
+    file.write_text(json.dumps({"etcd": {"repository": "kolla/etcd", "tag": "2026.1", "digest": "sha256:1"}}))
+    (folder / naming.kolla_brought_file("dev").name).write_text("0123456789ab")
+    assert read_lock(session) == locked("sha256:1") and not file.exists()
+    second = elsewhere(session, tmp_path / "second")
+    published.take_brought(second)
+    assert read_lock(second) == locked("sha256:1")
+    assert (second.workspace.stack_dir("dev") / "kolla-brought").read_text() == "0123456789ab"
+
+
+@pytest.mark.parametrize("kept", [{}, [], {"images": {"etcd": {}}, "brought": ""}])
+def test_a_lock_that_cannot_be_read_is_empty(session: Session, kept: Any) -> None:
+    documents.write(session, published.NAME, kept)
+    assert read_lock(session) == {}
 
 
 # The commands
@@ -465,7 +510,7 @@ def test_an_archive_gives_the_images_whatever_they_were_called(
     loads(docker, ETCD, CRON)
     assert run.copy(dev, want("etcd"), str(tmp_path / "kolla.tar")).summary() == "r has 1 images; 1 were pushed."
     assert pushed == {"etcd": "quay.io/openstack.kolla/etcd:2026.1-debian-trixie"}
-    assert list(read_lock(dev.workspace, "dev")) == ["etcd"]
+    assert list(read_lock(dev.session())) == ["etcd"]
 
 
 def test_an_archive_that_lacks_an_image_says_what_it_has_and_pushes_none(
@@ -567,7 +612,7 @@ def test_images_come_out_of_a_cache_byte_for_byte_and_a_common_layer_once(
     done = run.copy(dev, want("cron", "etcd"), f"{PLACE}:2026.1-debian-trixie")
     assert done.summary().endswith("has 2 images; 2 were pushed.")
     assert {name: registry.tags[f"kolla/{name}"]["2026.1"] for name in cached} == cached
-    assert {name: image.digest for name, image in read_lock(dev.workspace, "dev").items()} == cached
+    assert {name: image.digest for name, image in read_lock(dev.session()).items()} == cached
     assert registry.count("GET", f"/blobs/{digest_of(b'base')}") == 1
     again = run.copy(dev, want("cron", "etcd"), f"{PLACE}:2026.1-debian-trixie")
     assert again.summary().endswith("has 2 images; 0 were pushed.")
@@ -611,6 +656,7 @@ def push(
     """`berth kolla push` with a password, all images being built."""
     given = yaml.safe_load((ROOT / "Pulumi.kolla.yaml").read_text(encoding="utf-8"))["config"]
     checkout.settings("kolla", given)
+    checkout.install_pulumi()
     names = run.wanted(StackFile.read(checkout.workspace, "kolla")).images
     monkeypatch.setattr(run, "plan", lambda *_: replace(ORDER, keys=dict.fromkeys(names, "1"), stale=frozenset()))
     docker.answers({"image inspect": f"{CONFIG}\n"})
@@ -640,7 +686,7 @@ def test_a_push_with_a_wrong_password_names_the_user_and_where_it_comes_from(
     assert told.code == 1 and "refuses its own user writer" in told.err
     assert "whose password is in the stack's state: ./berth up --stack kolla" in told.err
     assert "Traceback" not in told.err and "canary" not in told.err
-    assert read_lock(checkout.workspace, "kolla") == {}
+    assert read_lock(checkout.session("kolla")) == {}
 
 
 def test_the_program_pushes_what_is_built_and_refuses_to_go_on_without_it(
@@ -648,10 +694,10 @@ def test_the_program_pushes_what_is_built_and_refuses_to_go_on_without_it(
 ) -> None:
     monkeypatch.setattr(run, "plan", lambda *_: ORDER)
     with pytest.raises(BerthError, match=r"not built: openstack-base, keystone\. .*kolla build --stack dev"):
-        run.push_built(dev.workspace, "dev", want("keystone"), target, dev.console)
+        run.push_built(dev, want("keystone"), target)
     assert not pushed
     monkeypatch.setattr(run, "plan", lambda *_: replace(ORDER, stale=frozenset()))
-    run.push_built(dev.workspace, "dev", want("keystone"), target, dev.console)
+    run.push_built(dev, want("keystone"), target)
     assert pushed == {"keystone": f"berth/kolla/keystone:{'d' * 12}"}
 
 

@@ -18,7 +18,9 @@ from config.kolla_release import release
 from operations.errors import BerthError
 from operations.kolla import deployed, drain, plan, play, steps
 from operations.kolla.deployed import Deployed
-from operations.workspace import Workspace
+from operations.pulumi import documents
+from operations.pulumi.session import Session
+from tests.unit.operations.conftest import LAB, Checkout
 
 ROOT = Path(__file__).resolve().parents[3]
 KNOWN = release("2026.1")
@@ -103,36 +105,83 @@ def test_another_release_is_an_upgrade_and_none_can_be_left_out() -> None:
 
 
 @pytest.fixture
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    monkeypatch.setenv("BERTH_HOME", str(tmp_path))
-    return Workspace.current()
+def session(checkout: Checkout) -> Session:
+    checkout.install_pulumi()
+    checkout.settings("kolla", LAB)
+    return checkout.session("kolla")
 
 
-def note(workspace: Workspace, now: dict[str, Any]) -> None:
+def note(session: Session, now: dict[str, Any]) -> None:
+    workspace = session.workspace
     options = f'-o "UserKnownHostsFile={workspace.stack_dir("kolla") / "known_hosts"}"'
-    way = {"ansible_ssh_common_args": options, "ansible_ssh_private_key_file": "key", "ansible_port": 22}
+    way = {
+        "ansible_ssh_common_args": options,
+        "ansible_ssh_private_key_file": str(workspace.stack_dir("kolla") / "ssh_key"),
+        "ansible_port": 22,
+    }
     way |= {"ansible_user": "root", "ansible_host": "127.0.0.1"}
     workspace.stack_dir("kolla").mkdir(parents=True, exist_ok=True)
     (workspace.stack_dir("kolla") / "known_hosts").write_text("key of control3\n")
-    deployed.note(workspace, "kolla", now, dict.fromkeys(now["nodes"], way), DIGESTS)
+    deployed.note(session, now, dict.fromkeys(now["nodes"], way), DIGESTS)
 
 
-def test_what_was_deployed_is_known_with_the_host_keys_of_then(workspace: Workspace) -> None:
-    note(workspace, document())
-    (workspace.stack_dir("kolla") / "known_hosts").write_text("")
-    before = deployed.read(workspace, "kolla")
+def test_what_was_deployed_is_known_with_the_host_keys_of_then(session: Session) -> None:
+    note(session, document())
+    (session.workspace.stack_dir("kolla") / "known_hosts").write_text("")
+    before = deployed.read(session)
     assert before and before.images == DIGESTS and before.document["nodes"] == ["control1", "control2", "control3"]
     option = before.access["control3"]["ansible_ssh_common_args"]
     assert Path(option.split("=")[1].rstrip('"')).read_text() == "key of control3\n"
-    deployed.forget(workspace, "kolla")
-    assert deployed.read(workspace, "kolla") is None
+    deployed.forget(session)
+    assert deployed.read(session) is None
+
+
+def elsewhere(session: Session, folder: Path) -> Session:
+    """The same stack from another deploy host."""
+    return dataclasses.replace(session, workspace=dataclasses.replace(session.workspace, home=folder))
+
+
+def test_another_deploy_host_goes_on_with_host_keys_and_paths_of_its_own(session: Session, tmp_path: Path) -> None:
+    note(session, document())
+    before = deployed.read(elsewhere(session, tmp_path / "second"))
+    assert before and before.document == json.loads(json.dumps(document()))
+    way, own = before.access["control3"], tmp_path / "second" / "stacks" / "kolla"
+    assert way["ansible_ssh_private_key_file"] == str(own / "ssh_key")
+    option = way["ansible_ssh_common_args"].split("=")[1].rstrip('"')
+    assert option.startswith(f"{own}/") and Path(option).read_text() == "key of control3\n"
+
+
+def test_a_file_of_an_earlier_version_is_taken_over_once(session: Session, tmp_path: Path) -> None:
+    folder = deployed.folder(session.workspace, "kolla")
+    folder.mkdir(parents=True)
+    (folder / "known_hosts").write_text("key of control3\n")
+    file, way = folder / "deployed.json", {"ansible_ssh_common_args": f'-o "UserKnownHostsFile={folder}/known_hosts"'}
+    file.write_text(json.dumps({"document": document(), "access": {"control3": way}, "images": DIGESTS}))
+    before = deployed.read(session)
+    assert before and before.access == {"control3": way} and before.images == DIGESTS
+    assert not file.exists() and deployed.read(session) == before
+    assert deployed.read(elsewhere(session, tmp_path / "second")) is not None
+
+
+def test_after_a_destroy_elsewhere_an_old_file_is_no_deployment(session: Session, tmp_path: Path) -> None:
+    file = deployed.folder(session.workspace, "kolla") / "deployed.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps({"document": document()}))
+    deployed.forget(elsewhere(session, tmp_path / "second"))
+    assert deployed.read(session) is None
+
+
+@pytest.mark.parametrize("kept", [{}, [], "text", {"document": {}, "unknown": 1}])
+def test_what_cannot_be_read_is_no_deployment(session: Session, kept: Any) -> None:
+    documents.write(session, deployed.NAME, kept)
+    assert deployed.read(session) is None
 
 
 @pytest.mark.parametrize("lost", [False, True], ids=["answers", "is lost"])
 def test_a_node_that_leaves_is_stopped_before_and_cleared_after_unless_it_is_lost(
-    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, lost: bool
+    session: Session, monkeypatch: pytest.MonkeyPatch, lost: bool
 ) -> None:
-    note(workspace, document())
+    note(session, document())
     ran, said = [], list[str]()
 
     def played(step: str, *args: Any) -> play.Played:
@@ -147,16 +196,16 @@ def test_a_node_that_leaves_is_stopped_before_and_cleared_after_unless_it_is_los
     answer = subprocess.CompletedProcess([], 255 if lost else 0, "", "")
     monkeypatch.setattr(steps.inputs, "on_node", lambda *_: answer)
     now = document(control3=["object-store"])
-    steps.lead(workspace, "kolla", play.Inputs(now, {}, "secret", "CA"), said.append)
+    steps.lead(session, play.Inputs(now, {}, "secret", "CA"), said.append)
     drained = ("--limit", "control3", "--yes-i-really-really-mean-it")
     assert ran == ([("deploy",)] if lost else [("stop", *drained), ("deploy",), ("destroy", *drained)])
     assert any("control3 does not answer" in line for line in said) == lost
-    after = deployed.read(workspace, "kolla")
+    after = deployed.read(session)
     assert after and after.document["nodes"] == ["control1", "control2"]
 
 
-def test_a_node_that_could_not_be_cleared_is_still_known(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    note(workspace, document())
+def test_a_node_that_could_not_be_cleared_is_still_known(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    note(session, document())
     made = dataclasses.make_dataclass("Made", ["sample_inventory", "sample_passwords"])("", {})
     monkeypatch.setattr(play, "play", lambda step, *_: play.Played(step, Path("/dev/null"), int(step == "destroy")))
     monkeypatch.setattr(steps, "environment", lambda *_: made)
@@ -165,12 +214,12 @@ def test_a_node_that_could_not_be_cleared_is_still_known(workspace: Workspace, m
     monkeypatch.setattr(steps.inputs, "on_node", lambda *_: subprocess.CompletedProcess([], 0, "", ""))
     with pytest.raises(BerthError, match="destroy failed"):
         wanted = play.Inputs(document(control3=["object-store"]), {}, "secret", "CA")
-        steps.lead(workspace, "kolla", wanted, lambda _: None)
-    after = deployed.read(workspace, "kolla")
+        steps.lead(session, wanted, lambda _: None)
+    after = deployed.read(session)
     assert after and "control3" in after.document["nodes"]
 
 
-def test_taking_kolla_away_leaves_the_deploy_host_alone(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_taking_kolla_away_leaves_the_deploy_host_alone(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     given = {"document": document(), "access": {}, "secret": "secret", "ca": "CA"}
     monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(given)))
     ran: list[Any] = []
