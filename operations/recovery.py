@@ -25,9 +25,10 @@ CONTAINER = "docker:index/container:Container"
 NETWORK = "docker:index/network:Network"
 LISTINGS = {
     CONTAINER: ("container", ("ps", "--all"), "{{.ID}} {{.Names}}", ("rm", "--force", "--volumes")),
-    NETWORK: ("network", ("network", "ls"), "{{.ID}} {{.Name}}", ("network", "rm")),
+    NETWORK: ("network", ("network", "ls", "--filter", "scope=local"), "{{.ID}} {{.Name}}", ("network", "rm")),
 }
-"""Volumes are left out: making one that is there already is no error, and it may hold data."""
+"""Volumes are left out: making one that is there already is no error, and it may hold data. So are a swarm's networks:
+a command makes them, every manager lists them, and services may be on them."""
 
 
 def go_on(session: Session, interrupted: Holder | None, say: Callable[[str], None]) -> None:

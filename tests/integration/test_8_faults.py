@@ -127,6 +127,7 @@ def test_a_run_that_is_killed_in_the_middle_goes_on_with_a_plain_second_one(lab:
         for node in ("node1", "node4"):
             options = json.loads(lab.on(node, "cat", "/etc/docker/daemon.json"))["log-opts"]
             assert options == {"max-size": f"{11 + number}m"}
+        assert "backend" in lab.on("node2", "docker", "network", "ls", "--format", "{{.Name}}").split()
         assert lab.try_berth("preview", "--expect-no-changes")[0] == 0
 
 

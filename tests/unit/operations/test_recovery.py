@@ -46,3 +46,9 @@ def test_a_daemon_that_cannot_be_asked_is_passed_over(docker: Docker, checkout: 
 
 def test_a_provider_without_ssh_is_the_deploy_hosts_own_daemon() -> None:
     assert daemon({}) == daemon({"host": "unix:///var/run/docker.sock"}) == Daemon()
+
+
+def test_a_swarms_networks_are_never_taken_for_remains(checkout: Checkout, docker: Docker) -> None:
+    # A command makes them, so no state knows them, and every manager lists them.
+    docker.answers({"network ls --filter scope=local": "", "network ls": "3c backend\n"})
+    assert list(strays({"deployment": {"resources": []}}, "dev")) == []
