@@ -72,7 +72,7 @@ def up(run: Run) -> Outcome:
         recovery.go_on(session, lock.interrupted, run.say)
         if not session.is_deployed:
             _refuse_taken(run)
-        session.ensure_stack()
+            session.ensure_stack()
         follow_other_hosts(run, session)
         if run.confirm and not run.stack_file.is_lab and not run.yes:
             _ask_first(run, session, run.confirm)

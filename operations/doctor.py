@@ -11,7 +11,6 @@ from pathlib import Path
 
 import config
 from config.naming import lab_network
-from operations.errors import BerthError
 from operations.pulumi import cli
 from operations.workspace import StackFile
 
@@ -62,12 +61,9 @@ def capabilities(status: Path = Path("/proc/self/status")) -> Finding:
 
 def pulumi() -> Finding:
     """Which CLI runs the program, and with which plugins."""
-    try:
-        chosen = cli.choose()
-    except BerthError:
-        return Finding(
-            "Pulumi CLI", cli.fitting()[1], False, "`./berth up` compiles one; with --download it fetches one"
-        )
+    chosen, reason = cli.available()
+    if chosen is None:
+        return Finding("Pulumi CLI", reason, False, "`./berth up` compiles one; with --download it fetches one")
     return Finding("Pulumi CLI", chosen.sentence.partition(": ")[2], True)
 
 

@@ -81,9 +81,9 @@ def clear(session: Session, interrupted: Holder, say: Callable[[str], None]) -> 
 
 def settle(session: Session, say: Callable[[str], None]) -> None:
     """Remove what no state knows, and forget operations that never ended: a plain run does them again."""
-    for stray in _nobodys(session):
-        stray.remove()
-        say(f"  {stray.kind} {stray.name} was half made and is removed, to be made again")
+    for orphan in _orphans_of_nobody(session):
+        orphan.remove()
+        say(f"  {orphan.kind} {orphan.name} was half made and is removed, to be made again")
     export = _export(session)
     # No `up` drops one of a creation, and promotions wait for its end.
     if _pending(export):
@@ -94,16 +94,16 @@ def _pending(export: Mapping[str, Any]) -> bool:
     return bool((export.get("deployment") or {}).get("pending_operations"))
 
 
-def _nobodys(session: Session) -> list[Stray]:
-    """Strays that are not of somebody's run: what was there before nobody held the state, and is not in it after."""
-    found = list(strays(_export(session), session.stack))
+def _orphans_of_nobody(session: Session) -> list[Orphan]:
+    """Orphans that are not of somebody's run: what was there before nobody held the state, and is not in it after."""
+    found = list(orphans(_export(session), session.stack))
     # A service for states leases them and does not say to whom.
     if not found or session.workspace.is_service:
         return []
     if others := session.locks():
         raise StateLocked(session.stack, others)
-    still = set(strays(_export(session), session.stack))
-    return [stray for stray in found if stray in still]
+    still = set(orphans(_export(session), session.stack))
+    return [orphan for orphan in found if orphan in still]
 
 
 def _export(session: Session) -> dict[str, Any]:
@@ -139,7 +139,7 @@ class Daemon:
 
 
 @dataclass(frozen=True)
-class Stray:
+class Orphan:
     """An object with the stack's label that the stack's state does not know."""
 
     daemon: Daemon
@@ -159,7 +159,7 @@ class Stray:
             raise BerthError(f"Could not remove the half-made {self.kind} {self.name}: {removed.stderr.strip()}")
 
 
-def strays(export: Mapping[str, Any], stack: str) -> Iterator[Stray]:
+def orphans(export: Mapping[str, Any], stack: str) -> Iterator[Orphan]:
     """What the killed run made last. A daemon that can't be asked is passed over: the run to come will name it."""
     resources: Sequence[Mapping[str, Any]] = (export.get("deployment") or {}).get("resources") or []
     daemons = {str(r.get("urn")): daemon(r.get("inputs") or {}) for r in resources if r.get("type") == PROVIDER}
@@ -174,7 +174,7 @@ def strays(export: Mapping[str, Any], stack: str) -> Iterator[Stray]:
             for line in found.stdout.splitlines() if found.returncode == 0 else ():
                 id_, _, name = line.partition(" ")
                 if (asked, type_, name) not in known:
-                    yield Stray(asked, type_, name, id_)
+                    yield Orphan(asked, type_, name, id_)
 
 
 def _name(resource: Mapping[str, Any]) -> str:

@@ -94,9 +94,9 @@ def _refuse_with_changes(session: Session) -> None:
 
 def _remove(names: set[str], export: Mapping[str, Any], stack: str) -> None:
     """Containers that bear the stack's label and that its state does not know."""
-    for stray in recovery.strays(export, stack) if names else ():
-        if stray.name in names and stray.type == recovery.CONTAINER:
-            stray.remove()
+    for orphan in recovery.orphans(export, stack) if names else ():
+        if orphan.name in names and orphan.type == recovery.CONTAINER:
+            orphan.remove()
 
 
 def marked(export: Mapping[str, Any], findings: Iterable[Finding]) -> dict[str, Any]:

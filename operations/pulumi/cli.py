@@ -43,13 +43,19 @@ class Cli:
 
 def choose(environment: Mapping[str, str] = os.environ) -> Cli:
     """The CLI for this run; raises BerthError where there is none that fits. Nothing is downloaded or compiled."""
-    program, reason = fitting(environment)
-    if program is None:
+    chosen, reason = available(environment)
+    if chosen is None:
         raise BerthError(
             f"{reason[0].upper()}{reason[1:]}: ./berth up brings one (its options and {build.SITE_VARIABLE} say from "
             "where), or install Pulumi."
         )
-    return Cli(program, tuple(missing_plugins(program, environment)))
+    return chosen
+
+
+def available(environment: Mapping[str, str] = os.environ) -> tuple[Cli | None, str]:
+    """The CLI that a run would use; with None, why there is none."""
+    program, reason = fitting(environment)
+    return (Cli(program, tuple(missing_plugins(program, environment))) if program else None), reason
 
 
 def fitting(environment: Mapping[str, str] = os.environ) -> tuple[Path | None, str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from operations.bootstrap import pulumi_cli as build
 from operations.errors import UsageError
 from operations.pulumi import cli
-from operations.pulumi.cli import LANGUAGE_HOST, Cli, missing_plugins, plugin_versions, pulumi_home
+from operations.pulumi.cli import LANGUAGE_HOST, Cli, plugin_versions, pulumi_home
 from operations.workspace import StackFile, Workspace
 
 PASSPHRASE_PROVIDER = "passphrase"
@@ -110,13 +110,12 @@ def shell_environment(
     if stack_file.is_lab or base.get("PULUMI_CONFIG_PASSPHRASE_FILE"):
         result |= passphrase(workspace, stack_file, {k: v for k, v in base.items() if k != "PULUMI_CONFIG_PASSPHRASE"})
     path = search_path(base)
-    program, _ = cli.fitting(base)
-    if program is not None:
-        chosen = Cli(program, tuple(missing_plugins(program, base)))
+    chosen, _ = cli.available(base)
+    if chosen is not None:
         if chosen.own_plugins:
             result |= own_plugins(workspace, chosen, base) | {"PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true"}
-        if program == build.program(workspace.home):
-            path = f"{program.parent}{os.pathsep}{path}"
+        if chosen.program == build.program(workspace.home):
+            path = f"{chosen.program.parent}{os.pathsep}{path}"
     return result | {"PATH": path}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from operations.recovery import CONTAINER, PROVIDER, Daemon, daemon, strays
+from operations.recovery import CONTAINER, PROVIDER, Daemon, daemon, orphans
 from tests.unit.operations.conftest import Checkout, Docker
 
 NODE = {"host": "ssh://root@10.77.0.11:22", "sshOpts": json.dumps(["-i", "/k/id", "-o", "StrictHostKeyChecking=yes"])}
@@ -19,10 +19,10 @@ def exported(*resources: dict[str, Any]) -> dict[str, Any]:
     return {"deployment": {"resources": list(resources)}}
 
 
-def test_only_objects_that_the_state_does_not_know_are_strays(docker: Docker) -> None:
+def test_only_objects_that_the_state_does_not_know_are_orphans(docker: Docker) -> None:
     docker.answers({"ps --all": "1a berth-dev-node1\n2b berth-dev-node2\n", "network ls": "3c berth-dev\n"})
     known = exported(resource(CONTAINER, "berth-dev-node1"), resource("docker:index/network:Network", "berth-dev"))
-    assert [stray.name for stray in strays(known, "dev")] == ["berth-dev-node2"]
+    assert [orphan.name for orphan in orphans(known, "dev")] == ["berth-dev-node2"]
     assert "ps --all --filter label=berth.stack=dev --format {{.ID}} {{.Names}}" in docker.calls
 
 
@@ -30,8 +30,8 @@ def test_nodes_are_asked_through_their_own_provider(docker: Docker, checkout: Ch
     ssh = checkout.bin / "ssh"
     ssh.write_text(f'#!/bin/sh\necho "$@" >>{checkout.bin}/ssh.log\ncase $* in *ps*) echo 1a berth-registry;; esac\n')
     ssh.chmod(0o755)
-    found = list(strays(exported({**resource(PROVIDER, "p"), "inputs": NODE}), "dev"))
-    assert [(stray.name, stray.daemon) for stray in found] == [("berth-registry", daemon(NODE))]
+    found = list(orphans(exported({**resource(PROVIDER, "p"), "inputs": NODE}), "dev"))
+    assert [(orphan.name, orphan.daemon) for orphan in found] == [("berth-registry", daemon(NODE))]
     asked = (checkout.bin / "ssh.log").read_text().splitlines()[0]
     assert asked.startswith("-i /k/id -o StrictHostKeyChecking=yes")
     assert asked.endswith(
@@ -41,7 +41,7 @@ def test_nodes_are_asked_through_their_own_provider(docker: Docker, checkout: Ch
 
 def test_a_daemon_that_cannot_be_asked_is_passed_over(docker: Docker, checkout: Checkout) -> None:
     (checkout.bin / "docker").write_text("#!/bin/sh\nexit 1\n")
-    assert list(strays(exported(), "dev")) == []
+    assert list(orphans(exported(), "dev")) == []
 
 
 def test_a_provider_without_ssh_is_the_deploy_hosts_own_daemon() -> None:
@@ -51,4 +51,4 @@ def test_a_provider_without_ssh_is_the_deploy_hosts_own_daemon() -> None:
 def test_a_swarms_networks_are_never_taken_for_remains(checkout: Checkout, docker: Docker) -> None:
     # A command makes them, so no state knows them, and every manager lists them.
     docker.answers({"network ls --filter scope=local": "", "network ls": "3c backend\n"})
-    assert list(strays({"deployment": {"resources": []}}, "dev")) == []
+    assert list(orphans({"deployment": {"resources": []}}, "dev")) == []
