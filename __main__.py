@@ -19,7 +19,7 @@ from components.registry import Registry, RegistryArgs
 from components.registry_client import MirrorIdentity, RegistryClients, RegistryClientsArgs
 from components.seed_registry import SeedRegistry, SeedRegistryArgs
 from components.swarm import RollCall, RollCallArgs, Swarm, SwarmArgs
-from config import load
+from config.load import load
 
 settings = load()
 images = Images.of(settings)

@@ -18,9 +18,9 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
-import config
 import images
-from config import naming
+from config import naming, stackfile
+from config.model.stack import Settings
 from operations import look
 from operations.bootstrap import golang, toolchain
 from operations.desired import Desired
@@ -73,7 +73,7 @@ class Lab:
     """A lab that is up."""
 
     workspace: Workspace
-    settings: config.Settings
+    settings: Settings
     desired: Desired
     nodes: Sequence[LabNode]
 
@@ -86,7 +86,7 @@ class Lab:
         if not stack_file.is_lab:
             sys.exit(f"{stack} is not a lab: a bench wears out what it measures.")
         desired = look.wanted(Session.open(workspace, stack_file))
-        settings = config.parse(stack, stack_file.document)
+        settings = stackfile.parse(stack, stack_file.document)
         return cls(workspace, settings, desired, lab_node.of_stack(desired, stack))
 
     def user(self, *roles: str) -> User:

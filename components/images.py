@@ -10,7 +10,9 @@ from pathlib import Path
 import pulumi
 
 import images as recipes
-from config import ImageSettings, PinnedImages, PinSettings, Problem, Settings, SettingsError, naming
+from config import naming
+from config.model.stack import ImageSettings, PinnedImages, PinSettings, Settings
+from config.problems import Problem, SettingsError
 
 Lock = Mapping[str, Mapping[str, str]]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from config import Settings
+from config.model.stack import Settings
 
 
 def hosts_of_deploy_host(settings: Settings) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any, get_args
 from pydantic import AfterValidator, BaseModel
 from pydantic.fields import FieldInfo
 
-from config import values as v
+from config.fields import common as v
 
 _KINDS = (v.KeyFile, v.LocalPath, v.Folder)
 _JUDGES = [mark for kind in _KINDS for mark in get_args(kind)[1:] if isinstance(mark, AfterValidator)]

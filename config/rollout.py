@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from config.settings import DockerRolloutSettings, NodeSettings, Role
+from config.model.stack import DockerRolloutSettings, NodeSettings, Role
 
 ALONE: frozenset[Role] = frozenset(
     {

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from config.model.stack import StackFile
 from config.naming import PROJECT
-from config.settings import StackFile
 
 FILE = Path(__file__).with_name("schema.json")
 

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from config import credentials
-from config.plain import not_plain
+from config import expected_secrets
+from config.json_values import not_plain
+from config.model.stack import Settings, StackFile
 from config.problems import Problem, SettingsError, closest, key_path, kind, path
-from config.settings import Settings, StackFile
-from config.translate import unknown_key
+from config.pydantic_errors import unknown_key
 from config.validation import validate
 
 # What Pulumi itself keeps in a stack file, beside `config`.
@@ -85,7 +85,7 @@ def _judge(stack: str, document: object) -> tuple[list[Problem], StackFile | Non
     sealed = _sealed_elsewhere(raw)
     found, settings = validate(raw)
     problems += [*sealed, *not_below(found, sealed)]
-    problems += credentials.check_sealed(stack, secrets, credentials.Owners.of(settings))
+    problems += expected_secrets.check_sealed(stack, secrets, expected_secrets.Owners.of(settings))
     return problems, settings
 
 
@@ -139,7 +139,7 @@ def _sealed_elsewhere(raw: dict[str, Any]) -> list[Problem]:
     problems: list[Problem] = []
 
     def walk(value: object, at: tuple[str | int, ...]) -> None:
-        if credentials.is_sealed(value):
+        if expected_secrets.is_sealed(value):
             problems.append(encrypted(*at))
         elif isinstance(value, dict):
             for key, item in value.items():

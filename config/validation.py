@@ -6,28 +6,20 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from config import (
-    rules_clusters,
-    rules_kolla,
-    rules_machines,
-    rules_node_config,
-    rules_nodes,
-    rules_services,
-    rules_upstreams,
-)
-from config.draft import draft, with_defaults
+from config.model.stack import StackFile
+from config.partial import draft, with_defaults
 from config.problems import Location, Problem
-from config.settings import StackFile
-from config.translate import location, problem
+from config.pydantic_errors import location, problem
+from config.rules import clusters, kolla, machines, node_os, nodes, services, upstreams
 
 RULES = (
-    *rules_nodes.RULES,
-    *rules_clusters.RULES,
-    *rules_machines.RULES,
-    *rules_services.RULES,
-    *rules_upstreams.RULES,
-    *rules_node_config.RULES,
-    *rules_kolla.RULES,
+    *nodes.RULES,
+    *clusters.RULES,
+    *machines.RULES,
+    *services.RULES,
+    *upstreams.RULES,
+    *node_os.RULES,
+    *kolla.RULES,
 )
 
 

@@ -10,8 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from . import site
-from .site import SiteError, home
+from images import site
+from images.site import SiteError, home
 
 __all__ = [
     "FOLDER",

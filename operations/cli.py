@@ -16,7 +16,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
-import config
+from config import stackfile
 from operations import access, deploy, teardown
 from operations import endpoint as endpoints
 from operations import node_config as node_configs
@@ -89,7 +89,7 @@ def up(
     if repair:
         _repair(run, as_json)
     outcome = deploy.up(run)
-    end = endpoints.promised(run.workspace, config.parse(stack, run.stack_file.document))
+    end = endpoints.promised(run.workspace, stackfile.parse(stack, run.stack_file.document))
     if as_json:
         _print_json({**end.as_json(), "changes": outcome.view.changes or {}, "seconds": round(outcome.seconds, 1)})
     else:
@@ -494,7 +494,7 @@ def purge(
 
     run = _run(stack, yes, as_json)
     deploy.check_settings(run.stack_file)
-    known = config.parse(stack, run.stack_file.document)
+    known = stackfile.parse(stack, run.stack_file.document)
     wanted = purge.target(known, repository, tag)
     state = look.wanted(_quiet_session(stack))
     if not yes and run.confirm and not run.confirm(f"Take {wanted.name} out of the cache {wanted.upstream}?"):

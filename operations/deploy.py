@@ -9,7 +9,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-import config
+from config import stackfile
+from config.problems import Problem, SettingsError
 from operations import recovery
 from operations.endpoint import Endpoint
 from operations.errors import BerthError, UsageError
@@ -48,16 +49,16 @@ class Run:
         return Session.open(self.workspace, self.stack_file, chosen)
 
 
-def problems(stack_file: StackFile) -> list[config.Problem]:
+def problems(stack_file: StackFile) -> list[Problem]:
     """Everything that is wrong with a stack's settings."""
-    return config.check(stack_file.stack, stack_file.document)
+    return stackfile.check(stack_file.stack, stack_file.document)
 
 
 def check_settings(stack_file: StackFile) -> None:
     """Refuse settings before anything starts; all problems at once."""
     found = problems(stack_file)
     if found:
-        raise UsageError(str(config.SettingsError(stack_file.stack, found)))
+        raise UsageError(str(SettingsError(stack_file.stack, found)))
 
 
 def up(run: Run) -> Outcome:
@@ -94,7 +95,7 @@ def follow_other_hosts(run: Run, session: Session) -> None:
     """Before a run of the program on a stack that the backend knows: what another deploy host may have done since."""
     from operations.kolla_images.published import take_brought
 
-    if config.parse(run.stack, run.stack_file.document).kolla.enabled:
+    if stackfile.parse(run.stack, run.stack_file.document).kolla.enabled:
         take_brought(session)
 
 
@@ -115,7 +116,7 @@ def _wants_download(run: Run) -> bool:
 
 def _build_kolla_images(run: Run) -> None:
     """What the settings have built here, before anything waits for it; pushed once there is a registry."""
-    kolla = config.parse(run.stack, run.stack_file.document).kolla
+    kolla = stackfile.parse(run.stack, run.stack_file.document).kolla
     if kolla.enabled and kolla.images.source == "built":
         from operations.kolla_images import run as images
 
@@ -129,7 +130,7 @@ def _refuse_taken(run: Run) -> None:
     network = doctor.subnet(run.stack_file)
     if not network.ok:
         raise BerthError(f"{network.found}. {network.mend}")
-    seed = config.parse(run.stack, run.stack_file.document).images.seed
+    seed = stackfile.parse(run.stack, run.stack_file.document).images.seed
     if not run.stack_file.is_lab and seed.address:
         bootstrap.refuse_taken_ports([(seed.address, seed.port)])
 

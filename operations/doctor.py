@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import config
+from config import stackfile
 from config.naming import lab_network
+from config.problems import SettingsError
 from operations.pulumi import cli
 from operations.workspace import StackFile
 
@@ -82,8 +83,8 @@ def names(stack_file: StackFile, hosts: Path = Path("/etc/hosts")) -> Finding:
 def subnet(stack_file: StackFile, table: Path | None = None) -> Finding:
     """Whether the lab's network is free on this machine."""
     try:
-        settings = config.parse(stack_file.stack, stack_file.document)
-    except config.SettingsError:
+        settings = stackfile.parse(stack_file.stack, stack_file.document)
+    except SettingsError:
         mend = f"./berth settings check --stack {stack_file.stack} says what is wrong."
         return Finding("settings", f"{stack_file.path.name} is not accepted", False, mend)
     if settings.lab is None:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import config
 from config import naming
+from config.model.stack import Settings
 from operations.workspace import Workspace, write_private
 
 MAY = {"push": ("push", "admin"), "pull": ("pull", "push", "admin"), "admin": ("admin",)}
@@ -65,7 +65,7 @@ def endpoint(workspace: Workspace, stack: str, outputs: Mapping[str, Any], show_
     return Endpoint(str(outputs["registry"]), str(workspace.stack_dir(stack) / "ca.pem"), users)
 
 
-def promised(workspace: Workspace, settings: config.Settings) -> Endpoint:
+def promised(workspace: Workspace, settings: Settings) -> Endpoint:
     """The endpoint as the settings have it, without asking the state (and without passwords)."""
     known = {user.name: {"role": user.role} for user in settings.registry.users}
     users = _users(known, show_secrets=False)

@@ -8,11 +8,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import config
 from components import node_config
 from components.node_config import Machine, Secrets, notes
-from config import credentials
-from config.problems import path
+from config import expected_secrets, stackfile
+from config.model.stack import Settings
+from config.problems import SettingsError, path
 from operations.errors import UsageError
 from operations.workspace import StackFile, write_private
 
@@ -54,7 +54,7 @@ _OPEN = (Format.NETWORK_CONFIG, Format.META_DATA)
 
 def machine(stack_file: StackFile, node: str, session: Callable[[], Session]) -> Machine:
     """A node as the settings describe it; a session decrypts the stack's secrets, if the node has some."""
-    settings = config.parse(stack_file.stack, stack_file.document)
+    settings = stackfile.parse(stack_file.stack, stack_file.document)
     names = [one.name for one in settings.nodes]
     if node not in names:
         raise UsageError(f"There is no node '{node}' in stack {stack_file.stack}: {', '.join(names)}.")
@@ -70,12 +70,12 @@ def machine(stack_file: StackFile, node: str, session: Callable[[], Session]) ->
     return next(one for one in node_config.machines(settings, secrets) if one.name == node)
 
 
-def _secrets(session: Session, settings: config.Settings) -> Secrets:
+def _secrets(session: Session, settings: Settings) -> Secrets:
     session.ensure_stack()
     raw = json.loads(session.ask("config", "get", "--path", path("secrets")))
-    wrong = list(credentials.check_open(session.stack, raw, True, credentials.Owners.of(settings)))
+    wrong = list(expected_secrets.check_open(session.stack, raw, True, expected_secrets.Owners.of(settings)))
     if wrong:
-        raise UsageError(str(config.SettingsError(session.stack, wrong)))
+        raise UsageError(str(SettingsError(session.stack, wrong)))
     return Secrets(raw.get("nodeUsers") or {}, raw.get("nodeFiles") or {})
 
 

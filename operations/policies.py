@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import yaml
 
 from config import naming
-from config.settings import StackFile
+from config.model.stack import StackFile
 from operations import bundles
 
 CONTAINER = "docker:index/container:Container"

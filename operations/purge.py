@@ -13,8 +13,9 @@ from typing import Any
 from minio import Minio
 from minio.deleteobjects import DeleteObject
 
-from config import Settings, naming
-from config import values as v
+from config import naming
+from config.fields import common as v
+from config.model.stack import Settings
 from operations.errors import BerthError, UsageError
 
 REMEMBERED = 5

@@ -13,8 +13,9 @@ from urllib.parse import unquote, urlsplit
 
 import yaml
 
-import config
+from config import stackfile
 from config.naming import PROJECT
+from config.problems import SettingsError
 from operations.errors import UsageError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -146,8 +147,8 @@ class StackFile:
             known = ", ".join(workspace.stacks()) or "none"
             raise UsageError(f"There is no stack '{stack}': {path.name} is missing. Stacks with a file here: {known}.")
         try:
-            document = config.read(path)
-        except config.SettingsError as error:
+            document = stackfile.read(path)
+        except SettingsError as error:
             raise UsageError(str(error)) from None
         return cls(stack, path, document)
 

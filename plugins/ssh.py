@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import asyncssh
 
-from .ssh_target import (
+from plugins.ssh_target import (
     CIPHERS,
     KEY_EXCHANGE,
     MACS,

@@ -9,7 +9,7 @@ from typing import Any
 
 import asyncssh
 
-from .interface import ProviderError
+from plugins.interface import ProviderError
 
 # The cheapest of the safe ones first: a run on two cores may open a hundred connections at once.
 KEY_EXCHANGE = [

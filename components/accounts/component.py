@@ -9,7 +9,7 @@ import pulumi
 import pulumi_random as random
 
 from components.accounts.render import bcrypt_hash, htpasswd
-from config import Settings, UserSettings
+from config.model.stack import Settings, UserSettings
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from components.object_store import Storage
 from components.registry import RegistryArgs
 from components.registry.distribution import Distribution, Process
 from components.registry.render import Key, Listener
-from config import UpstreamSettings, naming
+from config import naming
+from config.model.stack import UpstreamSettings
 
 
 class CachesArgs(RegistryArgs):

@@ -10,8 +10,10 @@ import yaml
 from components.object_store import Storage
 from components.registry.render import USER, Key, Listener, document, environment
 from components.remote import Directory, Entry, File
-from config import CacheSettings, ProxySettings, UpstreamSettings, naming
-from config.values import size_in_bytes
+from config import naming
+from config.fields.common import size_in_bytes
+from config.model.base import ProxySettings
+from config.model.stack import CacheSettings, UpstreamSettings
 
 # The node's own trust: the upstreams' certificates come from public CAs, or from those that the site put there.
 SYSTEM_CERTIFICATES = "/etc/ssl/certs"

@@ -9,7 +9,7 @@ import pulumi
 import pulumi_tls as tls
 
 from components.certificates.pem import Pem
-from config import Settings
+from config.model.stack import Settings
 
 CA_HOURS = 10 * 365 * 24
 LEAF_HOURS = 365 * 24

@@ -17,7 +17,8 @@ from components.certificates import CertificateAuthority
 from components.deploy_host.seed import config
 from components.nodes import Nodes
 from components.remote import Block, Directory, Entry, File, known_hosts_line, local_state
-from config import Settings, naming
+from config import naming
+from config.model.stack import Settings
 
 STAGE = "deploy-host"
 # The user that the registry image runs as.

@@ -8,7 +8,7 @@ from components.certificates import CertificateAuthority
 from components.deploy_host import DeployHost
 from components.nodes import Nodes
 from components.swarm import RollCall
-from config import Settings
+from config.model.stack import Settings
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from components.docker_daemon.args import DockerDaemonsArgs
 from components.docker_daemon.render import entries
 from components.nodes import Node
 from components.remote import MACHINE_SCRIPT, Block, Entry, File, host_state, ssh_options
-from config import Settings, naming
+from config import naming
+from config.model.stack import Settings
 from config.rollout import waves
 
 STAGE = "docker-daemon"

@@ -9,7 +9,7 @@ from typing import Any
 
 from components.docker_daemon import flags
 from components.remote import Entry, Fact, File
-from config import DockerSettings
+from config.model.stack import DockerSettings
 
 DAEMON_JSON = "/etc/docker/daemon.json"
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from components.certificates import CertificateAuthority
 from components.nodes import Nodes
-from config import Settings
+from config.model.stack import Settings
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from components.nodes import Node
 from components.remote import Entry, as_root, host_state
 from components.service import SERVICE_SCRIPT
 from config import naming
-from config.node_config import resolve
+from config.model.node_os import resolve
 
 SCRIPTS = Path(__file__).parent / "scripts"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from components.nodes import Nodes
-from config import Settings
+from config.model.stack import Settings
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 
 from components.remote import Entry, Fact, File
-from config import NodeSettings, naming
-from config.settings import StackFile
+from config import naming
+from config.model.stack import NodeSettings, StackFile
 
 STAGE = "firewall"
 TABLE_FILE = f"{naming.node_directory(STAGE)}/table.nft"

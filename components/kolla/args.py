@@ -10,7 +10,7 @@ from components.accounts import Accounts
 from components.certificates import CertificateAuthority
 from components.docker_daemon import DockerDaemons
 from components.nodes import Nodes
-from config import Settings
+from config.model.stack import Settings
 
 
 @dataclass(frozen=True)

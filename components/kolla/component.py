@@ -20,7 +20,8 @@ from components.kolla.args import KollaArgs
 from components.kolla.overrides import read_overrides
 from components.kolla.passwords import password
 from components.remote import host_state
-from config import Settings, naming
+from config import naming
+from config.model.stack import Settings
 
 SCRIPT = Path(__file__).parent / "scripts" / "node.sh"
 STEPS = ("images", "prechecks", "pull", "deploy", "verify")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from components.remote import Entry, Fact, File
-from config import NodeSettings, Settings
+from config.model.stack import NodeSettings, Settings
 
 STAGE = "kolla-node"
 HEADER = "# Berth's; changes here are lost.\n"

@@ -11,8 +11,8 @@ from typing import Any
 import yaml
 
 from components.docker_daemon.render import daemon_json
-from config import NodeSettings, Settings, naming
-from config.settings import KOLLA_ROLES
+from config import naming
+from config.model.stack import KOLLA_ROLES, NodeSettings, Settings
 
 TEMPLATES = Path(__file__).parent / "templates"
 HEADER = "# Made by Berth from the release's own sample and the stack's settings; changes here are lost."

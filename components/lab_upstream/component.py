@@ -15,7 +15,8 @@ from components.images import Images
 from components.nodes import Nodes
 from components.remote import Directory, Entry, File, local_state
 from components.service import REPLACING, Confinement, bound_processes, go_environment
-from config import Settings, naming
+from config import naming
+from config.model.stack import Settings
 
 STAGE = "lab-upstream"
 CONFIG_DIRECTORY = "/etc/berth/upstream"

@@ -12,7 +12,7 @@ from components.images import Images
 from components.nodes import Nodes
 from components.registry_client import MirrorIdentity
 from components.seed_registry import SeedRegistry
-from config import Settings
+from config.model.stack import Settings
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,8 @@ from components.nodes import Node, Nodes
 from components.readiness import Probe, ready
 from components.remote import Entry
 from components.service import Confinement, ServiceContainer, service
-from config import LimitSettings, Settings, naming
+from config import naming
+from config.model.stack import LimitSettings, Settings
 
 SCRIPTS = Path(__file__).parent / "scripts"
 READY_SECONDS = 60

@@ -9,7 +9,7 @@ from components.node_config import network
 from components.node_config.machine import Machine
 from components.node_config.pieces import File, Unit, files, units
 from components.node_config.text import yaml_text
-from config.node_config import NodeUser
+from config.model.node_os import NodeUser
 
 
 def user_data(machine: Machine) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from components.names import own_hosts
-from config import NodeConfig, Settings
-from config.node_config import FileSettings, NodeUser, System, resolve
+from config.model.node_os import FileSettings, NodeConfig, NodeUser, System, resolve
+from config.model.stack import Settings
 
 
 @dataclass(frozen=True)

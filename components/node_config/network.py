@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from components.systemd import section
-from config.node_config import InterfaceSettings, Link
+from config.model.node_os import InterfaceSettings, Link
 
 
 def networkd_units(interfaces: tuple[InterfaceSettings, ...]) -> dict[str, str]:

@@ -22,7 +22,8 @@ from components.nodes.node import Node
 from components.nodes.provider import Stage
 from components.readiness import ASK, WAIT, Probe
 from components.remote import Access, Entry, Fact, File, as_caller, as_root, host_state
-from config import InstallSettings, NodeSettings, Settings, naming
+from config import naming
+from config.model.stack import InstallSettings, NodeSettings, Settings
 
 STAGE = "node-config"
 USER_DATA = "/var/lib/coreos-install/user_data"

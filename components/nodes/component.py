@@ -14,7 +14,8 @@ from components.nodes.lab import Lab
 from components.nodes.node import Node
 from components.nodes.provider import Provider, Stage
 from components.nodes.virtualbox import VirtualBox
-from config import Role, naming
+from config import naming
+from config.model.stack import Role
 
 
 def _lab(stage: Stage) -> Provider:

@@ -9,7 +9,8 @@ import pulumi
 
 from components.nodes.node import Node
 from components.remote import Access
-from config import NodeSettings, Problem, SettingsError
+from config.model.stack import NodeSettings
+from config.problems import Problem, SettingsError
 
 
 class Existing:

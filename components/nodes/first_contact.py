@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from components.node_config import Machine, Secrets, cloud_config, ignition
-from config import NodeConfig
-from config.node_config import FileSettings, InterfaceSettings
+from config.model.node_os import FileSettings, InterfaceSettings, NodeConfig
 
 HOST_KEY = "/etc/ssh/ssh_host_ed25519_key"
 HIDDEN = "(secret)"

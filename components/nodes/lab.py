@@ -12,7 +12,8 @@ import pulumi_tls as tls
 from components.nodes.node import Node
 from components.nodes.provider import Stage
 from components.remote import Access
-from config import LabSettings, NodeSettings, naming
+from config import naming
+from config.model.stack import LabSettings, NodeSettings
 
 # Everything but SYS_RESOURCE, which some hosts lack (`privileged` would fail there), and what Docker 20.10 cannot name.
 _ALL_BUT_SYS_RESOURCE = """

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pulumi
 
 from components.remote import Access
-from config import NodeSettings
+from config.model.stack import NodeSettings
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pulumi
 
 from components.images import Images
 from components.nodes.node import Node
-from config import NodeSettings, Settings
+from config.model.stack import NodeSettings, Settings
 
 
 @dataclass(frozen=True)

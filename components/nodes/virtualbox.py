@@ -19,7 +19,8 @@ from components.nodes.install import digest, disk_facts, lines, script, with_con
 from components.nodes.node import Node
 from components.nodes.provider import Stage
 from components.remote import Access, as_caller, as_root
-from config import NodeSettings, Settings, VirtualBoxSettings, naming
+from config import naming
+from config.model.stack import NodeSettings, Settings, VirtualBoxSettings
 
 # A live system unpacks itself into memory before it answers, on a busy machine for minutes.
 BOOT_SECONDS = 600

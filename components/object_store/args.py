@@ -11,7 +11,7 @@ from components.firewall import Firewall
 from components.images import Images
 from components.nodes import Nodes
 from components.seed_registry import SeedRegistry
-from config import Settings
+from config.model.stack import Settings
 
 
 @dataclass(frozen=True)

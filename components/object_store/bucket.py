@@ -13,7 +13,8 @@ from components.load_balancer import LoadBalancer
 from components.nodes import Nodes
 from components.object_store.component import ObjectStore
 from components.object_store.render import ACCESS_KEY_LENGTH, Storage, directory_policy
-from config import Settings, naming
+from config import naming
+from config.model.stack import Settings
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,8 @@ from components.object_store.render import (
 from components.readiness import Probe, ready
 from components.remote import Entry
 from components.service import Confinement, ServiceContainer, go_environment, own_health, service
-from config import LimitSettings, ObjectStoreSettings, naming
+from config import naming
+from config.model.stack import LimitSettings, ObjectStoreSettings
 
 # A write quorum of four servers that start at once is there in seconds; more than this means that something is wrong.
 READY_SECONDS = 120

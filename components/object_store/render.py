@@ -11,7 +11,8 @@ from typing import Any
 from components.certificates import Pem
 from components.remote import Directory, Entry, Fact, File
 from components.service import Port, service_facts
-from config import ObjectStoreSettings, naming
+from config import naming
+from config.model.stack import ObjectStoreSettings
 
 STAGE = "object-store"
 DIRECTORY = naming.node_directory(STAGE)

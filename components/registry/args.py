@@ -11,7 +11,7 @@ from components.load_balancer import LoadBalancer
 from components.nodes import Nodes
 from components.object_store import RegistryBucket
 from components.seed_registry import SeedRegistry
-from config import Settings
+from config.model.stack import Settings
 
 
 @dataclass(frozen=True)

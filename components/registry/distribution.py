@@ -16,7 +16,8 @@ from components.readiness import Probe, ready
 from components.registry.render import DRAIN_SECONDS, USER, Listener, entries, start_digest
 from components.remote import Entry
 from components.service import Confinement, ServiceContainer, go_environment, own_health, service
-from config import LimitSettings, Settings, naming
+from config import naming
+from config.model.stack import LimitSettings, Settings
 
 # The storage health check runs every ten seconds and needs one good answer.
 READY_SECONDS = 60

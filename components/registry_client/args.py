@@ -9,7 +9,7 @@ from components.accounts import Accounts
 from components.certificates import CertificateAuthority
 from components.docker_daemon import DockerDaemons
 from components.nodes import Nodes
-from config import Settings
+from config.model.stack import Settings
 
 if TYPE_CHECKING:
     # The balancers take the nodes' identity, so that each of the two stages knows the other.

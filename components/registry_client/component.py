@@ -12,7 +12,7 @@ from components.certificates.component import CA_HOURS, CURVE, RENEW_BEFORE_HOUR
 from components.registry_client.args import RegistryClientsArgs
 from components.registry_client.render import STAGE, Identity, entries
 from components.remote import Entry, host_state
-from config import Settings
+from config.model.stack import Settings
 
 SCRIPT = Path(__file__).parent / "scripts" / "client.sh"
 

@@ -7,7 +7,8 @@ import json
 from dataclasses import dataclass
 
 from components.remote import Entry, Fact, File
-from config import Settings, UpstreamSettings, naming
+from config import naming
+from config.model.stack import Settings, UpstreamSettings
 
 STAGE = "registry-client"
 LOGIN = "/root/.docker/config.json"

@@ -12,7 +12,8 @@ from components.deploy_host.seed import CONFIG_DIRECTORY, STORAGE_DIRECTORY
 from components.images import Images
 from components.nodes import Nodes
 from components.service import REPLACING, Confinement, bound_processes, go_environment, own_health
-from config import Settings, naming
+from config import naming
+from config.model.stack import Settings
 
 
 @dataclass(frozen=True)

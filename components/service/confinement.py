@@ -12,7 +12,7 @@ import pulumi_command as command
 import pulumi_docker as docker
 
 from components.remote import Access, as_caller, as_root
-from config import LimitSettings
+from config.model.stack import LimitSettings
 
 SCRIPT = (Path(__file__).parent / "scripts" / "processes.sh").read_text(encoding="utf-8")
 # Each check starts a process in the container; nothing waits for them. Spelt as Go spells durations: the published

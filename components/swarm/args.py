@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from components.nodes import Nodes
-from config import Settings
+from config.model.stack import Settings
 
 if TYPE_CHECKING:
     # The daemons wait for the roll call, and the swarm for the daemons.

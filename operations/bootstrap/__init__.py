@@ -14,10 +14,9 @@ from pathlib import Path
 from rich.console import Console
 
 import images
-
-from . import archive, docker_engine, plan, preflight, pulumi_cli, seed, steps, toolchain
-from .errors import BootstrapError
-from .preflight import Check, refuse_taken_ports
+from operations.bootstrap import archive, docker_engine, plan, preflight, pulumi_cli, seed, steps, toolchain
+from operations.bootstrap.errors import BootstrapError
+from operations.bootstrap.preflight import Check, refuse_taken_ports
 
 __all__ = ["BootstrapError", "Check", "alone", "checks", "clean", "refuse_taken_ports", "run"]
 

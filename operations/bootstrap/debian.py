@@ -10,11 +10,10 @@ import tempfile
 from pathlib import Path
 
 import images
-
-from . import mirrors
-from .archive import LABEL, layer, pack, run_config
-from .errors import BootstrapError
-from .shell import Shell
+from operations.bootstrap import mirrors
+from operations.bootstrap.archive import LABEL, layer, pack, run_config
+from operations.bootstrap.errors import BootstrapError
+from operations.bootstrap.shell import Shell
 
 KEPT = {"nginx": "rootfs"}
 """Images that are a part of the build container's files, not the whole of them."""

@@ -9,9 +9,9 @@ import subprocess
 import time
 from pathlib import Path
 
-from .errors import BootstrapError
-from .preflight import Check
-from .shell import Shell
+from operations.bootstrap.errors import BootstrapError
+from operations.bootstrap.preflight import Check
+from operations.bootstrap.shell import Shell
 
 OLDEST = (20, 10)
 NEWEST = 29

@@ -7,10 +7,9 @@ import tempfile
 from pathlib import Path
 
 import images
-
-from . import source
-from .archive import Layer, layer, pack, run_config
-from .shell import Shell
+from operations.bootstrap import source
+from operations.bootstrap.archive import Layer, layer, pack, run_config
+from operations.bootstrap.shell import Shell
 
 USER = 65532
 PASSWD = f"root:x:0:0:root:/root:/sbin/nologin\nberth:x:{USER}:{USER}:berth:/tmp:/sbin/nologin\n"

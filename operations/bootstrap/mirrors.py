@@ -15,8 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import images
-
-from .errors import BootstrapError
+from operations.bootstrap.errors import BootstrapError
 
 MOUNT = "/mnt"
 """Where the folder is mounted in a build; every Debian has it, empty."""

@@ -8,11 +8,10 @@ import subprocess
 from pathlib import Path
 
 import images
-
-from . import mirrors
-from .archive import LABEL
-from .debian import exists
-from .shell import Shell
+from operations.bootstrap import mirrors
+from operations.bootstrap.archive import LABEL
+from operations.bootstrap.debian import exists
+from operations.bootstrap.shell import Shell
 
 SCRIPT = Path(__file__).parent / "scripts" / "node-tools.sh"
 

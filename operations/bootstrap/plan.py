@@ -8,10 +8,9 @@ from functools import partial
 from pathlib import Path
 
 import images
-
-from . import debian, docker_engine, golang, mirrors, node_tools, seed, toolchain
-from .shell import Shell
-from .steps import Step
+from operations.bootstrap import debian, docker_engine, golang, mirrors, node_tools, seed, toolchain
+from operations.bootstrap.shell import Shell
+from operations.bootstrap.steps import Step
 
 GO_IMAGES = ("registry", "upstream", "minio")
 DEBIAN_IMAGES = ("nginx", "lab-node")

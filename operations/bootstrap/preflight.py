@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import BootstrapError
+from operations.bootstrap.errors import BootstrapError
 
 DISK = 12 * 10**9
 MEMORY = 6 * 2**30

@@ -11,12 +11,11 @@ from functools import partial
 from pathlib import Path
 
 import images
-
-from . import golang, toolchain
-from .errors import BootstrapError
-from .preflight import existing
-from .shell import CommandFailed, Shell
-from .steps import Step
+from operations.bootstrap import golang, toolchain
+from operations.bootstrap.errors import BootstrapError
+from operations.bootstrap.preflight import existing
+from operations.bootstrap.shell import CommandFailed, Shell
+from operations.bootstrap.steps import Step
 
 FOLDER = images.FOLDER / "pulumi"
 MODULE = "github.com/pulumi/pulumi/pkg/v3"

@@ -28,9 +28,8 @@ from typing import Any
 import bcrypt
 
 import images
-
-from .errors import BootstrapError
-from .shell import Shell
+from operations.bootstrap.errors import BootstrapError
+from operations.bootstrap.shell import Shell
 
 PATIENCE = 30.0
 

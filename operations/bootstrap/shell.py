@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from .errors import BootstrapError
+from operations.bootstrap.errors import BootstrapError
 
 TAIL = 25
 

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import images
-
-from .errors import BootstrapError
-from .shell import CommandFailed, Shell
+from operations.bootstrap.errors import BootstrapError
+from operations.bootstrap.shell import CommandFailed, Shell
 
 # Any version will do where a replacement decides.
 NO_VERSION = "v0.0.0"

@@ -13,8 +13,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from .errors import BootstrapError
-from .shell import Shell
+from operations.bootstrap.errors import BootstrapError
+from operations.bootstrap.shell import Shell
 
 
 @dataclass(frozen=True)

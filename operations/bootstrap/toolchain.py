@@ -9,8 +9,7 @@ import sys
 from pathlib import Path
 
 import images
-
-from .shell import Shell
+from operations.bootstrap.shell import Shell
 
 REQUIREMENTS = images.FOLDER.parent / "requirements-go.lock"
 PLACES = ("/usr/local/go/bin/go", "/usr/lib/go/bin/go")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from config import Settings, naming
+from config import naming
+from config.model.stack import Settings
 from operations import front, look
 from operations.desired import Desired, Machine
 from operations.drill.faults import STORE

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
-import config
-from config import naming
+from config import naming, stackfile
+from config.model.stack import Settings
 from operations import look
 from operations.deploy import Run, check_settings
 from operations.drill import faults, lab_node
@@ -56,7 +56,7 @@ class Options:
 class Stage:
     """The stack that is drilled, and all that goes on around its faults."""
 
-    settings: config.Settings
+    settings: Settings
     nodes: Sequence[lab_node.LabNode]
     health: Health
     watch: Watch
@@ -68,7 +68,7 @@ class Stage:
     def of(cls, run: Run, docker: Docker, options: Options) -> Stage:
         session = run.session()
         desired = look.wanted(session)
-        settings = config.parse(run.stack, run.stack_file.document)
+        settings = stackfile.parse(run.stack, run.stack_file.document)
         end = endpoint(run.workspace, run.stack, desired.outputs, show_secrets=True)
         pusher, puller = end.users["push"], end.users["pull"]
         if pusher is None or puller is None:
@@ -198,7 +198,7 @@ def _alone(run: Run) -> Iterator[tuple[Record, bool]]:
             yield record, record.undo(run.say)
 
 
-def _behind(settings: config.Settings, registry: Registry, tls: ssl.SSLContext) -> Behind | None:
+def _behind(settings: Settings, registry: Registry, tls: ssl.SSLContext) -> Behind | None:
     """The lab's stand-in for public registries, where the stack's caches lead to it."""
     address = settings.lab.upstream_address if settings.lab else None
     if address is None:

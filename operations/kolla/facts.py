@@ -13,8 +13,8 @@ from typing import Any
 
 import yaml
 
-from config.kolla import KollaSettings
 from config.kolla_release import FOLDER
+from config.model.kolla import KollaSettings
 
 # Every release may follow the one before it; every second one (.1) also the one a year before.
 AFTER = {"2026.1": ["2025.1", "2025.2"]}

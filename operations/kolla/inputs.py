@@ -7,10 +7,10 @@ import subprocess
 from collections.abc import Mapping
 from typing import Any
 
-import config
 from components.kolla import render
 from components.kolla.overrides import OverridesError, read_overrides
-from config import Settings
+from config import stackfile
+from config.model.stack import Settings
 from operations import access, deploy
 from operations.errors import BerthError, UsageError
 from operations.kolla.play import Inputs
@@ -21,7 +21,7 @@ from operations.workspace import StackFile, Workspace
 def settings_of(stack_file: StackFile) -> Settings:
     """The stack's settings, if they are good and Kolla is among them."""
     deploy.check_settings(stack_file)
-    settings = config.parse(stack_file.stack, stack_file.document)
+    settings = stackfile.parse(stack_file.stack, stack_file.document)
     if not settings.kolla.enabled:
         raise UsageError(f"Kolla is not enabled on {stack_file.stack}: set `enabled: true` under berth:kolla.")
     return settings

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import config
+from config import stackfile
 from operations import bootstrap
 from operations.bootstrap import mirrors, steps
 from operations.bootstrap.debian import exists
@@ -67,7 +67,7 @@ class Answer:
 
 def wanted(stack_file: StackFile, services: Sequence[str] | None = None) -> Wanted:
     """The images of these services, or of all that the settings enable."""
-    kolla = config.parse(stack_file.stack, stack_file.document).kolla
+    kolla = stackfile.parse(stack_file.stack, stack_file.document).kolla
     named = services or catalogue.enabled(kolla.has)
     return Wanted(catalogue.images_of(named), kolla.release, kolla.images.namespace, kolla.tag)
 

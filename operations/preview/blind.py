@@ -13,7 +13,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import config
+from config import stackfile
+from config.problems import SettingsError
 from operations.errors import BerthError, UsageError
 from operations.preview.mocked import Recording, planned, record
 from operations.preview.report import Report, report
@@ -39,7 +40,7 @@ def look_without_secrets(run: Run, against: str | None = None) -> tuple[Report, 
     before = base or Recording()
     found = planned(before, record(run.workspace, run.workspace.root, run.stack_file, before))
     blind = _FIRST if base is None else _AGAINST.format(base=against)
-    seen = report(run.stack, found, config.parse(run.stack, run.stack_file.document), blind)
+    seen = report(run.stack, found, stackfile.parse(run.stack, run.stack_file.document), blind)
     return seen, seen.redact.all({**found.document, "berth": seen.as_json()})
 
 
@@ -52,8 +53,8 @@ def _base(run: Run, against: str) -> Recording | None:
         if not path.is_file():
             return None
         try:
-            settings = StackFile(run.stack, path, config.read(path))
-        except config.SettingsError as error:
+            settings = StackFile(run.stack, path, stackfile.read(path))
+        except SettingsError as error:
             raise BerthError(
                 f"The settings of {run.stack} at {against} are not accepted: {error.problems[0]}"
             ) from None

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from components.images import Images, Lock, named_images
-from config import Settings
+from config.model.stack import Settings
 
 
 def notices(outputs: Mapping[str, Any], settings: Settings, lock: Lock) -> Iterator[str]:

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from config.model.stack import StackFile
 from config.rollout import waves
-from config.settings import StackFile
 from operations import policies
 from operations.events import Step, display_name
 from operations.preview import daemons, differences

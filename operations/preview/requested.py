@@ -16,9 +16,10 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-import config
+from config import stackfile
 from config.local_paths import local_paths
 from config.naming import PROJECT
+from config.problems import SettingsError
 from operations.errors import BerthError, UsageError
 from operations.preview.report import Report
 from operations.preview.run import look_with
@@ -64,12 +65,12 @@ def requested(workspace: Workspace, ours: StackFile, folder: Path, directory: Pa
     copy = directory / name
     copy.write_bytes(_read(folder / name))
     try:
-        document = config.read(copy)
-    except config.SettingsError as error:
+        document = stackfile.read(copy)
+    except SettingsError as error:
         raise UsageError(str(error)) from None
-    problems = config.check(ours.stack, document)
+    problems = stackfile.check(ours.stack, document)
     if problems:
-        raise UsageError(str(config.SettingsError(ours.stack, problems)))
+        raise UsageError(str(SettingsError(ours.stack, problems)))
     for what in _not_for_a_request(ours, document):
         raise UsageError(f"{name} of the request has another {what}. {_for_a_person(ours.stack)}")
     whole = {**ours.document, "config": document.get("config") or {}}
@@ -92,8 +93,8 @@ def _not_for_a_request(ours: StackFile, document: Mapping[str, Any]) -> Iterator
             yield key
     if before.get(f"{PROJECT}:lab") != after.get(f"{PROJECT}:lab"):
         yield f"{PROJECT}:lab"
-    known = set(local_paths(config.parse(ours.stack, ours.document)))
-    for path in local_paths(config.parse(ours.stack, document)):
+    known = set(local_paths(stackfile.parse(ours.stack, ours.document)))
+    for path in local_paths(stackfile.parse(ours.stack, document)):
         if path not in known:
             yield f"path on the deploy host ({_shown(path)})"
 

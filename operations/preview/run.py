@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import config
+from config import stackfile
 from operations.bootstrap.seed import read_lock
 from operations.preview import rebuilt
 from operations.preview.plan import Planned, plan
@@ -31,7 +31,7 @@ def look(run: Run) -> tuple[Report, dict[str, Any]]:
 def look_with(run: Run, session: Session, blind: str = "") -> tuple[Report, dict[str, Any]]:
     """The same, of settings that were validated, with a session that is open already."""
     planned: Planned = plan(session)
-    settings = config.parse(run.stack, run.stack_file.document)
+    settings = stackfile.parse(run.stack, run.stack_file.document)
     anew = rebuilt.notices(planned.outputs, settings, read_lock(run.workspace.home))
     seen = report(run.stack, planned, settings, blind, anew)
     return seen, seen.redact.all({**planned.document, "berth": seen.as_json()})

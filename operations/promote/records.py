@@ -10,8 +10,8 @@ from pydantic import Field, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from config import PinSettings
-from config.model import Model
+from config.model.base import Model
+from config.model.stack import PinSettings
 from config.problems import closest
 from operations.errors import UsageError
 

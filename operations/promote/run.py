@@ -11,9 +11,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import config
 import images as recipes
-from config import PinSettings
+from config import stackfile
+from config.model.stack import PinSettings
 from operations import deploy, verified
 from operations import preview as previews
 from operations.deploy import Run
@@ -183,7 +183,7 @@ def _from_stack(run: Run, target: Store, source: Session, options: Options) -> P
 
 def _others(stack_file: StackFile, wanted: Sequence[str]) -> dict[str, str]:
     """What was promoted before and is not among the chosen images: it stays pinned."""
-    pins = config.parse(stack_file.stack, stack_file.document).pins
+    pins = stackfile.parse(stack_file.stack, stack_file.document).pins
     return {name: digest for name, digest in (pins.repositories if pins else {}).items() if name not in wanted}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .checks import CHECKS
-from .store import Broken, Store
+from operations.store_contract.checks import CHECKS
+from operations.store_contract.store import Broken, Store
 
 __all__ = ["CHECKS", "Broken", "Store"]

@@ -9,8 +9,8 @@ import time
 
 import urllib3
 
-from . import CHECKS, Broken, Store
-from .store import bucket_of_its_own
+from operations.store_contract import CHECKS, Broken, Store
+from operations.store_contract.store import bucket_of_its_own
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
-from . import forgeries
-from .store import Broken, Store, bucket_of_its_own, uploads, versions
+from operations.store_contract import forgeries
+from operations.store_contract.store import Broken, Store, bucket_of_its_own, uploads, versions
 
 MIB = 1024 * 1024
 SMALLEST_PART = 5 * MIB

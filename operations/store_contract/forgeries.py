@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import quote
 
-from .store import Answer, Store
+from operations.store_contract.store import Answer, Store
 
 TRAILER = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 SNOWBALL = {"X-Amz-Meta-Snowball-Auto-Extract": "true"}

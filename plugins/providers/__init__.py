@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..interface import Packages
-from ..ssh import Session
-from . import command, docker, minio, random, tls
+from plugins.interface import Packages
+from plugins.providers import command, docker, minio, random, tls
+from plugins.ssh import Session
 
 
 def load(session: Session) -> Packages:

@@ -7,9 +7,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from ..interface import UNKNOWN, Checked, CheckFailure, Context, Created, Diff, Properties, Provider, ProviderError
-from . import schema
-from .schema import DEFAULTS, Prop, canonical, plain
+from plugins.interface import (
+    UNKNOWN,
+    Checked,
+    CheckFailure,
+    Context,
+    Created,
+    Diff,
+    Properties,
+    Provider,
+    ProviderError,
+)
+from plugins.providers import schema
+from plugins.providers.schema import DEFAULTS, Prop, canonical, plain
 
 
 @dataclass(frozen=True)

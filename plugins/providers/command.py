@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..interface import UNKNOWN, Context, Created, Diff, Properties, ProviderError
-from ..ssh import Session, Target
-from .base import Resource, ResourceType, TypedPackage, TypedProvider, logical_name
-from .schema import ANY, FLAG, TEXT, TEXT_MAP, TEXTS, Prop
+from plugins.interface import UNKNOWN, Context, Created, Diff, Properties, ProviderError
+from plugins.providers.base import Resource, ResourceType, TypedPackage, TypedProvider, logical_name
+from plugins.providers.schema import ANY, FLAG, TEXT, TEXT_MAP, TEXTS, Prop
+from plugins.ssh import Session, Target
 
 _SECRET = Prop(secret=True)
 _LOGIN: dict[str, Prop] = {

@@ -6,14 +6,14 @@ import json
 import os
 from typing import Any
 
-from ..interface import CheckFailure, Properties
-from ..ssh import Session
-from .base import Resource, TypedPackage, TypedProvider
-from .docker_connection import LOCAL, Daemon
-from .docker_container import Container
-from .docker_image import RemoteImage
-from .docker_network import Network, Volume
-from .schema import ANY, TEXT
+from plugins.interface import CheckFailure, Properties
+from plugins.providers.base import Resource, TypedPackage, TypedProvider
+from plugins.providers.docker_connection import LOCAL, Daemon
+from plugins.providers.docker_container import Container
+from plugins.providers.docker_image import RemoteImage
+from plugins.providers.docker_network import Network, Volume
+from plugins.providers.schema import ANY, TEXT
+from plugins.ssh import Session
 
 _RESOURCES: tuple[type[Resource], ...] = (Network, Volume, RemoteImage, Container)
 _CONFIG = {"host": TEXT, "sshOpts": ANY, "registryAuth": ANY, "disableDockerDaemonCheck": ANY}

@@ -18,8 +18,8 @@ import docker
 import requests
 from docker.errors import APIError, DockerException
 
-from ..interface import ProviderError
-from ..ssh import Session, Target
+from plugins.interface import ProviderError
+from plugins.ssh import Session, Target
 
 LOCAL = "unix:///var/run/docker.sock"
 _START_LIMIT = 30

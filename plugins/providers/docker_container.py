@@ -9,13 +9,13 @@ from typing import Any
 import docker
 from docker.errors import APIError, NotFound
 
-from ..interface import CheckFailure, Context, Created, Properties, ProviderError
-from .base import Resource, ResourceType
-from .docker_connection import Daemon
-from .docker_container_body import HEALTH_TIMES, container_body, endpoint, nanoseconds, upload_archive
-from .docker_container_facts import COLLECTIONS, container_facts
-from .docker_image import find_image
-from .schema import FLAG, TEXT, TEXT_SET, TEXTS, WHOLE, Prop, canonical
+from plugins.interface import CheckFailure, Context, Created, Properties, ProviderError
+from plugins.providers.base import Resource, ResourceType
+from plugins.providers.docker_connection import Daemon
+from plugins.providers.docker_container_body import HEALTH_TIMES, container_body, endpoint, nanoseconds, upload_archive
+from plugins.providers.docker_container_facts import COLLECTIONS, container_facts
+from plugins.providers.docker_image import find_image
+from plugins.providers.schema import FLAG, TEXT, TEXT_SET, TEXTS, WHOLE, Prop, canonical
 
 _TEXT = Prop(replace=True)
 _TEXTS = Prop("list", of=TEXT, replace=True)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..interface import ProviderError
+from plugins.interface import ProviderError
 
 MIB = 1024 * 1024
 HEALTH_TIMES = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .docker_container_body import HEALTH_TIMES, MIB, duration
+from plugins.providers.docker_container_body import HEALTH_TIMES, MIB, duration
 
 COLLECTIONS = ("command", "entrypoints", "envs", "securityOpts", "networkDatas")
 """Computed collections: where one is missing from the state, the published provider takes the container for changed."""

@@ -6,10 +6,10 @@ from typing import Any
 
 from docker.errors import ImageNotFound
 
-from ..interface import Context, Created, Properties, ProviderError
-from .base import Resource, ResourceType
-from .docker_connection import Daemon
-from .schema import FLAG, TEXT, Prop
+from plugins.interface import Context, Created, Properties, ProviderError
+from plugins.providers.base import Resource, ResourceType
+from plugins.providers.docker_connection import Daemon
+from plugins.providers.schema import FLAG, TEXT, Prop
 
 
 def find_image(daemon: Daemon, name: str, platform: str | None, who: str) -> dict[str, Any]:

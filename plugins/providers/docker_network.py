@@ -8,10 +8,10 @@ from typing import Any
 
 from docker.errors import APIError, NotFound
 
-from ..interface import Context, Created, Properties
-from .base import Resource, ResourceType
-from .docker_connection import Daemon
-from .schema import TEXT, TEXT_MAP, Prop, canonical
+from plugins.interface import Context, Created, Properties
+from plugins.providers.base import Resource, ResourceType
+from plugins.providers.docker_connection import Daemon
+from plugins.providers.schema import TEXT, TEXT_MAP, Prop, canonical
 
 _TEXT = Prop(replace=True)
 _FLAG = Prop("flag", replace=True)

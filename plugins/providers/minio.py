@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 
 from minio.deleteobjects import DeleteObject
 
-from ..interface import Context, Created, Properties, ProviderError
-from .base import ResourceType, TypedPackage, TypedProvider
-from .minio_base import OnServer, WithPolicy, drawn_secret
-from .minio_connection import Gone, Server
-from .minio_service_account import IamServiceAccount
-from .schema import ANY, FLAG, TEXT, WHOLE, Prop
+from plugins.interface import Context, Created, Properties, ProviderError
+from plugins.providers.base import ResourceType, TypedPackage, TypedProvider
+from plugins.providers.minio_base import OnServer, WithPolicy, drawn_secret
+from plugins.providers.minio_connection import Gone, Server
+from plugins.providers.minio_service_account import IamServiceAccount
+from plugins.providers.schema import ANY, FLAG, TEXT, WHOLE, Prop
 
 
 class S3Bucket(OnServer):

@@ -7,10 +7,10 @@ import secrets
 import string
 from typing import Any
 
-from ..interface import UNKNOWN, CheckFailure, Properties
-from .base import Resource
-from .minio_connection import Server
-from .schema import Prop
+from plugins.interface import UNKNOWN, CheckFailure, Properties
+from plugins.providers.base import Resource
+from plugins.providers.minio_connection import Server
+from plugins.providers.schema import Prop
 
 _LETTERS = string.ascii_letters + string.digits
 

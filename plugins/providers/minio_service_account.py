@@ -8,11 +8,11 @@ from typing import Any
 from minio.crypto import decrypt, encrypt
 from minio.minioadmin import _COMMAND
 
-from ..interface import Context, Created, Properties, ProviderError
-from .base import ResourceType
-from .minio_base import WithPolicy, drawn_secret
-from .minio_connection import Gone
-from .schema import FLAG, Prop
+from plugins.interface import Context, Created, Properties, ProviderError
+from plugins.providers.base import ResourceType
+from plugins.providers.minio_base import WithPolicy, drawn_secret
+from plugins.providers.minio_connection import Gone
+from plugins.providers.schema import FLAG, Prop
 
 # Says that there is no policy of its own: the account may do what its user may.
 _NONE = {"Version": "", "Statement": None}

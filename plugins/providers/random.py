@@ -9,9 +9,9 @@ import string
 
 import bcrypt
 
-from ..interface import CheckFailure, Context, Created, Properties
-from .base import Resource, ResourceType, TypedPackage, TypedProvider
-from .schema import Prop
+from plugins.interface import CheckFailure, Context, Created, Properties
+from plugins.providers.base import Resource, ResourceType, TypedPackage, TypedProvider
+from plugins.providers.schema import Prop
 
 _WHOLE = Prop("whole", replace=True)
 _FLAG = Prop("flag", replace=True)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ..interface import UNKNOWN, CheckFailure, Properties
+from plugins.interface import UNKNOWN, CheckFailure, Properties
 
 Kind = Literal["text", "whole", "number", "flag", "list", "set", "map", "object", "any"]
 

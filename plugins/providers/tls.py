@@ -10,11 +10,11 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from ..interface import Context, Created, Diff, Properties, ProviderError
-from . import tls_certificates as certificates
-from . import tls_keys as keys
-from .base import Resource, ResourceType, TypedPackage, TypedProvider
-from .schema import Prop
+from plugins.interface import Context, Created, Diff, Properties, ProviderError
+from plugins.providers import tls_certificates as certificates
+from plugins.providers import tls_keys as keys
+from plugins.providers.base import Resource, ResourceType, TypedPackage, TypedProvider
+from plugins.providers.schema import Prop
 
 _TEXT = Prop(replace=True)
 _TEXTS = Prop("list", of=Prop(), replace=True)

@@ -11,8 +11,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
-from ..interface import ProviderError
-from .tls_keys import PrivateKey, PublicKey, signature_hash
+from plugins.interface import ProviderError
+from plugins.providers.tls_keys import PrivateKey, PublicKey, signature_hash
 
 KEY_USES = {
     "digital_signature": "digital_signature",

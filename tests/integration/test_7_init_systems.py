@@ -11,7 +11,7 @@ from components.docker_daemon.component import SCRIPTS
 from components.docker_daemon.render import entries
 from components.remote import render
 from components.remote.shell import as_root, stage_script
-from config import DockerSettings
+from config.model.stack import DockerSettings
 from plugins.ssh import Session
 from tests.integration.lab import Lab, run
 from tests.integration.machines import CENTOS, SYSVINIT, Machine, build, start

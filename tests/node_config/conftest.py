@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pytest
 
 from components.node_config import Machine, Secrets, machines, meta_data, network_config, user_data
-from config import parse
+from config.stackfile import parse
 from operations.bootstrap import node_tools
 from tests.front.certificates import Authority
 from tests.lab_node import docker_options

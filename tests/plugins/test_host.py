@@ -15,9 +15,8 @@ import pytest
 from google.protobuf import empty_pb2
 
 from plugins import home
+from tests.plugins.conftest import SDK, Host
 from tests.plugins.providers.conftest import Server
-
-from .conftest import SDK, Host
 
 LOCAL, REMOTE = "command:local:Command", "command:remote:Command"
 

@@ -15,8 +15,7 @@ from pulumi.runtime.proto import provider_pb2 as pb
 
 from plugins.interface import UNKNOWN
 from plugins.values import Secret, from_struct, plain, to_struct
-
-from .conftest import Host, Instance, refused, urn
+from tests.plugins.conftest import Host, Instance, refused, urn
 
 Open = Callable[..., Instance]
 PASSWORD, ID = "random:index/randomPassword:RandomPassword", "random:index/randomId:RandomId"

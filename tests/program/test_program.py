@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-import config
 from components.registry.render import DRAIN_SECONDS
+from config import stackfile
 from operations import bundles, policies
 from operations.preview import values
 from tests.program.recorder import ROOT, Recording, run_program
@@ -51,7 +51,7 @@ def test_every_stack_exports_what_others_rely_on(recording: Recording) -> None:
 def test_every_committed_stack_keeps_every_rule(stack: str, recording: Recording) -> None:
     document = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8"))
     assert recording.of_type("command:remote:Command")
-    assert [str(found) for found in policies.violations(recording.resources, config.parse(stack, document))] == []
+    assert [str(found) for found in policies.violations(recording.resources, stackfile.parse(stack, document))] == []
 
 
 def test_every_services_container_is_held_in_bounds(recording: Recording) -> None:
@@ -314,7 +314,7 @@ def test_what_refuses_to_let_kolla_go_is_the_first_to_be_asked(kolla: Recording)
     for name in ("kolla-guard", "kolla-teardown"):  # a deployment that failed half-way has no guard yet
         ending = kolla.named(name)
         assert ending.deleted_with and "berth:kolla.allowDestroy is false" in ending.open["delete"]
-    document = config.read(ROOT / "Pulumi.kolla.yaml")
+    document = stackfile.read(ROOT / "Pulumi.kolla.yaml")
     document["config"]["berth:kolla"]["allowDestroy"] = True
     allowed = run_program("kolla", document, preview=True)
     assert allowed.named("kolla-guard").open["delete"] == "true"

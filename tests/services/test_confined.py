@@ -15,7 +15,8 @@ from components.registry import distribution
 from components.registry.render import Listener
 from components.remote import File
 from components.service.confinement import SCRIPT
-from config import LimitsSettings, naming
+from config import naming
+from config.model.stack import LimitsSettings
 from tests.front.certificates import Authority
 from tests.services.conftest import Service, Start
 

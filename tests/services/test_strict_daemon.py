@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 import yaml
 
-import config
 import images
 from components.docker_daemon.component import SCRIPTS, STAGE
 from components.docker_daemon.render import entries
 from components.remote import render
 from components.remote.shell import stage_script
-from config.settings import StackFile
+from config import stackfile
+from config.model.stack import StackFile
 from tests.lab_node import docker_options
 from tests.program.recorder import ROOT
 
@@ -26,7 +26,7 @@ Run = Callable[..., str]
 
 
 def stack() -> StackFile:
-    return config.parse("dev", yaml.safe_load((ROOT / "Pulumi.dev.yaml").read_text()))
+    return stackfile.parse("dev", yaml.safe_load((ROOT / "Pulumi.dev.yaml").read_text()))
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from plugins.interface import UNKNOWN, Provider, ProviderError
-
-from .conftest import Server, context, make
+from tests.plugins.providers.conftest import Server, context, make
 
 LOCAL, REMOTE = "command:local:Command", "command:remote:Command"
 Configured = Callable[..., Provider]

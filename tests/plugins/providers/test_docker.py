@@ -14,11 +14,10 @@ import docker
 import pytest
 
 from components.service import Confinement
-from config import LimitsSettings
+from config.model.stack import LimitsSettings
 from plugins.interface import UNKNOWN, Provider, ProviderError
 from plugins.providers.docker_connection import ssh_target
-
-from .conftest import Made, Server, context, make
+from tests.plugins.providers.conftest import Made, Server, context, make
 
 CONTAINER = "docker:index/container:Container"
 NETWORK = "docker:index/network:Network"

@@ -17,8 +17,7 @@ from minio import Minio
 from minio.error import S3Error
 
 from plugins.interface import UNKNOWN, Provider, ProviderError
-
-from .conftest import context, make
+from tests.plugins.providers.conftest import context, make
 
 BUCKET = "minio:index/s3Bucket:S3Bucket"
 USER = "minio:index/iamUser:IamUser"

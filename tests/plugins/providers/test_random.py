@@ -9,8 +9,7 @@ from collections.abc import Callable
 import bcrypt
 
 from plugins.interface import Provider
-
-from .conftest import make
+from tests.plugins.providers.conftest import make
 
 PASSWORD, ID = "random:index/randomPassword:RandomPassword", "random:index/randomId:RandomId"
 Configured = Callable[..., Provider]

@@ -10,8 +10,7 @@ import asyncssh
 import pytest
 
 from plugins.ssh import Result, Session, SSHError, Target
-
-from .conftest import Server
+from tests.plugins.providers.conftest import Server
 
 
 def target(server: Server, **changes: object) -> Target:

@@ -13,8 +13,7 @@ from cryptography import x509
 from cryptography.x509.verification import PolicyBuilder, Store
 
 from plugins.interface import Provider, ProviderError
-
-from .conftest import Made, context, make
+from tests.plugins.providers.conftest import Made, context, make
 
 KEY = "tls:index/privateKey:PrivateKey"
 CA = "tls:index/selfSignedCert:SelfSignedCert"

@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-import config
 from components.node_config import Machine, Secrets, machines
+from config import stackfile
 
 HERE = Path(__file__).parent
 EXAMPLE: dict[str, Any] = yaml.safe_load((HERE / "example_cloud_config.yml").read_text("utf-8"))
@@ -59,7 +59,7 @@ def with_secrets(text: dict[str, Any], **sections: list[str]) -> dict[str, Any]:
 
 def machines_of(text: dict[str, Any]) -> list[Machine]:
     """The nodes as their renderers see them."""
-    return list(machines(config.parse("test", text), SECRETS))
+    return list(machines(stackfile.parse("test", text), SECRETS))
 
 
 def example() -> dict[str, Any]:

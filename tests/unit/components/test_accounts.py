@@ -12,7 +12,7 @@ import pytest
 
 from components.accounts import Accounts, AccountsArgs
 from components.accounts.render import bcrypt_hash, htpasswd
-from config import UserSettings
+from config.model.stack import UserSettings
 
 NASTY = 'it\'s "quoted" $(touch /tmp/canary) `x` 100% ü\\n'
 

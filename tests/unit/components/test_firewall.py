@@ -8,20 +8,20 @@ from typing import Any
 
 import pytest
 
-import config
 from components.firewall.render import Rules, entries, plain, rules_of, table
 from components.load_balancer import render as balancer
 from components.remote import render as bundle
-from config import Settings, naming
+from config import naming, stackfile
+from config.model.stack import Settings
 from tests.golden import assert_golden
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
 def settings(stack: str = "prod", **changes: Any) -> Settings:
-    document = config.read(ROOT / f"Pulumi.{stack}.yaml")
+    document = stackfile.read(ROOT / f"Pulumi.{stack}.yaml")
     document["config"].update({f"berth:{key}": value for key, value in changes.items()})
-    return config.parse(stack, document)
+    return stackfile.parse(stack, document)
 
 
 def rules(node: str, stack: str = "prod", **changes: Any) -> Rules | None:
@@ -68,7 +68,7 @@ def test_a_replica_lets_in_the_balancers_and_nobody_else() -> None:
 
 
 def test_caches_are_on_two_nodes_only_and_so_are_their_ports() -> None:
-    third = [*config.read(ROOT / "Pulumi.prod.yaml")["config"]["berth:nodes"]]
+    third = [*stackfile.read(ROOT / "Pulumi.prod.yaml")["config"]["berth:nodes"]]
     third[3] = {**third[3], "roles": ["registry"]}
     third.append({**third[4], "name": "berth7", "address": "192.0.2.17", "roles": ["object-store"]})
     third[6]["ssh"] = {**third[6]["ssh"], "hostKey": HOST_KEY}

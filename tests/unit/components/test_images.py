@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-import config
 from components.images import Images
-from config import SettingsError
+from config import stackfile
+from config.problems import SettingsError
 
 ROOT = Path(__file__).parents[3]
 BUILT, OLDER, ELSEWHERE = (f"sha256:{digit * 64}" for digit in "123")
@@ -32,12 +32,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def images(pins: dict[str, str] | None = None, named: dict[str, Any] | None = None) -> Images:
-    document = config.read(ROOT / "Pulumi.dev.yaml")
+    document = stackfile.read(ROOT / "Pulumi.dev.yaml")
     if pins is not None:
         source = {"stack": "staging", "time": "2026-11-22T10:41:07Z", "commit": "9332128e0c1f9d61"}
         document["config"]["berth:pins"] = {"from": source, "images": pins}
     document["config"]["berth:images"] = named or {}
-    return Images.of(config.parse("dev", document))
+    return Images.of(stackfile.parse("dev", document))
 
 
 def test_what_nobody_names_is_what_was_built_here_last() -> None:

@@ -14,10 +14,10 @@ import yaml
 from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives import serialization
 
-import config
 from components.kolla import node, passwords, render
 from components.kolla.overrides import LARGEST, OverridesError, read_overrides
 from components.remote import render as bundle
+from config import stackfile
 from tests.golden import FOLDER, assert_golden
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -28,9 +28,9 @@ INSTALLED = Path(os.environ.get("BERTH_HOME") or ROOT / ".berth") / "kolla-venv"
 
 def document(**changes: Any) -> dict[str, Any]:
     """The Kolla stack's document with some of its settings changed."""
-    raw = config.read(ROOT / "Pulumi.kolla.yaml")
+    raw = stackfile.read(ROOT / "Pulumi.kolla.yaml")
     raw["config"]["berth:kolla"] |= changes
-    return render.document(config.parse("kolla", raw), {})
+    return render.document(stackfile.parse("kolla", raw), {})
 
 
 def files(**changes: Any) -> dict[str, str]:
@@ -46,7 +46,7 @@ def test_globals_are_those_that_were_read_by_a_person() -> None:
 
 
 def test_a_control_nodes_preparation_is_the_one_that_was_read_by_a_person() -> None:
-    settings = config.parse("kolla", config.read(ROOT / "Pulumi.kolla.yaml"))
+    settings = stackfile.parse("kolla", stackfile.read(ROOT / "Pulumi.kolla.yaml"))
     assert_golden("kolla-node.bundle", bundle(node.entries(settings, settings.nodes[1])))
 
 
@@ -74,9 +74,9 @@ def test_a_global_that_a_node_has_in_its_own_way_is_no_extra_variable_which_woul
 
 
 def test_daemon_json_is_told_to_kolla_as_each_node_has_it() -> None:
-    raw = config.read(ROOT / "Pulumi.kolla.yaml")
+    raw = stackfile.read(ROOT / "Pulumi.kolla.yaml")
     raw["config"]["berth:docker"] = {"extra": {"bridge": "none"}, "mtu": 1400}
-    told = render.document(config.parse("kolla", raw), {})["hostVariables"]
+    told = render.document(stackfile.parse("kolla", raw), {})["hostVariables"]
     assert {name: own["docker_custom_config"]["mtu"] for name, own in told.items()} == {
         "control1": 1400,
         "control2": 1400,
@@ -102,16 +102,16 @@ def test_haproxy_leads_to_the_databases_where_proxysql_does_not(services: dict[s
 
 
 def test_images_of_a_cache_are_read_below_its_prefix() -> None:
-    raw = config.read(ROOT / "Pulumi.kolla.yaml")
+    raw = stackfile.read(ROOT / "Pulumi.kolla.yaml")
     upstream = {"name": "mirror", "url": "https://mirror.example.com", "prefix": "mirror"}
     raw["config"]["berth:registry"]["upstreams"] = [upstream]
     images = {"source": "cache", "upstream": "mirror", "namespace": "openstack.kolla"}
     raw["config"]["berth:kolla"]["images"] = images
-    assert render.namespace(config.parse("kolla", raw)) == "mirror/openstack.kolla"
+    assert render.namespace(stackfile.parse("kolla", raw)) == "mirror/openstack.kolla"
 
 
 def test_built_images_get_what_debians_rabbitmq_needs_unless_the_settings_bring_their_own() -> None:
-    settings = config.parse("kolla", config.read(ROOT / "Pulumi.kolla.yaml"))
+    settings = stackfile.parse("kolla", stackfile.read(ROOT / "Pulumi.kolla.yaml"))
     own = "rabbitmq/advanced.config"
     assert "{discovery_retry_limit, 0}" in render.document(settings, {})["overrides"][own]
     assert render.document(settings, {own: "[]."})["overrides"][own] == "[]."

@@ -13,10 +13,10 @@ from urllib.parse import unquote
 import pytest
 import yaml
 
-import config
 from components.node_config import cloud_config, ignition, machines, meta_data, network_config, notes, user_data
 from components.node_config.machine import Machine
 from components.node_config.text import yaml_text
+from config import stackfile
 from tests.golden import assert_golden
 from tests.unit.components.node_stack import (
     EXAMPLE,
@@ -306,7 +306,7 @@ def test_five_hundred_nodes_take_less_than_a_second() -> None:
         ssh = {**nodes[0]["ssh"], "hostKey": host_key(1000 + number)}
         more = {"name": f"node{number}", "address": address, "roles": [], "ssh": ssh}
         nodes.append({**more, "config": {"interfaces": [interface]}})
-    settings = config.parse("test", text)
+    settings = stackfile.parse("test", text)
 
     def seconds(renderer: Callable[[Machine], str]) -> float:
         begun = time.process_time()

@@ -15,14 +15,14 @@ from typing import Any
 
 import pytest
 
-import config
 from components.docker_daemon.render import daemon_json
 from components.registry_client.component import SCRIPT
 from components.registry_client.render import LOGIN, Identity, entries, hosts_toml
 from components.remote import Entry, Fact, File, as_root
 from components.remote import render as bundle
 from components.remote.shell import stage_script
-from config import DockerSettings, Settings, UpstreamSettings
+from config import stackfile
+from config.model.stack import DockerSettings, Settings, UpstreamSettings
 from tests.golden import assert_golden
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -34,9 +34,9 @@ Apply = Callable[..., subprocess.CompletedProcess[str]]
 
 def stack(*upstreams: dict[str, Any], **docker: Any) -> Settings:
     """The dev stack with these upstreams."""
-    document = config.read(ROOT / "Pulumi.dev.yaml")
+    document = stackfile.read(ROOT / "Pulumi.dev.yaml")
     document["config"]["berth:registry"]["upstreams"] = list(upstreams)
-    return config.parse("dev", {**document, "config": {**document["config"], "berth:docker": docker}})
+    return stackfile.parse("dev", {**document, "config": {**document["config"], "berth:docker": docker}})
 
 
 def files(settings: Settings, password: str | None = "PASSWORD") -> dict[str, File]:

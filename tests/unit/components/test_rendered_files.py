@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 import yaml
 
-import config
 from components.cache import render as cache
 from components.certificates import Pem
 from components.deploy_host.seed import config as seed_config
@@ -23,7 +22,8 @@ from components.object_store import render as minio
 from components.registry import render as registry
 from components.remote import File
 from components.remote import render as bundle
-from config import CacheSettings, DockerSettings, ObjectStoreSettings, UpstreamSettings
+from config import stackfile
+from config.model.stack import CacheSettings, DockerSettings, ObjectStoreSettings, UpstreamSettings
 from operations import probe
 from tests.golden import assert_golden
 from tests.program.recorder import ROOT
@@ -157,7 +157,7 @@ def test_dockers_own_defaults_are_not_written() -> None:
     ],
 )
 def test_a_daemon_is_as_strict_as_its_node_bears(roles: list[str], kept: dict[str, bool]) -> None:
-    stack = config.parse("dev", yaml.safe_load((ROOT / "Pulumi.dev.yaml").read_text()))
+    stack = stackfile.parse("dev", yaml.safe_load((ROOT / "Pulumi.dev.yaml").read_text()))
     node = stack.nodes[0].model_copy(update={"roles": tuple(roles)})
     written = daemon.daemon_json(stack.docker_on(node))
     assert {key: written[key] for key in ("icc", "no-new-privileges", "userland-proxy") if key in written} == kept

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import config
+from config import stackfile
 
 ROOT = Path(__file__).parents[3]
 STACKS = ("dev", "staging", "prod", "kolla")
@@ -18,7 +18,7 @@ REMOVED = object()
 @cache
 def _read(stack: str) -> dict[str, Any]:
     """Without etcd and Swarm: a member less, when a case takes a node's roles, would be a problem of its own."""
-    found = config.read(ROOT / f"Pulumi.{stack}.yaml")
+    found = stackfile.read(ROOT / f"Pulumi.{stack}.yaml")
     found["config"].pop("berth:swarm", None)
     for node in found["config"]["berth:nodes"]:
         node["roles"] = [role for role in node["roles"] if role not in ("etcd", "swarm-manager", "swarm-worker")]

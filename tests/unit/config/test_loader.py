@@ -12,8 +12,9 @@ import pulumi
 import pytest
 from pulumi.runtime import set_all_config
 
-import config
-from config import SettingsError, load
+from config import stackfile
+from config.load import load
+from config.problems import SettingsError
 
 ROOT = Path(__file__).parents[3]
 
@@ -28,7 +29,7 @@ def _own_config(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def hand_over(changes: dict[str, Any] | None = None, secret: tuple[str, ...] = (), stack: str = "dev") -> None:
     """Give the settings of a committed stack to the SDK the way an engine does: every value as text."""
-    document = config.read(ROOT / f"Pulumi.{stack}.yaml")
+    document = stackfile.read(ROOT / f"Pulumi.{stack}.yaml")
     values = {**document["config"], **(changes or {})}
     set_all_config({key: _as_text(value) for key, value in values.items()}, list(secret))
 
@@ -55,11 +56,11 @@ def problems_of_load() -> str:
 def test_what_the_engine_hands_over_is_what_the_file_says(stack: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pulumi, "get_stack", lambda: stack)
     hand_over(stack=stack)
-    assert load() == config.parse(stack, config.read(ROOT / f"Pulumi.{stack}.yaml"))
+    assert load() == stackfile.parse(stack, stackfile.read(ROOT / f"Pulumi.{stack}.yaml"))
 
 
 def test_settings_arrive_through_the_environment_of_the_pulumi_cli(monkeypatch: pytest.MonkeyPatch) -> None:
-    document = config.read(ROOT / "Pulumi.dev.yaml")
+    document = stackfile.read(ROOT / "Pulumi.dev.yaml")
     monkeypatch.setenv("PULUMI_CONFIG", json.dumps({key: _as_text(v) for key, v in document["config"].items()}))
     set_all_config({})
     assert load().registry.name == "registry.dev.berth.test"
@@ -188,6 +189,6 @@ def test_the_error_is_meant_for_the_user_and_goes_without_stack_trace() -> None:
 
 
 def test_no_other_module_reads_the_configuration_of_pulumi() -> None:
-    for file in (ROOT / "config").glob("*.py"):
-        if file.name != "loader.py":
+    for file in (ROOT / "config").rglob("*.py"):
+        if file.name != "load.py":
             assert "pulumi.Config(" not in file.read_text("utf-8"), f"{file.name} reads pulumi.Config"

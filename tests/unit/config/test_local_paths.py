@@ -8,9 +8,9 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from stacks import document
 
-import config
+from config import stackfile
 from config.local_paths import is_local_path, local_paths
-from config.settings import StackFile
+from config.model.stack import StackFile
 
 
 def places(kind: Any, at: str = "") -> Iterator[str]:
@@ -36,5 +36,5 @@ def test_these_settings_name_files_of_the_deploy_host_and_no_others() -> None:
 
 def test_every_one_that_a_stack_has_is_found_wherever_it_stands() -> None:
     changed = document("prod", {"nodes[2].ssh.keyFile": "/root/another", "kolla.overrides": "kolla/prod"})
-    found = set(local_paths(config.parse("prod", changed)))
+    found = set(local_paths(stackfile.parse("prod", changed)))
     assert found == {"~/.ssh/berth", "/root/another", "kolla/prod"}

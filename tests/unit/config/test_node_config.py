@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-import config
-from config import credentials
-from config.node_values import is_hash
+from config import expected_secrets, stackfile
+from config.fields.node_os import is_hash
 from config.problems import Problem
 from tests.unit.components.node_stack import HASH, KEY, document, everything, example, with_secrets
 
@@ -18,12 +17,12 @@ LAN = {"name": "enp0s3", "addresses": ["192.0.2.11/24"]}
 
 def judged(**own: Any) -> list[Problem]:
     """What is wrong with a Debian node that is set up like this."""
-    return config.check("test", document(None, {"operatingSystem": "debian", **own}))
+    return stackfile.check("test", document(None, {"operatingSystem": "debian", **own}))
 
 
 @pytest.mark.parametrize("text", [example(), *map(everything, ("coreos", "flatcar", "debian", "ubuntu"))])
 def test_the_documents_stack_and_those_with_every_setting_are_good(text: dict[str, Any]) -> None:
-    assert config.check("test", text) == []
+    assert stackfile.check("test", text) == []
 
 
 def vlan(**changes: Any) -> dict[str, Any]:
@@ -127,26 +126,26 @@ def test_is_refused(sentence: str) -> None:
 
 def test_two_nodes_on_one_mac_address_are_refused() -> None:
     own = [{"interfaces": [{"mac": mac, "dhcp": True}]} for mac in ("08:00:27:4e:66:a1", "08-00-27-4E-66-A1")]
-    (problem,) = config.check("test", document({"operatingSystem": "debian"}, *own))
+    (problem,) = stackfile.check("test", document({"operatingSystem": "debian"}, *own))
     assert problem.path == "berth:nodes[1].config.interfaces[0].mac"
     assert "coreos1" in problem.wrong
 
 
 def test_two_nodes_with_one_fixed_address_are_refused() -> None:
-    (problem,) = config.check("test", document({"operatingSystem": "debian"}, lan(), lan()))
+    (problem,) = stackfile.check("test", document({"operatingSystem": "debian"}, lan(), lan()))
     assert problem.path == "berth:nodes[1].config.interfaces[0].addresses"
 
 
 def test_what_is_wrong_in_the_defaults_is_said_once_and_there() -> None:
-    (problem,) = config.check("test", document({"timeServers": ["a.example.com"]}))
+    (problem,) = stackfile.check("test", document({"timeServers": ["a.example.com"]}))
     assert (problem.path, problem.wrong) == ("berth:nodeDefaults.operatingSystem", "is missing.")
-    (problem,) = config.check("test", document({"operatingSystem": "debian", "docker": {"options": ["--tls"]}}))
+    (problem,) = stackfile.check("test", document({"operatingSystem": "debian", "docker": {"options": ["--tls"]}}))
     assert problem.path == "berth:nodeDefaults.docker.options[0]"
 
 
 def test_a_default_can_be_switched_off_for_a_node() -> None:
     defaults = {"operatingSystem": "coreos", "etcd": {"tls": False}, "flannel": {"network": "10.1.0.0/16"}}
-    settings = config.parse("test", document(defaults, {"flannel": None}))
+    settings = stackfile.parse("test", document(defaults, {"flannel": None}))
     assert settings.nodes[0].config is not None and settings.nodes[0].config.flannel is None
     assert settings.node_defaults is not None and settings.node_defaults.flannel is not None
 
@@ -167,14 +166,14 @@ def test_a_private_key_in_a_file_is_refused_and_not_repeated() -> None:
 
 def test_a_secret_file_that_everybody_may_read_is_refused() -> None:
     text = document(None, {"operatingSystem": "debian", "files": [{"path": "/k", "secret": "k", "mode": "0644"}]})
-    (problem,) = config.check("test", with_secrets(text, nodeFiles=["k"]))
+    (problem,) = stackfile.check("test", with_secrets(text, nodeFiles=["k"]))
     assert "everybody may read" in problem.wrong
 
 
 def test_a_missing_secret_is_reported_with_the_command_that_sets_it() -> None:
     own = {"operatingSystem": "debian", **user(password="configured"), "files": [{"path": "/k", "secret": "k"}]}
     for problem, name in zip(
-        config.check("test", document(None, own)), ("nodeUsers.usera", "nodeFiles.k"), strict=True
+        stackfile.check("test", document(None, own)), ("nodeUsers.usera", "nodeFiles.k"), strict=True
     ):
         assert problem.path == f"berth:secrets.{name}"
         assert f"set --secret --path berth:secrets.{name}" in problem.fix
@@ -182,7 +181,7 @@ def test_a_missing_secret_is_reported_with_the_command_that_sets_it() -> None:
 
 def test_a_secret_that_nobody_uses_is_refused() -> None:
     text = with_secrets(document(None, {"operatingSystem": "debian", **user()}), nodeUsers=["usera", "userx"])
-    assert [problem.wrong for problem in config.check("test", text)] == [
+    assert [problem.wrong for problem in stackfile.check("test", text)] == [
         "would not be used.",
         "belongs to no account of the nodes.",
     ]
@@ -190,7 +189,7 @@ def test_a_secret_that_nobody_uses_is_refused() -> None:
 
 def test_secrets_of_settings_that_cannot_be_read_are_not_judged() -> None:
     text = with_secrets(document(None, {"operatingSystem": "debian", "users": [{"name": "A"}]}), nodeUsers=["A"])
-    assert [problem.path for problem in config.check("test", text)] == [f"{OWN}.users[0].name"]
+    assert [problem.path for problem in stackfile.check("test", text)] == [f"{OWN}.users[0].name"]
 
 
 HASHES = [HASH, "$5$salt$" + "a" * 43, "$6$rounds=5000$salt$" + "b" * 86, "$y$j9T$salt$" + "c" * 43]
@@ -215,12 +214,12 @@ def test_what_openssl_and_mkpasswd_print_is_a_hash(value: str) -> None:
 
 @pytest.mark.parametrize("value", [*NO_HASHES, 5, None, ["hunter2"]])
 def test_a_secret_that_is_no_hash_is_refused_and_not_repeated(value: Any) -> None:
-    settings = config.parse(
+    settings = stackfile.parse(
         "test",
         with_secrets(document(None, {"operatingSystem": "debian", **user(password="configured")}), nodeUsers=["usera"]),
     )
-    owners = credentials.Owners.of(settings)
-    (problem,) = credentials.check_open("test", {"nodeUsers": {"usera": value}}, True, owners)
+    owners = expected_secrets.Owners.of(settings)
+    (problem,) = expected_secrets.check_open("test", {"nodeUsers": {"usera": value}}, True, owners)
     assert problem.path == "berth:secrets.nodeUsers.usera"
     assert "not a hash" in problem.wrong
     assert "hunter2" not in str(problem)
@@ -228,5 +227,5 @@ def test_a_secret_that_is_no_hash_is_refused_and_not_repeated(value: Any) -> Non
 
 def test_names_and_keys_of_defaults_and_nodes_are_judged_alike() -> None:
     defaults = {"operatingSystem": "debian", "sshKeys": [KEY], "users": [{"name": "a/b"}]}
-    (problem,) = config.check("test", document(defaults))
+    (problem,) = stackfile.check("test", document(defaults))
     assert problem.path == "berth:nodeDefaults.users[0].name"

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from stacks import document
 
-import config
-from config.problems import Problem, closest, path, shown
+from config import stackfile
+from config.problems import Problem, SettingsError, closest, path, shown
 
 SECRET = "hunter2-Ünknown"
 
@@ -24,7 +24,7 @@ def test_everything_that_is_wrong_is_reported_at_once_even_when_values_cannot_be
         "docker": {"mtu": 1, "extra": {"hosts": []}},
         "kolla.release": "wallaby",
     }
-    assert {problem.path for problem in config.check("dev", document("dev", changes))} == {
+    assert {problem.path for problem in stackfile.check("dev", document("dev", changes))} == {
         "berth:nods",
         "berth:registry.prot",
         "berth:registry.mirrorPort",
@@ -38,13 +38,13 @@ def test_everything_that_is_wrong_is_reported_at_once_even_when_values_cannot_be
 
 
 def test_a_rule_is_silent_about_what_cannot_be_read() -> None:
-    problems = config.check("dev", document("dev", {"nodes[0].roles": ["load-balancr", "registry", "object-store"]}))
+    problems = stackfile.check("dev", document("dev", {"nodes[0].roles": ["load-balancr", "registry", "object-store"]}))
     assert [problem.path for problem in problems] == ["berth:nodes[0].roles[0]"], "no second one about missing roles"
 
 
 def test_the_error_shows_path_value_reason_remedy_and_suggestion() -> None:
-    with pytest.raises(config.SettingsError) as caught:
-        config.parse("dev", document("dev", {"nodes[3].roles": ["object-stroe"]}))
+    with pytest.raises(SettingsError) as caught:
+        stackfile.parse("dev", document("dev", {"nodes[3].roles": ["object-stroe"]}))
     assert str(caught.value).splitlines() == [
         "Pulumi.dev.yaml: 1 setting cannot be used",
         "",
@@ -75,14 +75,14 @@ def test_the_error_shows_path_value_reason_remedy_and_suggestion() -> None:
     ],
 )
 def test_a_secret_in_the_wrong_place_is_refused_and_not_repeated(changes: dict[str, Any]) -> None:
-    problems = config.check("dev", document("dev", changes))
+    problems = stackfile.check("dev", document("dev", changes))
     assert problems
     assert SECRET not in "\n".join(map(str, problems))
     assert "hunter2" not in repr(problems)
 
 
 def test_a_password_where_its_origin_belongs_says_where_passwords_go() -> None:
-    problems = config.check("dev", document("dev", {"registry.users[0].password": SECRET}))
+    problems = stackfile.check("dev", document("dev", {"registry.users[0].password": SECRET}))
     assert "`berth:secrets`" in problems[0].fix
 
 

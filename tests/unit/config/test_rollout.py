@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import config
+from config import stackfile
+from config.model.stack import DockerRolloutSettings, NodeSettings, Role
 from config.rollout import waves
-from config.settings import DockerRolloutSettings, NodeSettings, Role
 from tests.unit.config.stacks import document
 
 
@@ -30,5 +30,5 @@ def test_a_hundred_nodes_without_a_service_take_eleven_waves() -> None:
 
 
 def test_a_batch_of_none_is_refused_in_the_settings() -> None:
-    (problem,) = config.check("dev", document("dev", {"docker.rollout": {"batchSize": 0}}))
+    (problem,) = stackfile.check("dev", document("dev", {"docker.rollout": {"batchSize": 0}}))
     assert problem.path == "berth:docker.rollout.batchSize"

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from stacks import REMOVED, document
 
-import config
+from config import stackfile
 from tests.unit.components.node_stack import host_key
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBkaoheYG/vv93tZ242H7dHWU2RWJCfB8xDJrNXcNm0s"
@@ -934,7 +934,7 @@ ALL = (
 
 @pytest.mark.parametrize("case", ALL, ids=lambda case: case.sentence)
 def test_refused_with_one_problem_that_names_path_reason_and_remedy(case: Refused) -> None:
-    problems = config.check(case.stack, document(case.stack, case.changes))
+    problems = stackfile.check(case.stack, document(case.stack, case.changes))
     assert [problem.path for problem in problems] == [case.path], "one mistake is one problem"
     problem = problems[0]
     assert case.words in problem.wrong
@@ -1022,12 +1022,12 @@ ACCEPTED = [
 
 @pytest.mark.parametrize(("sentence", "stack", "changes"), ACCEPTED, ids=[case[0] for case in ACCEPTED])
 def test_accepted(sentence: str, stack: str, changes: dict[str, Any]) -> None:
-    assert config.check(stack, document(stack, changes)) == []
+    assert stackfile.check(stack, document(stack, changes)) == []
 
 
 def test_free_text_arrives_unchanged() -> None:
     text = "a 'b' \"c\" $(reboot) `id` ; é ü"
-    settings = config.parse("dev", document("dev", {"docker": {"logOptions": {"tag": text}}}))
+    settings = stackfile.parse("dev", document("dev", {"docker": {"logOptions": {"tag": text}}}))
     assert settings.docker.log_options == {"tag": text}
 
 
@@ -1054,7 +1054,7 @@ def test_without_a_seed_every_image_that_the_stack_uses_has_to_be_named(
         "loadBalancer.address": "192.0.2.11",
         "images": dict.fromkeys(("registry", "objectStore"), f"r.x/i{DIGEST}"),
     }
-    (problem,) = config.check("prod", document("prod", alone | changes))
+    (problem,) = stackfile.check("prod", document("prod", alone | changes))
     assert problem.path == "berth:images.seed.address"
     assert named in problem.fix
 
@@ -1062,15 +1062,15 @@ def test_without_a_seed_every_image_that_the_stack_uses_has_to_be_named(
 def test_an_upstream_has_the_defaults_that_follow_from_its_host_and_place() -> None:
     hub = {"name": "hub", "url": "https://Registry-1.docker.io/", "prefix": "docker.io"}
     stack = document("dev", {"registry.upstreams": [UPSTREAM, hub]})
-    first, second = config.parse("dev", stack).registry.upstreams
+    first, second = stackfile.parse("dev", stack).registry.upstreams
     assert (first.mirror, first.port, first.host, first.user, first.ca) == (False, 4020, "ghcr.io", None, None)
     assert (second.mirror, second.port, second.url) == (True, 4021, "https://registry-1.docker.io")
-    assert config.parse("dev", stack).registry.mirrored == second
+    assert stackfile.parse("dev", stack).registry.mirrored == second
 
 
 def test_docker_hub_need_not_be_mirrored() -> None:
     hub = {"name": "hub", "url": "https://registry-1.docker.io", "prefix": "docker.io", "mirror": False}
-    assert config.parse("dev", document("dev", {"registry.upstreams": [hub]})).registry.mirrored is None
+    assert stackfile.parse("dev", document("dev", {"registry.upstreams": [hub]})).registry.mirrored is None
 
 
 def test_an_upstreams_ca_is_read_as_it_was_made() -> None:
@@ -1079,7 +1079,7 @@ def test_an_upstreams_ca_is_read_as_it_was_made() -> None:
     made = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now).sign(key, hashes.SHA256())
     pem = made.public_bytes(Encoding.PEM).decode()
     for text in (pem, pem.rstrip(), pem * 2):
-        settings = config.parse("dev", document("dev", upstream(ca=text)))
+        settings = stackfile.parse("dev", document("dev", upstream(ca=text)))
         assert settings.registry.upstreams[2].ca == text.rstrip() + "\n"
 
 
@@ -1092,11 +1092,11 @@ def test_an_upstreams_ca_is_read_as_it_was_made() -> None:
 )
 def test_nodes_log_in_as_the_first_user_who_may_only_read(users: list[tuple[str, str]], name: str) -> None:
     known = [{"name": user, "role": role} for user, role in users]
-    assert config.parse("dev", document("dev", {"registry.users": known})).registry.node_user == name
+    assert stackfile.parse("dev", document("dev", {"registry.users": known})).registry.node_user == name
 
 
 def test_the_labs_upstream_has_the_third_address_if_there_is_one() -> None:
-    lab = config.parse("dev", document("dev", {"lab": {"upstream": True}})).lab
+    lab = stackfile.parse("dev", document("dev", {"lab": {"upstream": True}})).lab
     assert lab is not None and lab.upstream_address == "10.77.0.3"
-    lab = config.parse("dev", document("dev", {"lab": True})).lab
+    lab = stackfile.parse("dev", document("dev", {"lab": True})).lab
     assert lab is not None and lab.upstream_address is None

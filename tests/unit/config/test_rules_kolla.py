@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from stacks import REMOVED, document
 
-import config
+from config import stackfile
 from config.kolla_release import release
 
 CONTROL = ["control", "network"]
@@ -131,14 +131,14 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
 def test_refused_with_one_problem_that_says_where(
     sentence: str, changes: dict[str, Any], place: str, words: str
 ) -> None:
-    (problem,) = config.check("kolla", document("kolla", changes))
+    (problem,) = stackfile.check("kolla", document("kolla", changes))
     assert problem.path == f"berth:kolla.{place}"
     assert words in problem.wrong and problem.fix
 
 
 def test_a_role_without_nodes_is_refused_once_something_runs_there() -> None:
     def wrong(**changes: Any) -> list[str]:
-        return [problem.wrong for problem in config.check("kolla", document("kolla", changes))]
+        return [problem.wrong for problem in stackfile.check("kolla", document("kolla", changes))]
 
     nobody = {f"nodes[{index}].roles": ["object-store", "control", "registry", "load-balancer"] for index in (0, 1)}
     assert wrong(**nobody, **{"nodes[2].roles": ["object-store", "control"]}) == [
@@ -152,9 +152,9 @@ def test_a_role_without_nodes_is_refused_once_something_runs_there() -> None:
 @pytest.mark.parametrize("system", ["flatcar", "coreos"])
 def test_a_system_that_kolla_cannot_deploy_to_is_refused_for_its_roles_and_not_for_the_registrys(system: str) -> None:
     plain = {"operatingSystem": system, "sshKeys": ["ssh-ed25519 " + KEY]}
-    (problem,) = config.check("kolla", document("kolla", {"nodes[1].config": plain}))
+    (problem,) = stackfile.check("kolla", document("kolla", {"nodes[1].config": plain}))
     assert problem.path == "berth:nodes[1].roles" and f"runs {system}" in problem.wrong
-    assert config.check("kolla", document("kolla", {"nodes[3].config": plain})) == []
+    assert stackfile.check("kolla", document("kolla", {"nodes[3].config": plain})) == []
 
 
 KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIBkaoheYG/vv93tZ242H7dHWU2RWJCfB8xDJrNXcNm0s"
@@ -172,12 +172,12 @@ KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIBkaoheYG/vv93tZ242H7dHWU2RWJCfB8xDJrNXcNm0s"
     ],
 )
 def test_accepted(changes: dict[str, Any]) -> None:
-    assert config.check("kolla", document("kolla", changes)) == []
+    assert stackfile.check("kolla", document("kolla", changes)) == []
 
 
 def test_an_etcd_of_ones_own_is_refused_beside_kollas() -> None:
     changes = {"nodes[3].roles": ["object-store", "etcd"]}
-    (problem,) = config.check("kolla", document("kolla", changes))
+    (problem,) = stackfile.check("kolla", document("kolla", changes))
     assert "Kolla brings its own etcd" in problem.wrong
 
 

@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from ruamel.yaml import YAML
 from stacks import ROOT, STACKS, document
 
-import config
+from config import stackfile
+from config.problems import SettingsError
 from tests.unit.components import node_stack
 
 SEALED = {"secure": "v1:aaaa:bbbb"}
@@ -29,20 +30,22 @@ def with_bob(secrets: Any, name: str = "bob") -> dict[str, Any]:
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_the_committed_stack_files_are_good(stack: str) -> None:
-    assert config.check(stack, document(stack)) == []
+    assert stackfile.check(stack, document(stack)) == []
 
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_the_committed_stack_files_survive_being_written_and_read_again(stack: str, tmp_path: Path) -> None:
     yaml, written = YAML(), tmp_path / f"Pulumi.{stack}.yaml"
     yaml.dump(yaml.load((ROOT / written.name).read_text("utf-8")), written)
-    assert config.parse(stack, config.read(written)) == config.parse(stack, config.read(ROOT / f"Pulumi.{stack}.yaml"))
+    assert stackfile.parse(stack, stackfile.read(written)) == stackfile.parse(
+        stack, stackfile.read(ROOT / f"Pulumi.{stack}.yaml")
+    )
 
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_a_parser_that_keeps_comments_gives_the_same_settings(stack: str) -> None:
     commented = YAML().load((ROOT / f"Pulumi.{stack}.yaml").read_text("utf-8"))
-    assert config.parse(stack, commented) == config.parse(stack, config.read(ROOT / f"Pulumi.{stack}.yaml"))
+    assert stackfile.parse(stack, commented) == stackfile.parse(stack, stackfile.read(ROOT / f"Pulumi.{stack}.yaml"))
 
 
 @pytest.mark.parametrize("stack", STACKS)
@@ -52,7 +55,7 @@ def test_the_committed_stack_files_name_their_schema_first(stack: str) -> None:
 
 
 def test_the_dev_stack_derives_what_a_lab_needs() -> None:
-    settings = config.parse("dev", document("dev"))
+    settings = stackfile.parse("dev", document("dev"))
     assert settings.lab is not None
     assert (settings.lab.subnet, settings.lab.gateway) == ("10.77.0.0/24", "10.77.0.1")
     assert settings.images.seed.address == "10.77.0.2"
@@ -61,7 +64,7 @@ def test_the_dev_stack_derives_what_a_lab_needs() -> None:
 
 
 def test_settings_are_frozen() -> None:
-    settings = config.parse("dev", document("dev"))
+    settings = stackfile.parse("dev", document("dev"))
     with pytest.raises(ValueError, match="frozen"):
         settings.registry.port = 1  # type: ignore[misc]
 
@@ -80,18 +83,18 @@ def test_the_salt_of_the_dev_stack_belongs_to_the_passphrase_in_the_repository()
     "secrets", [{"users": {"bob": SEALED}}, {"users": {"bob": [SEALED]}}, {"users": {"bob": [SEALED, SEALED]}}, SEALED]
 )
 def test_an_encrypted_password_counts_as_present(secrets: Any) -> None:
-    assert config.check("dev", with_bob(secrets)) == []
+    assert stackfile.check("dev", with_bob(secrets)) == []
 
 
 @pytest.mark.parametrize("secrets", [None, {}, {"users": {}}, {"users": None}])
 def test_a_missing_password_is_reported_with_the_command_that_sets_it(secrets: Any) -> None:
-    (problem,) = config.check("dev", with_bob(secrets))
+    (problem,) = stackfile.check("dev", with_bob(secrets))
     assert problem.path == "berth:secrets.users.bob"
     assert "`./berth config --stack dev set --secret --path berth:secrets.users.bob`" in problem.fix
 
 
 def test_the_command_that_sets_a_password_is_safe_to_paste() -> None:
-    (problem,) = config.check("dev", with_bob(None, "o'bob $(x)"))
+    (problem,) = stackfile.check("dev", with_bob(None, "o'bob $(x)"))
     assert """'berth:secrets.users["o'"'"'bob $(x)"]'""" in problem.fix
 
 
@@ -100,19 +103,19 @@ def test_the_command_that_sets_a_password_is_safe_to_paste() -> None:
     ["hunter2", "", None, 5, {"secure": 5}, {"secure": "v1:x", "more": 1}, [], [SEALED, "hunter2"], [SEALED] * 3],
 )
 def test_a_password_that_is_not_encrypted_is_refused(password: Any) -> None:
-    (problem,) = config.check("dev", with_bob({"users": {"bob": password}}))
+    (problem,) = stackfile.check("dev", with_bob({"users": {"bob": password}}))
     assert problem.path == "berth:secrets.users.bob"
     assert "without encryption" in problem.wrong
     assert "--secret" in problem.fix
 
 
 def test_a_password_for_nobody_is_refused_with_a_suggestion() -> None:
-    problems = config.check("dev", with_bob({"users": {"bob": SEALED, "bobb": SEALED}}))
+    problems = stackfile.check("dev", with_bob({"users": {"bob": SEALED, "bobb": SEALED}}))
     assert [(problem.path, problem.suggestion) for problem in problems] == [("berth:secrets.users.bobb", "bob")]
 
 
 def test_a_password_that_would_not_be_used_is_refused() -> None:
-    (problem,) = config.check("dev", document("dev", {"secrets": {"users": {"push": SEALED}}}))
+    (problem,) = stackfile.check("dev", document("dev", {"secrets": {"users": {"push": SEALED}}}))
     assert "would not be used" in problem.wrong
 
 
@@ -121,18 +124,18 @@ def test_a_password_that_would_not_be_used_is_refused() -> None:
     [({"quay": SEALED}, "would not be used"), ({"ghcr": SEALED}, "belongs to no upstream")],
 )
 def test_a_password_for_an_upstream_without_user_is_refused(secrets: dict[str, Any], words: str) -> None:
-    (problem,) = config.check("dev", document("dev", {"secrets": {"upstreams": secrets}}))
+    (problem,) = stackfile.check("dev", document("dev", {"secrets": {"upstreams": secrets}}))
     assert words in problem.wrong and problem.path.startswith("berth:secrets.upstreams.")
 
 
 def test_an_upstreams_missing_password_is_reported_with_the_command_that_sets_it() -> None:
-    (problem,) = config.check("dev", document("dev", {"registry.upstreams[1].user": "robot"}))
+    (problem,) = stackfile.check("dev", document("dev", {"registry.upstreams[1].user": "robot"}))
     assert "`./berth config --stack dev set --secret --path berth:secrets.upstreams.quay`" in problem.fix
 
 
 def test_an_upstreams_password_in_plain_text_is_refused_and_not_repeated() -> None:
     changes = {"registry.upstreams[1].user": "robot", "secrets": {"upstreams": {"quay": "hunter2"}}}
-    (problem,) = config.check("dev", document("dev", changes))
+    (problem,) = stackfile.check("dev", document("dev", changes))
     assert "without encryption" in problem.wrong
     assert "hunter2" not in str(problem)
 
@@ -150,8 +153,8 @@ def test_an_upstreams_password_in_plain_text_is_refused_and_not_repeated() -> No
 def test_a_file_that_is_not_yaml_is_refused_in_one_sentence(text: str, words: str, tmp_path: Path) -> None:
     file = tmp_path / "Pulumi.dev.yaml"
     file.write_text(text, "utf-8")
-    with pytest.raises(config.SettingsError) as caught:
-        config.read(file)
+    with pytest.raises(SettingsError) as caught:
+        stackfile.read(file)
     (problem,) = caught.value.problems
     assert problem.path == "Pulumi.dev.yaml"
     assert words in problem.wrong
@@ -160,23 +163,23 @@ def test_a_file_that_is_not_yaml_is_refused_in_one_sentence(text: str, words: st
 def test_broken_yaml_does_not_repeat_what_stands_in_the_file(tmp_path: Path) -> None:
     file = tmp_path / "Pulumi.dev.yaml"
     file.write_text('config:\n  password: "hunter2\n', "utf-8")
-    with pytest.raises(config.SettingsError) as caught:
-        config.read(file)
+    with pytest.raises(SettingsError) as caught:
+        stackfile.read(file)
     assert "hunter2" not in str(caught.value)
 
 
 def test_a_missing_file_and_a_file_in_another_encoding_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(config.SettingsError, match="does not exist"):
-        config.read(tmp_path / "Pulumi.nothing.yaml")
+    with pytest.raises(SettingsError, match="does not exist"):
+        stackfile.read(tmp_path / "Pulumi.nothing.yaml")
     (tmp_path / "Pulumi.latin.yaml").write_bytes(b"config: \xe9\n")
-    with pytest.raises(config.SettingsError, match="not UTF-8"):
-        config.read(tmp_path / "Pulumi.latin.yaml")
+    with pytest.raises(SettingsError, match="not UTF-8"):
+        stackfile.read(tmp_path / "Pulumi.latin.yaml")
 
 
 def test_yaml_is_read_as_pulumi_reads_it(tmp_path: Path) -> None:
     file = tmp_path / "Pulumi.dev.yaml"
     file.write_text("config:\n  a: yes\n  b: 22:22\n", "utf-8")
-    assert config.read(file) == {"config": {"a": "yes", "b": "22:22"}}
+    assert stackfile.read(file) == {"config": {"a": "yes", "b": "22:22"}}
 
 
 @pytest.mark.parametrize(
@@ -193,7 +196,7 @@ def test_yaml_is_read_as_pulumi_reads_it(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_not_json_is_refused_by_name(document_: Any, path: str, words: str) -> None:
-    problem = config.check("dev", document_)[0]
+    problem = stackfile.check("dev", document_)[0]
     assert problem.path == path
     assert words in problem.wrong
 
@@ -201,11 +204,11 @@ def test_what_is_not_json_is_refused_by_name(document_: Any, path: str, words: s
 def test_yaml_that_contains_itself_or_multiplies_is_refused() -> None:
     endless: list[Any] = []
     endless.append(endless)
-    assert "nested deeper" in config.check("dev", {"config": {"berth:nodes": endless}})[0].wrong
+    assert "nested deeper" in stackfile.check("dev", {"config": {"berth:nodes": endless}})[0].wrong
     laughs: Any = "ha"
     for _ in range(20):
         laughs = [laughs] * 10
-    assert "more than" in config.check("dev", {"config": {"berth:nodes": laughs}})[0].wrong
+    assert "more than" in stackfile.check("dev", {"config": {"berth:nodes": laughs}})[0].wrong
 
 
 @pytest.mark.parametrize(
@@ -217,7 +220,7 @@ def test_yaml_that_contains_itself_or_multiplies_is_refused() -> None:
     ],
 )
 def test_unknown_keys_beside_config_are_refused(key: str, words: str, suggestion: str | None) -> None:
-    (problem,) = config.check("dev", {**document("dev"), key: {}})
+    (problem,) = stackfile.check("dev", {**document("dev"), key: {}})
     assert (problem.path, problem.suggestion) == (key, suggestion)
     assert words in problem.wrong
 
@@ -226,18 +229,18 @@ def test_unknown_keys_beside_config_are_refused(key: str, words: str, suggestion
 def test_keys_of_other_programs_are_refused(key: str) -> None:
     changed = document("dev")
     changed["config"][key] = 1
-    assert [problem.path for problem in config.check("dev", changed)] == [key]
+    assert [problem.path for problem in stackfile.check("dev", changed)] == [key]
 
 
 def test_keys_of_pulumi_itself_are_left_alone() -> None:
     changed = document("dev")
     changed["config"]["pulumi:disable-default-providers"] = ["*"]
-    assert config.check("dev", changed) == []
+    assert stackfile.check("dev", changed) == []
 
 
 @pytest.mark.parametrize("stack", ["", ".", "..", "a/b", "-x", "a" * 41, "ä", "a\n"])
 def test_a_stack_name_that_cannot_be_a_file_name_is_refused(stack: str) -> None:
-    assert [problem.path for problem in config.check(stack, document("dev"))] == ["stack"]
+    assert [problem.path for problem in stackfile.check(stack, document("dev"))] == ["stack"]
 
 
 HOSTILE: list[Any] = [
@@ -321,11 +324,11 @@ def test_no_mutation_of_a_stack_file_causes_anything_but_problems_with_path_and_
             _mutate(chance, mutant)
             if not isinstance(mutant, dict) or not mutant:
                 break
-        problems = config.check(stack, mutant)
+        problems = stackfile.check(stack, mutant)
         for problem in problems:
             assert problem.path and problem.wrong and problem.fix, problem
             str(problem).encode()
         refused += bool(problems)
         if not problems:
-            config.parse(stack, mutant)
+            stackfile.parse(stack, mutant)
     assert refused > 0.8 * rounds, "nearly every mutation is a mistake"

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import yaml
 
-import config
 from components.kolla import render
+from config import stackfile
 from operations.errors import BerthError
 from operations.kolla import differences, images, play, steps, verify
 from operations.kolla.alone import alone
@@ -46,7 +46,9 @@ STATS = {"event": "stats", "hosts": {"control1": {"ok": 3, "changed": 1}, "contr
 
 
 def document() -> dict[str, Any]:
-    return render.document(config.parse("kolla", config.read(ROOT / "Pulumi.kolla.yaml")), {"nova.conf": "[DEFAULT]\n"})
+    return render.document(
+        stackfile.parse("kolla", stackfile.read(ROOT / "Pulumi.kolla.yaml")), {"nova.conf": "[DEFAULT]\n"}
+    )
 
 
 @pytest.fixture
@@ -346,9 +348,9 @@ def test_ansible_itself_says_which_images_every_node_will_pull(tmp_path: Path) -
     made = Environment(Path(os.environ.get("BERTH_HOME") or ROOT / ".berth") / "kolla-venv")
     if not Path(made.program("ansible-playbook")).exists():
         pytest.skip("kolla-ansible is not installed here: ./berth kolla inventory installs it")
-    raw = config.read(ROOT / "Pulumi.kolla.yaml")
+    raw = stackfile.read(ROOT / "Pulumi.kolla.yaml")
     raw["config"]["berth:kolla"]["groups"] = {"etcd": ["control1"]}
-    told = render.document(config.parse("kolla", raw), {})
+    told = render.document(stackfile.parse("kolla", raw), {})
     for path, text in render.files(told, made.sample_inventory, {}).items():
         write_private(tmp_path / path, text)
     needed = images.needed(made, tmp_path)

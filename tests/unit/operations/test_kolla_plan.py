@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-import config
 from components.kolla import render
+from config import stackfile
 from config.kolla_release import release
 from operations.errors import BerthError
 from operations.kolla import deployed, drain, plan, play, steps
@@ -29,10 +29,10 @@ DIGESTS = dict.fromkeys(TAGS, "sha256:a")
 
 
 def document(overrides: dict[str, str] | None = None, **roles: list[str]) -> dict[str, Any]:
-    raw = config.read(ROOT / "Pulumi.kolla.yaml")
+    raw = stackfile.read(ROOT / "Pulumi.kolla.yaml")
     for node in raw["config"]["berth:nodes"]:
         node["roles"] = roles.get(node["name"], node["roles"])
-    return render.document(config.parse("kolla", raw), overrides or {})
+    return render.document(stackfile.parse("kolla", raw), overrides or {})
 
 
 def asked(now: dict[str, Any], before: dict[str, Any] | None = None, **digests: str) -> plan.Plan:

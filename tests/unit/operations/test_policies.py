@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-import config
 from components.remote import File, render
-from config.settings import StackFile
+from config import stackfile
+from config.model.stack import StackFile
 from operations import policies
 from operations.preview.plan import Resource
 from tests.program.recorder import ROOT
@@ -29,7 +29,7 @@ REGISTRY_PATH = "/etc/berth/registry/config.yml"
 
 def settings(stack: str = "prod", roles: tuple[str, ...] = ()) -> StackFile:
     document = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())
-    found = config.parse(stack, document)
+    found = stackfile.parse(stack, document)
     nodes = tuple(node.model_copy(update={"roles": (*node.roles, *roles)}) for node in found.nodes)
     return found.model_copy(update={"nodes": nodes})
 

@@ -9,7 +9,7 @@ import pytest
 
 from components.docker_daemon.render import entries
 from components.remote import File, render
-from config import DockerSettings
+from config.model.stack import DockerSettings
 from operations.preview import words
 from operations.preview.daemons import RESTART, Effect
 from operations.preview.report import Report

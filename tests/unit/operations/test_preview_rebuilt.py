@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-import config
 from components.images import Images
-from config import Settings
+from config import stackfile
+from config.model.stack import Settings
 from operations.preview.rebuilt import notices
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -21,9 +21,9 @@ def lock(digest: str, recipe: str = "a") -> dict[str, dict[str, str]]:
 
 
 def settings(**named: str) -> Settings:
-    document = config.read(ROOT / "Pulumi.dev.yaml")
+    document = stackfile.read(ROOT / "Pulumi.dev.yaml")
     document["config"]["berth:images"] = named
-    return config.parse("dev", document)
+    return stackfile.parse("dev", document)
 
 
 def deployed(**named: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import urllib3
 from cryptography import x509
 from minio import Minio
 
-import config
+from config import stackfile
 from operations import purge
 from operations.errors import BerthError, UsageError
 from tests.unit.operations.conftest import LAB, Checkout
@@ -29,7 +29,7 @@ UPSTREAMS = [
 ]
 DOCUMENT: dict[str, Any] = copy.deepcopy(LAB)
 DOCUMENT["berth:registry"]["upstreams"] = UPSTREAMS
-SETTINGS = config.parse("dev", {"config": DOCUMENT})
+SETTINGS = stackfile.parse("dev", {"config": DOCUMENT})
 HUB = "cache/docker-hub/docker/registry/v2"
 
 
@@ -137,7 +137,7 @@ def test_what_is_no_cached_repository_is_refused(repository: str, tag: str | Non
 
 def test_without_upstreams_nothing_is_cached() -> None:
     with pytest.raises(UsageError, match=r"registry\.upstreams is empty"):
-        purge.target(config.parse("dev", {"config": LAB}), "docker.io/library/x")
+        purge.target(stackfile.parse("dev", {"config": LAB}), "docker.io/library/x")
 
 
 def deployed(checkout: Checkout, address: str, ca: Path | str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from config import values as v
+from config.fields import common as v
 
 
 class Model(BaseModel):

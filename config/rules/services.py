@@ -7,9 +7,9 @@ from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
 from config import naming
+from config.model.stack import NodeSettings, StackFile
 from config.problems import Problem, closest, path, shown
-from config.rules_nodes import Rule, having, in_lab, nodes_of
-from config.settings import NodeSettings, StackFile
+from config.rules.nodes import Rule, having, in_lab, nodes_of
 
 # Keys of daemon.json that have a setting of their own: two owners of one value would contradict each other.
 _OWN_SETTING = {

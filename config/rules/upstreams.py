@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from config import naming
+from config.model.stack import StackFile, UpstreamSettings
 from config.problems import Problem, path, shown
-from config.rules_nodes import Rule, nodes_of
-from config.settings import StackFile, UpstreamSettings
+from config.rules.nodes import Rule, nodes_of
 
 
 def upstreams_of(settings: StackFile) -> list[tuple[int, UpstreamSettings]]:

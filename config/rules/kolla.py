@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from config.kolla import KollaSettings
 from config.kolla_release import Release, release
-from config.node_config import resolve
+from config.model.kolla import KollaSettings
+from config.model.node_os import resolve
+from config.model.stack import KOLLA_ROLES, StackFile
 from config.problems import Problem, closest, path, shown
-from config.rules_nodes import Rule, having, nodes_of
-from config.rules_upstreams import upstreams_of
-from config.settings import KOLLA_ROLES, StackFile
+from config.rules.nodes import Rule, having, nodes_of
+from config.rules.upstreams import upstreams_of
 
 # A role that has no use without the service; control and network carry every deployment.
 _NEEDED_BY = {"compute": ("nova",), "monitoring": ("prometheus", "grafana"), "storage": ("cinder", "manila")}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+from config.model.stack import LiveSettings, NodeSettings, Role, SshSettings, StackFile
 from config.problems import Problem, path, shown
-from config.settings import LiveSettings, NodeSettings, Role, SshSettings, StackFile
 
 Rule = Callable[[StackFile], Iterable[Problem]]
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, JsonValue
 
 from config import naming
-from config import values as v
-from config.kolla import KollaSettings
-from config.model import Model, ProxySettings
-from config.node_config import NodeConfig, resolve
+from config.fields import common as v
+from config.model.base import Model, ProxySettings
+from config.model.kolla import KollaSettings
+from config.model.node_os import NodeConfig, resolve
 
 if TYPE_CHECKING:
     from pulumi import Output

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from config import naming
-from config.node_config import InterfaceSettings, NodeConfig, VlanSettings, resolve
+from config.model.node_os import InterfaceSettings, NodeConfig, VlanSettings, resolve
+from config.model.stack import NodeSettings, StackFile
 from config.problems import Problem, path, shown
-from config.rules_nodes import Rule, having, nodes_of
-from config.settings import NodeSettings, StackFile
+from config.rules.nodes import Rule, having, nodes_of
 
 _READ_ONLY = ("coreos", "flatcar")
 

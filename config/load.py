@@ -8,11 +8,11 @@ from typing import Any
 import pulumi
 from pulumi.runtime import config as runtime_config
 
-from config import credentials
+from config import expected_secrets
+from config.json_values import not_plain
+from config.model.stack import Settings
 from config.naming import PROJECT
-from config.plain import not_plain
 from config.problems import SettingsError
-from config.settings import Settings
 from config.stackfile import encrypted, not_below, own_keys, stack_name
 from config.validation import validate
 
@@ -34,7 +34,7 @@ def load() -> Settings:
     found, settings = validate({key: value for key, value in raw.items() if key not in hidden})
     problems += [*misplaced, *not_below(found, misplaced)]
     sealed = runtime_config.is_config_secret(config.full_key("secrets"))
-    problems += credentials.check_open(stack, secrets, sealed, credentials.Owners.of(settings))
+    problems += expected_secrets.check_open(stack, secrets, sealed, expected_secrets.Owners.of(settings))
     if problems:
         raise SettingsError(stack, problems)
     passwords = secrets or {}
@@ -42,7 +42,7 @@ def load() -> Settings:
         **dict(settings),
         stack=stack,
         user_passwords={
-            name: tuple(map(pulumi.Output.secret, credentials.passwords(value)))
+            name: tuple(map(pulumi.Output.secret, expected_secrets.passwords(value)))
             for name, value in (passwords.get("users") or {}).items()
         },
         upstream_passwords={

@@ -6,9 +6,9 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
-from config import node_values as n
-from config import values as v
-from config.model import Model
+from config.fields import common as v
+from config.fields import node_os as n
+from config.model.base import Model
 
 
 class KollaImageSettings(Model):

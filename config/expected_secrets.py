@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from config.node_values import is_hash
+from config.fields.node_os import is_hash
+from config.model.stack import StackFile
 from config.problems import Problem, closest, kind, path
-from config.rules_node_config import node_configs
-from config.settings import StackFile
+from config.rules.node_os import node_configs
 
 # bcrypt, in which the registry's password file is written, reads no more than this.
 _LONGEST_PASSWORD = 72

@@ -6,9 +6,9 @@ from typing import Any, ClassVar, Literal, TypeVar
 
 from pydantic import Field
 
-from config import node_values as n
-from config import values as v
-from config.model import Model, ProxySettings
+from config.fields import common as v
+from config.fields import node_os as n
+from config.model.base import Model, ProxySettings
 
 System = Literal["coreos", "flatcar", "debian", "ubuntu"]
 # The first release of CoreOS without fleet and etcd 2.

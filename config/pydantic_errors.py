@@ -8,9 +8,9 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from config.draft import model_at
+from config.model.stack import StackFile
+from config.partial import model_at
 from config.problems import Location, Problem, closest, key_path, kind, path, shown
-from config.settings import StackFile
 
 _EXPECTED = {
     "string_type": "text",

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import PurePosixPath
 
+from config.model.stack import Role, StackFile
 from config.problems import Problem, closest, path, shown
-from config.rules_machines import lab_network
-from config.rules_nodes import Rule, having, nodes_of
-from config.settings import Role, StackFile
+from config.rules.machines import lab_network
+from config.rules.nodes import Rule, having, nodes_of
 
 
 def odd_quorums(settings: StackFile) -> Iterator[Problem]:

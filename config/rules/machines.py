@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Network
 
 from config import naming
-from config.node_config import resolve
+from config.model.node_os import resolve
+from config.model.stack import MachineSettings, NodeSettings, StackFile
 from config.problems import Problem, path, shown
-from config.rules_nodes import Rule, having, in_lab, nodes_of
-from config.settings import MachineSettings, NodeSettings, StackFile
+from config.rules.nodes import Rule, having, in_lab, nodes_of
 
 
 def lab_nodes_in_labs(settings: StackFile) -> Iterator[Problem]:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from config.values import plain_path, public_key, refused
+from config.fields.common import plain_path, public_key, refused
 
 # What crypt(3) reads of what `openssl passwd -1`, `-5` and `-6` and mkpasswd print; nothing weaker, nothing else.
 _SALT, _ROUNDS = r"[./0-9A-Za-z]", r"(rounds=[0-9]{4,9}\$)?"

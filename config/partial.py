@@ -15,9 +15,10 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter
 
-from config import naming, values
+from config import naming
+from config.fields import common as fields
+from config.model.stack import StackFile
 from config.problems import Location
-from config.settings import StackFile
 
 
 def with_defaults(raw: dict[str, Any]) -> dict[str, Any]:
@@ -72,7 +73,7 @@ def _virtual_network(raw: dict[str, Any], nodes: Sequence[dict[str, Any]]) -> IP
 def _registry(registry: dict[str, Any]) -> None:
     users = registry.get("users")
     for user in users if isinstance(users, list) else ():
-        if isinstance(user, dict) and user.get("role") == "pull" and values.is_user_name(user.get("name")):
+        if isinstance(user, dict) and user.get("role") == "pull" and fields.is_user_name(user.get("name")):
             registry.setdefault("nodeUser", user["name"])
     upstreams = registry.get("upstreams")
     for index, upstream in enumerate(upstreams if isinstance(upstreams, list) else ()):
@@ -81,7 +82,7 @@ def _registry(registry: dict[str, Any]) -> None:
                 if upstream.get(key, "") is None:
                     del upstream[key]
             upstream.setdefault("port", naming.CACHE_FIRST_PORT + index)
-            upstream.setdefault("mirror", values.plain_url(str(upstream.get("url"))) == naming.DOCKER_HUB)
+            upstream.setdefault("mirror", fields.plain_url(str(upstream.get("url"))) == naming.DOCKER_HUB)
 
 
 def _lab(raw: dict[str, Any], nodes: Sequence[dict[str, Any]]) -> dict[str, Any] | None:

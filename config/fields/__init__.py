@@ -1,0 +1,1 @@
+"""The kinds of text that settings are made of, each validated where it enters."""

@@ -1,0 +1,1 @@
+"""The settings as typed, frozen models: what the user decides."""
