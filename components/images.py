@@ -10,7 +10,7 @@ from pathlib import Path
 import pulumi
 
 import images as recipes
-from config import naming
+from config import naming, paths
 from config.model.stack import ImageSettings, PinnedImages, PinSettings, Settings
 from config.problems import Problem, SettingsError
 
@@ -44,7 +44,7 @@ class Images:
     def of(cls, settings: Settings) -> Images:
         """The stack's images: named ones, then promoted ones, the others from this machine's image lock."""
         named = named_images(settings)
-        lock, seed = read_lock(naming.image_lock()), settings.images.seed
+        lock, seed = read_lock(paths.image_lock()), settings.images.seed
         promoted = {name: digest for name, digest in named.items() if "@" not in digest}
         # A preview on a machine that has built nothing knows what will run all the same.
         if settings.pins and (lock or not pulumi.runtime.is_dry_run()):
@@ -121,7 +121,7 @@ def _refuse_missing(stack: str, pins: PinSettings, promoted: Mapping[str, str]) 
             digest,
         )
         for name, digest in promoted.items()
-        if not recipes.stored(naming.seed_storage(), name, digest)
+        if not recipes.stored(paths.seed_storage(), name, digest)
     ]
     if problems:
         raise SettingsError(stack, problems)

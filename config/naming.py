@@ -1,11 +1,9 @@
-"""Names, addresses, ports and paths that Berth decides itself, each in this one place and with its reason."""
+"""Names, addresses, ports and paths on nodes that Berth decides itself, each in this one place and with its reason."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 from ipaddress import IPv4Network
-from pathlib import Path
 
 # The project's name in Pulumi.yaml: the namespace of all settings and the first part of every name on a machine.
 PROJECT = "berth"
@@ -170,43 +168,3 @@ def endpoint(host: str, port: int) -> str:
 def hosts_marker(stack: str) -> tuple[str, str]:
     """First and last line of Berth's block in /etc/hosts: per stack, since a deploy host serves several."""
     return f"# BEGIN berth {stack}", f"# END berth {stack}"
-
-
-def home() -> Path:
-    """Everything that Berth keeps on the deploy host: in the checkout, so that removing it removes all."""
-    return Path(os.environ.get("BERTH_HOME") or Path(__file__).resolve().parent.parent / ".berth")
-
-
-def stack_directory(stack: str) -> Path:
-    """Files of one stack on the deploy host: one directory, so that `down` removes it whole."""
-    return home() / "stacks" / stack
-
-
-def kolla_brought_file(stack: str) -> Path:
-    """Says which of Kolla's images somebody brought last; another content makes the next `up` deploy them."""
-    return stack_directory(stack) / "kolla-brought"
-
-
-def ssh_key_file(stack: str) -> Path:
-    """Private key for lab nodes; the ssh program, which docker's provider runs, takes keys as files only."""
-    return stack_directory(stack) / "ssh_key"
-
-
-def known_hosts_file(stack: str) -> Path:
-    """Pinned host keys of all nodes, for the ssh program."""
-    return stack_directory(stack) / "known_hosts"
-
-
-def ca_file(stack: str) -> Path:
-    """The stack's CA, for docker, curl and pulumi-minio, which takes a CA as a file."""
-    return stack_directory(stack) / "ca.pem"
-
-
-def image_lock() -> Path:
-    """What bootstrap built: reference and digest of every image."""
-    return home() / "images.json"
-
-
-def seed_storage() -> Path:
-    """The seed registry's storage, filled by bootstrap and shared by all stacks of this deploy host."""
-    return home() / "seed"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from images import site
-from images.site import SiteError, home
+from images.site import SiteError
 
 __all__ = [
     "FOLDER",
@@ -23,7 +23,6 @@ __all__ = [
     "digest",
     "edited",
     "folder",
-    "home",
     "input_hash",
     "kolla_hash",
     "pins_suite",

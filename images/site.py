@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from config import paths
 
 FILE = "images.toml"
 SETTABLE = "minio"
@@ -21,17 +22,11 @@ class SiteError(ValueError):
     """The site's settings make no sense; the text names file and setting, what is wrong and what to do."""
 
 
-def home() -> Path:
-    """The run-time directory of this checkout."""
-    given = os.environ.get("BERTH_HOME")
-    return Path(given).expanduser().absolute() if given else Path(__file__).resolve().parents[1] / ".berth"
-
-
 def settings(name: str, module: str) -> dict[str, Any]:
     """What the site sets over an image's pins (`module` is the pinned one); empty where it sets nothing."""
     if name != SETTABLE:
         return {}
-    path = home() / FILE
+    path = paths.home() / FILE
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

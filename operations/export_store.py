@@ -31,7 +31,7 @@ from urllib3.exceptions import (
     SSLError,
 )
 
-from config import naming
+from config import paths
 from operations import sealed
 from operations.errors import DONE, FAILED, BerthError
 
@@ -73,7 +73,7 @@ def export(stack: str, endpoint: str, server_name: str, ca_file: str, user: str,
         if not zipfile.is_zipfile(io.BytesIO(found[part])):
             raise BerthError(f"{part.value}: {endpoint} answers with something that is no archive. {_WAY_OUT}")
     passphrase = sealed.passphrase(os.environ)
-    directory = naming.stack_directory(stack) / "exports" / f"{datetime.now(UTC):{_WHEN}}"
+    directory = paths.stack_directory(stack) / "exports" / f"{datetime.now(UTC):{_WHEN}}"
     directory.mkdir(mode=0o700, parents=True)
     written = [
         sealed.write(directory / f"{FILES[part]}{sealed.SUFFIX}", sealed.seal(content, passphrase))

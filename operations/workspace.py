@@ -13,12 +13,12 @@ from urllib.parse import unquote, urlsplit
 
 import yaml
 
-from config import stackfile
+from config import paths, stackfile
 from config.naming import PROJECT
+from config.paths import ROOT
 from config.problems import SettingsError
 from operations.errors import UsageError
 
-ROOT = Path(__file__).resolve().parents[1]
 FILE = "file://"
 STACK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
@@ -34,9 +34,8 @@ class Workspace:
 
     @classmethod
     def current(cls, environment: Mapping[str, str] = os.environ) -> Workspace:
-        home = environment.get("BERTH_HOME")
         backend = environment.get("PULUMI_BACKEND_URL") or _of_project(ROOT)
-        return cls(ROOT, Path(home).expanduser().absolute() if home else ROOT / ".berth", backend)
+        return cls(ROOT, paths.home(environment), backend)
 
     @property
     def backend_url(self) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import images
+from config import paths
 from operations.bootstrap import golang
 from operations.store_contract import Store
 
@@ -22,7 +23,7 @@ SECONDS = 30.0
 
 def program(name: str, folder: Path) -> Path:
     """The program that an image of this checkout holds: as it was compiled here, or out of the image."""
-    compiled, taken = golang.program(name, images.home() / "cache"), folder / name
+    compiled, taken = golang.program(name, paths.home() / "cache"), folder / name
     if compiled.is_file() or taken.is_file():
         return compiled if compiled.is_file() else taken
     reference, box = images.reference(name), f"berth-test-{uuid.uuid4().hex[:8]}"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from config.paths import ROOT
 from operations.pulumi import environment
 from operations.pulumi.cli import Cli, missing_plugins
-from operations.workspace import ROOT, Workspace
+from operations.workspace import Workspace
 
 
 def own_plugins(folder: Path, cli: Path) -> dict[str, str]:

@@ -17,7 +17,7 @@ from components.certificates import CertificateAuthority
 from components.deploy_host.seed import config
 from components.nodes import Nodes
 from components.remote import Block, Directory, Entry, File, known_hosts_line, local_state
-from config import naming
+from config import naming, paths
 from config.model.stack import Settings
 
 STAGE = "deploy-host"
@@ -49,7 +49,7 @@ class DeployHost(pulumi.ComponentResource):
         super().__init__("berth:deploy-host:DeployHost", name, None, opts)
         settings = args.settings
         self._stack = settings.stack
-        self.directory = naming.stack_directory(settings.stack)
+        self.directory = paths.stack_directory(settings.stack)
         seed = settings.images.seed
         certificate = args.authority.issue(
             f"{name}-seed", common_name="berth-seed-registry", addresses=[seed.address], parent=self
@@ -77,12 +77,12 @@ class DeployHost(pulumi.ComponentResource):
     @property
     def known_hosts_file(self) -> str:
         """Host keys of all nodes, for the ssh program."""
-        return str(naming.known_hosts_file(self._stack))
+        return str(paths.known_hosts_file(self._stack))
 
     @property
     def ca_file(self) -> str:
         """The stack's CA, for clients on the deploy host."""
-        return str(naming.ca_file(self._stack))
+        return str(paths.ca_file(self._stack))
 
     def _entries(self, args: DeployHostArgs, known: Mapping[str, Any]) -> list[Entry]:
         settings = args.settings
@@ -105,7 +105,7 @@ class DeployHost(pulumi.ComponentResource):
             File(f"{seed}/tls.key", known["seed_key"], mode="0600", owner=SEED_USER),
         ]
         if known["ssh_key"]:
-            result.append(File(str(naming.ssh_key_file(settings.stack)), known["ssh_key"], mode="0600", owner=me))
+            result.append(File(str(paths.ssh_key_file(settings.stack)), known["ssh_key"], mode="0600", owner=me))
         hosts = names.hosts_of_deploy_host(settings)
         if hosts is not None:
             result.append(Block("/etc/hosts", hosts))

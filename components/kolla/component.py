@@ -20,7 +20,7 @@ from components.kolla.args import KollaArgs
 from components.kolla.overrides import read_overrides
 from components.kolla.passwords import password
 from components.remote import host_state
-from config import naming
+from config import naming, paths
 from config.model.stack import Settings
 
 SCRIPT = Path(__file__).parent / "scripts" / "node.sh"
@@ -84,7 +84,7 @@ class Kolla(pulumi.ComponentResource):
         if machines:
             # A machine that was made anew has lost its containers.
             shown["KOLLA_MACHINES"] = pulumi.Output.json_dumps(machines)
-        brought = naming.kolla_brought_file(settings.stack)
+        brought = paths.kolla_brought_file(settings.stack)
         if brought.is_file():
             shown["KOLLA_BROUGHT"] = brought.read_text(encoding="utf-8")
         steps = [(step, f"step {step}", stdin) for step in STEPS]
@@ -123,7 +123,7 @@ def _push(args: KollaArgs) -> pulumi.Output[str]:
 def _inputs(args: KollaArgs, document: dict[str, Any], secrets: list[str]) -> str:
     """What a step reads, as `operations.kolla.steps.from_stdin` wants it."""
     own, registry, ca = secrets
-    known_hosts = str(naming.known_hosts_file(args.settings.stack))
+    known_hosts = str(paths.known_hosts_file(args.settings.stack))
     access = {
         node.name: render.way_in(node.access.host, node.access.port, node.access.user, node.key_file, known_hosts)
         for node in args.nodes.all

@@ -15,7 +15,7 @@ from components.images import Images
 from components.nodes import Nodes
 from components.remote import Directory, Entry, File, local_state
 from components.service import REPLACING, Confinement, bound_processes, go_environment
-from config import naming
+from config import naming, paths
 from config.model.stack import Settings
 
 STAGE = "lab-upstream"
@@ -43,7 +43,7 @@ class LabUpstream(pulumi.ComponentResource):
         if lab is None or address is None:
             self.register_outputs({})
             return
-        directory = naming.stack_directory(settings.stack) / "upstream"
+        directory = paths.stack_directory(settings.stack) / "upstream"
         certificate = args.authority.issue(name, common_name="berth-lab-upstream", addresses=[address], parent=self)
         files = local_state(
             f"{name}-files",

@@ -12,7 +12,7 @@ import pulumi_tls as tls
 from components.nodes.node import Node
 from components.nodes.provider import Stage
 from components.remote import Access
-from config import naming
+from config import naming, paths
 from config.model.stack import LabSettings, NodeSettings
 
 # Everything but SYS_RESOURCE, which some hosts lack (`privileged` would fail there), and what Docker 20.10 cannot name.
@@ -37,7 +37,7 @@ class Lab:
         self._stack = stack
         self._image = stage.images.on_deploy_host("lab-node")
         self._data_directory = stage.settings.object_store.data_dir
-        self._key_file = naming.ssh_key_file(stack)
+        self._key_file = paths.ssh_key_file(stack)
         self._parent = stage.parent
         child = pulumi.ResourceOptions(parent=stage.parent)
         self.key = tls.PrivateKey(f"{name}-ssh-key", algorithm="ED25519", opts=child)

@@ -19,7 +19,7 @@ from components.nodes.install import digest, disk_facts, lines, script, with_con
 from components.nodes.node import Node
 from components.nodes.provider import Stage
 from components.remote import Access, as_caller, as_root
-from config import naming
+from config import naming, paths
 from config.model.stack import NodeSettings, Settings, VirtualBoxSettings
 
 # A live system unpacks itself into memory before it answers, on a busy machine for minutes.
@@ -159,7 +159,7 @@ class VirtualBox:
             # What was installed can be started only now.
             opts=self._options(installing),
         )
-        return Node(settings=settings, access=access, key_file=str(naming.ssh_key_file(self._stack)), machine=started)
+        return Node(settings=settings, access=access, key_file=str(paths.ssh_key_file(self._stack)), machine=started)
 
     def _contact(self, settings: NodeSettings, host_key: str, host_key_public: str, authorized: str) -> FirstContact:
         card = Card(

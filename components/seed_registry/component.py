@@ -12,7 +12,7 @@ from components.deploy_host.seed import CONFIG_DIRECTORY, STORAGE_DIRECTORY
 from components.images import Images
 from components.nodes import Nodes
 from components.service import REPLACING, Confinement, bound_processes, go_environment, own_health
-from config import naming
+from config import naming, paths
 from config.model.stack import Settings
 
 
@@ -46,7 +46,7 @@ class SeedRegistry(pulumi.ComponentResource):
                     host_path=str(args.deploy_host.directory / "seed"), container_path=CONFIG_DIRECTORY, read_only=True
                 ),
                 docker.ContainerVolumeArgs(
-                    host_path=str(naming.seed_storage()), container_path=STORAGE_DIRECTORY, read_only=True
+                    host_path=str(paths.seed_storage()), container_path=STORAGE_DIRECTORY, read_only=True
                 ),
             ],
             network_mode=None if lab else "host",

@@ -14,6 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 import images
+from config import paths
 from operations.bootstrap import archive, docker_engine, plan, preflight, pulumi_cli, seed, steps, toolchain
 from operations.bootstrap.errors import BootstrapError
 from operations.bootstrap.preflight import Check, refuse_taken_ports
@@ -43,7 +44,7 @@ def run(yes: bool, console: Console, only_check: bool = False, tests: bool = Fal
     `pulumi` says why Pulumi's CLI has to be brought along; nothing where it has not.
     """
     preflight.refuse([preflight.system, preflight.root])
-    home = images.home()
+    home = paths.home()
     with alone(home / "cache", console):
         todo = _needed(home, tests)
         if pulumi:
@@ -86,7 +87,7 @@ def _announce(todo: list[steps.Step], yes: bool, console: Console) -> None:
 
 def checks() -> list[Check]:
     """What `berth doctor` reports of this machine."""
-    home = images.home()
+    home = paths.home()
     go = toolchain.find(home / "cache")
     lock = seed.read_lock(home)
     try:
@@ -121,7 +122,7 @@ def checks() -> list[Check]:
 def clean(console: Console | None = None) -> None:
     """Remove the images and caches; Docker itself and the virtual environment stay."""
     say = console or Console()
-    home = images.home()
+    home = paths.home()
     if docker_engine.server_version():
         listed = subprocess.run(
             ["docker", "images", "--quiet", "--no-trunc", "--filter", f"label={archive.LABEL}"],

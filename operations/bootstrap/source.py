@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import images
+from config import paths
 from operations.bootstrap.errors import BootstrapError
 from operations.bootstrap.shell import CommandFailed, Shell
 
@@ -99,7 +100,7 @@ def _have(
 ) -> None:
     """Download the site's module and what it needs; checksums by Go's own settings of this machine."""
     wanted = f"{pins.get('replace', pins['module'])} {pins['version']}"
-    where = images.home() / images.site.FILE
+    where = paths.home() / images.site.FILE
     try:
         shell.run([go, "mod", "download", "-modcacherw", pins["module"]], folder=work, environment=environment)
     except CommandFailed as error:

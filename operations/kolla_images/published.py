@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from config import naming
+from config import paths
 from operations.bootstrap.steps import Display
 from operations.deploy import Run
 from operations.endpoint import Endpoint, User, endpoint
@@ -214,7 +214,7 @@ def _take_over(session: Session) -> Lock:
 
 
 def _brought_file(session: Session) -> Path:
-    return session.workspace.stack_dir(session.stack) / naming.kolla_brought_file(session.stack).name
+    return session.workspace.stack_dir(session.stack) / paths.kolla_brought_file(session.stack).name
 
 
 def _former(session: Session) -> Path:

@@ -15,9 +15,10 @@ from typing import Any, Protocol
 
 import pytest
 
+from config.paths import ROOT
 from operations.pulumi import cli
 from operations.pulumi.session import Session
-from operations.workspace import ROOT, StackFile, Workspace
+from operations.workspace import StackFile, Workspace
 from tests import minio_server
 from tests.minio_server import MinioServer
 from tests.postgresql_server import PostgresqlServer

@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 import yaml
 
+from config.paths import ROOT
 from operations.bootstrap import node_tools
 from operations.pulumi.cli import fitting
-from operations.workspace import ROOT
 from tests.own_plugins import own_plugins
 
 PROGRAM = """

@@ -304,7 +304,7 @@ def test_a_preview_shows_what_kolla_is_told_and_none_of_its_secrets(kolla: Recor
 
 def test_images_that_were_brought_by_hand_are_deployed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "brought").write_text("0123456789ab")
-    monkeypatch.setattr("config.naming.kolla_brought_file", lambda stack: tmp_path / "brought")
+    monkeypatch.setattr("config.paths.kolla_brought_file", lambda stack: tmp_path / "brought")
     deploy = run_program("kolla", preview=True).named("kolla-deploy")
     assert deploy.open["environment"]["KOLLA_BROUGHT"] == "0123456789ab"
 

@@ -7,11 +7,11 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from config import naming
+from config import paths
 from operations.bootstrap import mirrors
 
 # Before any test sets another home.
-ROOT = naming.home().resolve() / "cache" / "virtualbox"
+ROOT = paths.home().resolve() / "cache" / "virtualbox"
 # VirtualBox is in no stable Debian.
 SUITE, COMPONENTS, PACKAGES = "sid", ("main", "contrib"), ("virtualbox", "xorriso")
 # Mounts and processes (VirtualBox's server among them) end with the command.

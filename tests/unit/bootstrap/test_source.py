@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 import images
+from config import paths
 from operations.bootstrap import BootstrapError, golang, source, toolchain
 from operations.bootstrap.archive import layer
 from operations.bootstrap.shell import CommandFailed, Shell
 
-CACHE = images.home() / "cache"
+CACHE = paths.home() / "cache"
 GO = toolchain.find(CACHE)
 CHANGES = images.FOLDER / "minio" / "edit"
 FORK, VERSION = "example.com/fork/minio", "v1.2.3"

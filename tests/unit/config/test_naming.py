@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from config import naming
+from config import naming, paths
 
 
 def test_two_stacks_on_one_deploy_host_share_no_name() -> None:
-    for decide in (naming.lab_network, naming.seed_container, naming.stack_directory, naming.hosts_marker):
+    for decide in (naming.lab_network, naming.seed_container, paths.stack_directory, naming.hosts_marker):
         assert decide("dev") != decide("test"), decide.__name__
     assert naming.lab_container("dev", "node1") != naming.lab_container("test", "node1")
     assert naming.lab_volume("dev", "node1", "docker") != naming.lab_volume("test", "node1", "docker")
@@ -29,13 +29,13 @@ def test_gateway_and_seed_registry_have_the_first_two_addresses_of_a_lab() -> No
 
 def test_files_on_the_deploy_host_live_below_berth_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("BERTH_HOME", str(tmp_path))
-    for decide in (naming.ssh_key_file, naming.known_hosts_file, naming.ca_file):
+    for decide in (paths.ssh_key_file, paths.known_hosts_file, paths.ca_file):
         assert decide("dev").parent == tmp_path / "stacks" / "dev"
 
 
 def test_without_berth_home_files_stay_in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("BERTH_HOME", raising=False)
-    assert naming.home() == Path(__file__).parents[3] / ".berth"
+    assert paths.home() == Path(__file__).parents[3] / ".berth"
 
 
 def test_the_ca_goes_where_docker_looks_for_it() -> None:

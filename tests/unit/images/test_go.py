@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 import images
+from config import paths
 from operations.bootstrap import golang, toolchain
 
-CACHE = images.home() / "cache"
+CACHE = paths.home() / "cache"
 GO = toolchain.find(CACHE)
 MODULES = sorted(path.parent for path in images.FOLDER.glob("*/go.mod") if any(path.parent.glob("*.go")))
 BUILD = ("-mod=readonly", "-modcacherw", "-trimpath", "-buildvcs=false")

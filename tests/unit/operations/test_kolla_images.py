@@ -19,7 +19,7 @@ import pytest
 import yaml
 from rich.console import Console
 
-from config import naming
+from config import paths
 from operations import deploy
 from operations.bootstrap.steps import Display
 from operations.deploy import Run
@@ -423,7 +423,7 @@ def test_the_lock_keeps_what_was_pushed_before_as_long_as_place_and_tag_are_the_
 
 
 def test_images_that_somebody_brings_are_for_the_next_up_and_those_that_an_up_pushes_are_not(session: Session) -> None:
-    brought = session.workspace.stack_dir("dev") / naming.kolla_brought_file("dev").name
+    brought = session.workspace.stack_dir("dev") / paths.kolla_brought_file("dev").name
 
     def lock(digest: str, by_hand: bool) -> str:
         write_lock(session, {"etcd": Locked("kolla/etcd", "2026.1", digest)}, by_hand)
@@ -441,7 +441,7 @@ def test_another_deploy_host_has_the_lock_and_knows_what_was_brought(session: Se
     second = elsewhere(session, tmp_path / "second")
     assert read_lock(second) == locked("sha256:1")
     published.take_brought(second)
-    files = [one.workspace.stack_dir("dev") / naming.kolla_brought_file("dev").name for one in (session, second)]
+    files = [one.workspace.stack_dir("dev") / paths.kolla_brought_file("dev").name for one in (session, second)]
     assert files[0].read_text() == files[1].read_text()
     write_lock(second, locked("sha256:2"))
     assert read_lock(session) == locked("sha256:2")
@@ -452,7 +452,7 @@ def test_an_earlier_versions_lock_file_is_taken_over_once(session: Session, tmp_
     folder.mkdir(parents=True)
     file = folder / "kolla-images.json"
     file.write_text(json.dumps({"etcd": {"repository": "kolla/etcd", "tag": "2026.1", "digest": "sha256:1"}}))
-    (folder / naming.kolla_brought_file("dev").name).write_text("0123456789ab")
+    (folder / paths.kolla_brought_file("dev").name).write_text("0123456789ab")
     assert read_lock(session) == locked("sha256:1") and not file.exists()
     second = elsewhere(session, tmp_path / "second")
     published.take_brought(second)
