@@ -2,23 +2,35 @@
 
 import pulumi
 
-from components.accounts import Accounts, AccountsArgs
-from components.cache import Caches, CachesArgs
-from components.certificates import CertificateAuthority
-from components.deploy_host import DeployHost, DeployHostArgs
-from components.docker_daemon import DockerDaemons, DockerDaemonsArgs
-from components.etcd import Etcd, EtcdArgs
-from components.firewall import Firewall, FirewallArgs
-from components.images import Images
-from components.kolla import Kolla, KollaArgs
-from components.lab_upstream import LabUpstream, LabUpstreamArgs
-from components.load_balancer import LoadBalancer, LoadBalancerArgs
-from components.nodes import Nodes, NodesArgs
-from components.object_store import ObjectStore, ObjectStoreArgs, RegistryBucket, RegistryBucketArgs
-from components.registry import Registry, RegistryArgs
-from components.registry_client import MirrorIdentity, RegistryClients, RegistryClientsArgs
-from components.seed_registry import SeedRegistry, SeedRegistryArgs
-from components.swarm import RollCall, RollCallArgs, Swarm, SwarmArgs
+from components.accounts.component import Accounts, AccountsArgs
+from components.cache.component import Caches, CachesArgs
+from components.certificates.component import CertificateAuthority
+from components.certificates.mirror_identity import MirrorIdentity
+from components.deploy_host.component import DeployHost, DeployHostArgs
+from components.docker_daemon.args import DockerDaemonsArgs
+from components.docker_daemon.component import DockerDaemons
+from components.etcd.args import EtcdArgs
+from components.etcd.component import Etcd
+from components.firewall.args import FirewallArgs
+from components.firewall.component import Firewall
+from components.kolla.args import KollaArgs
+from components.kolla.component import Kolla
+from components.lab_upstream.component import LabUpstream, LabUpstreamArgs
+from components.lib.image_references import Images
+from components.load_balancer.args import LoadBalancerArgs
+from components.load_balancer.component import LoadBalancer
+from components.nodes.args import NodesArgs
+from components.nodes.component import Nodes
+from components.object_store.args import ObjectStoreArgs
+from components.object_store.bucket import RegistryBucket, RegistryBucketArgs
+from components.object_store.component import ObjectStore
+from components.registry.args import RegistryArgs
+from components.registry.component import Registry
+from components.registry_client.args import RegistryClientsArgs
+from components.registry_client.component import RegistryClients
+from components.seed_registry.component import SeedRegistry, SeedRegistryArgs
+from components.swarm.args import SwarmArgs, SwarmPruneArgs
+from components.swarm.component import Swarm, SwarmPrune
 from config.load import load
 
 settings = load()
@@ -30,9 +42,9 @@ nodes = Nodes("nodes", NodesArgs(settings, images))
 deploy_host = DeployHost("deploy-host", DeployHostArgs(settings, nodes, authority))
 seed = SeedRegistry("seed", SeedRegistryArgs(settings, nodes, images, deploy_host))
 upstream = LabUpstream("upstream", LabUpstreamArgs(settings, nodes, images, authority))
-roll_call = RollCall("swarm-roll-call", RollCallArgs(settings, nodes))
-daemons = DockerDaemons("docker", DockerDaemonsArgs(settings, nodes, deploy_host, authority, roll_call))
-Swarm("swarm", SwarmArgs(settings, nodes, daemons, roll_call))
+prune = SwarmPrune("swarm-prune", SwarmPruneArgs(settings, nodes))
+daemons = DockerDaemons("docker", DockerDaemonsArgs(settings, nodes, deploy_host, authority, prune.resources))
+Swarm("swarm", SwarmArgs(settings, nodes, daemons, prune.join_tokens))
 Etcd("etcd", EtcdArgs(settings, nodes, authority))
 accounts = Accounts("users", AccountsArgs(settings))
 mirror = MirrorIdentity("mirror", settings)

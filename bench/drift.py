@@ -28,8 +28,8 @@ from bench.common import busy_share, conditions, save, table
 from bench.nodes import HOME, PR_SET_CHILD_SUBREAPER, alone, lab_node_image, timed
 from bench.nodes_fleet import Fleet, Host, ssh_config
 from bench.nodes_tools import REPOSITORY, Command
-from components.remote import Block, Entry, File, as_root, render
-from components.remote.shell import stage_script
+from components.lib.host_files.bundle import Block, Entry, File, render
+from components.lib.host_files.shell import as_root, stage_script
 from config.naming import PROJECT
 from operations.desired import Machine, read
 from operations.probe import TEXT, Probe

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from components.lib.host_files import parse
 from config.naming import NODE_LABEL
-from operations import bundles
 from operations.errors import BerthError
 from operations.recovery import CONTAINER
 
@@ -164,7 +164,7 @@ def _machine_of(inputs: Mapping[str, Any], by_door: Mapping[tuple[str, int], str
 
 def _take_command(machine: Machine, inputs: Mapping[str, Any], urn: str) -> None:
     text = str(inputs.get("stdin") or "")
-    if bundles.is_bundle(text):
+    if parse.is_bundle(text):
         take_bundle(machine, text, urn)
         return
     for line in text.splitlines():
@@ -185,7 +185,7 @@ def _stage(urn: str) -> str:
 
 def take_bundle(machine: Machine, text: str, urn: str) -> None:
     """Add what a bundle wants of the machine; `urn` is the resource that it belongs to."""
-    bundle = bundles.parse(text)
+    bundle = parse.parse(text)
     has_certificate = False
     for entry in bundle.entries.values():
         if entry.kind == "file":

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from config.paths import ROOT
 from operations import access, look
 from operations.access import Door
 from operations.deploy import Run
@@ -19,8 +20,8 @@ from operations.errors import BerthError, UsageError
 from operations.lock import StackLock
 from operations.pulumi.session import Session
 
-SCRIPTS = Path(__file__).parents[1] / "components" / "etcd" / "scripts"
-TURN = "berth:etcd:Etcd$command:remote:Command::etcd-"
+SCRIPTS = ROOT / "components" / "etcd" / "scripts"
+MEMBER_URN = "berth:etcd:Etcd$command:remote:Command::etcd-"
 SECONDS = 300
 
 
@@ -56,7 +57,7 @@ def members(session: Session) -> list[Member]:
     lines = {
         str(resource["urn"]).rpartition("::etcd-")[2]: str(resource["inputs"]["stdin"])
         for resource in wanted.resources
-        if TURN in str(resource.get("urn"))
+        if MEMBER_URN in str(resource.get("urn"))
     }
     # Each of these writes the file with the nodes' keys: one after the other, and not while members are asked at once.
     found = [Member(door.name, _prefix(session, doors, door), lines[door.name]) for door in doors if door.name in lines]

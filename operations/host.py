@@ -19,7 +19,7 @@ def clean(stack: str) -> Iterator[str]:
     directory = STATE / stack
     if not directory.is_dir():
         return
-    from components.remote.shell import as_root, stage_script
+    from components.lib.host_files.shell import as_root, stage_script
 
     user = "root" if os.geteuid() == 0 else getpass.getuser()
     for stage in sorted(entry.name for entry in directory.iterdir() if entry.is_dir()):

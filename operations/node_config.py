@@ -8,8 +8,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components import node_config
-from components.node_config import Machine, Secrets, notes
+from components.node_config import cloud_config, cloud_init, ignition
+from components.node_config.machine import Machine, Secrets, machines
+from components.node_config.pieces import notes
 from config import expected_secrets, stackfile
 from config.model.stack import Settings
 from config.problems import SettingsError, path
@@ -34,11 +35,11 @@ class Format(StrEnum):
 
 
 RENDERERS = {
-    Format.CLOUD_CONFIG: node_config.cloud_config,
-    Format.IGNITION: node_config.ignition,
-    Format.CLOUD_INIT: node_config.user_data,
-    Format.NETWORK_CONFIG: node_config.network_config,
-    Format.META_DATA: node_config.meta_data,
+    Format.CLOUD_CONFIG: cloud_config.cloud_config,
+    Format.IGNITION: ignition.ignition,
+    Format.CLOUD_INIT: cloud_init.user_data,
+    Format.NETWORK_CONFIG: cloud_init.network_config,
+    Format.META_DATA: cloud_init.meta_data,
 }
 _CLOUD_INIT = (Format.CLOUD_INIT, Format.NETWORK_CONFIG, Format.META_DATA)
 # The first one is the system's own; Flatcar still reads what CoreOS did.
@@ -58,7 +59,7 @@ def machine(stack_file: StackFile, node: str, session: Callable[[], Session]) ->
     names = [one.name for one in settings.nodes]
     if node not in names:
         raise UsageError(f"There is no node '{node}' in stack {stack_file.stack}: {', '.join(names)}.")
-    found = next((one for one in node_config.machines(settings) if one.name == node), None)
+    found = next((one for one in machines(settings) if one.name == node), None)
     if found is None:
         place = f"berth:nodes[{names.index(node)}].config"
         raise UsageError(
@@ -67,7 +68,7 @@ def machine(stack_file: StackFile, node: str, session: Callable[[], Session]) ->
     if not found.has_secrets:
         return found
     secrets = _secrets(session(), settings)
-    return next(one for one in node_config.machines(settings, secrets) if one.name == node)
+    return next(one for one in machines(settings, secrets) if one.name == node)
 
 
 def _secrets(session: Session, settings: Settings) -> Secrets:

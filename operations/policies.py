@@ -14,9 +14,9 @@ from typing import Any, Protocol
 
 import yaml
 
+from components.lib.host_files import parse
 from config import naming
 from config.model.stack import StackFile
-from operations import bundles
 
 CONTAINER = "docker:index/container:Container"
 SERVICE_LABEL = "berth.service"
@@ -106,7 +106,7 @@ def confined(resource: Declared, settings: StackFile) -> Iterator[str]:
         if not there
     ]
     if missing:
-        yield f"is without {', '.join(missing)}: give it the options of components.service.Confinement"
+        yield f"is without {', '.join(missing)}: give it the options of components.lib.service.Confinement"
 
 
 def latest(resource: Declared, settings: StackFile) -> Iterator[str]:
@@ -124,7 +124,7 @@ def host_key(resource: Declared, settings: StackFile) -> Iterator[str]:
         return
     connection = resource.open.get("connection")
     if isinstance(connection, Mapping) and not connection.get("hostKey"):
-        yield "has no pinned host key: take its connection from components.remote.Access"
+        yield "has no pinned host key: take its connection from components.lib.host_files.Access"
 
 
 def plain_http(resource: Declared, settings: StackFile) -> Iterator[str]:
@@ -185,8 +185,8 @@ def _urn(resource: Declared) -> str:
 
 def _files(resource: Declared) -> Iterator[tuple[str, str]]:
     text = resource.open.get("stdin")
-    if isinstance(text, str) and bundles.is_bundle(text):
-        for entry in bundles.parse(text).entries.values():
+    if isinstance(text, str) and parse.is_bundle(text):
+        for entry in parse.parse(text).entries.values():
             if entry.kind == "file":
                 yield entry.path, entry.body
 

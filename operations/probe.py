@@ -15,16 +15,16 @@ from typing import Any
 
 import asyncssh
 
+from components.lib.host_files.shell import MACHINE_SCRIPT
+from config.paths import ROOT
 from operations.access import Door
 from operations.desired import DEPLOY_HOST, Machine, fingerprint
 from plugins.ssh_target import CIPHERS, KEY_EXCHANGE, MACS
 
 _HERE = Path(__file__).parent
-# By its path: the package around it would bring the whole SDK along.
-_COMPONENTS = _HERE.parent / "components"
 _PARTS = [
-    _COMPONENTS / "remote" / "scripts" / "machine.sh",
-    _COMPONENTS / "firewall" / "scripts" / "in_force.sh",
+    MACHINE_SCRIPT,
+    ROOT / "components" / "firewall" / "scripts" / "in_force.sh",
     _HERE / "scripts" / "probe.sh",
 ]
 TEXT = "".join(part.read_text(encoding="utf-8") for part in _PARTS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from components.service import Confinement
+from components.lib.service.confinement import Confinement
 
 
 def docker_options(confinement: Confinement) -> list[str]:

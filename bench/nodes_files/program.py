@@ -9,7 +9,9 @@ from typing import Any
 
 import pulumi
 
-from components.remote import Access, Block, Entry, Fact, File, host_state
+from components.lib.host_files.bundle import Block, Entry, Fact, File
+from components.lib.host_files.connection import Access
+from components.lib.host_files.host_state import host_state
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,9 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_random as random
 
+from components.accounts.args import AccountsArgs
 from components.accounts.render import bcrypt_hash, htpasswd
-from config.model.stack import Settings, UserSettings
-
-
-@dataclass(frozen=True)
-class AccountsArgs:
-    """Inputs of `Accounts`."""
-
-    settings: Settings
+from config.model.stack import UserSettings
 
 
 @dataclass(frozen=True)

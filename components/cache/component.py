@@ -9,18 +9,14 @@ from typing import Any
 import pulumi
 import pulumi_random as random
 
-from components import names
+from components.cache.args import CachesArgs
 from components.cache.render import SPOOL, SYSTEM_CERTIFICATES, config, environment_of, more_entries
-from components.object_store import Storage
-from components.registry import RegistryArgs
+from components.lib import names
+from components.object_store.render import Storage
 from components.registry.distribution import Distribution, Process
 from components.registry.render import Key, Listener
 from config import naming
 from config.model.stack import UpstreamSettings
-
-
-class CachesArgs(RegistryArgs):
-    """Inputs of `Caches`: those of the replicas, whose kind of process they are."""
 
 
 class Caches(pulumi.ComponentResource):

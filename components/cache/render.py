@@ -7,9 +7,9 @@ from typing import Any
 
 import yaml
 
-from components.object_store import Storage
+from components.lib.host_files.bundle import Directory, Entry, File
+from components.object_store.render import Storage
 from components.registry.render import USER, Key, Listener, document, environment
-from components.remote import Directory, Entry, File
 from config import naming
 from config.fields.common import size_in_bytes
 from config.model.base import ProxySettings

@@ -6,32 +6,22 @@ import getpass
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pulumi
 
-from components import names
-from components.certificates import CertificateAuthority
-from components.deploy_host.seed import config
-from components.nodes import Nodes
-from components.remote import Block, Directory, Entry, File, known_hosts_line, local_state
+from components.deploy_host.args import DeployHostArgs
+from components.lib import names
+from components.lib.host_files.bundle import Block, Directory, Entry, File
+from components.lib.host_files.connection import known_hosts_line
+from components.lib.host_files.host_state import local_state
+from components.seed_registry.render import config
 from config import naming, paths
-from config.model.stack import Settings
 
 STAGE = "deploy-host"
 # The user that the registry image runs as.
 SEED_USER = f"{naming.SERVICE_UID}:{naming.SERVICE_UID}"
-
-
-@dataclass(frozen=True)
-class DeployHostArgs:
-    """Inputs of `DeployHost`."""
-
-    settings: Settings
-    nodes: Nodes
-    authority: CertificateAuthority
 
 
 class DeployHost(pulumi.ComponentResource):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from components.certificates import CertificateAuthority
-from components.deploy_host import DeployHost
-from components.nodes import Nodes
-from components.swarm import RollCall
+import pulumi
+
+from components.certificates.component import CertificateAuthority
+from components.deploy_host.component import DeployHost
+from components.nodes.component import Nodes
 from config.model.stack import Settings
 
 
@@ -19,5 +21,5 @@ class DockerDaemonsArgs:
     nodes: Nodes
     deploy_host: DeployHost
     authority: CertificateAuthority
-    roll_call: RollCall
-    """Who leaves the swarm has left before Docker is told of it."""
+    after: Sequence[pulumi.Resource]
+    """Nodes that leave a swarm have left it before their daemon is configured."""

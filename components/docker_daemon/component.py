@@ -10,11 +10,14 @@ from pathlib import Path
 import pulumi
 import pulumi_docker as docker
 
-from components import names
 from components.docker_daemon.args import DockerDaemonsArgs
 from components.docker_daemon.render import entries
-from components.nodes import Node
-from components.remote import MACHINE_SCRIPT, Block, Entry, File, host_state, ssh_options
+from components.lib import names
+from components.lib.host_files.bundle import Block, Entry, File
+from components.lib.host_files.connection import ssh_options
+from components.lib.host_files.host_state import host_state
+from components.lib.host_files.shell import MACHINE_SCRIPT
+from components.nodes.node import Node
 from config import naming
 from config.model.stack import Settings
 from config.rollout import waves
@@ -77,7 +80,7 @@ class DockerDaemons(pulumi.ComponentResource):
             node=node,
             entries=args.authority.certificate.apply(partial(_entries, args.settings, node)),
             scripts=SCRIPTS,
-            opts=node.options(self, *args.roll_call.done, *before),
+            opts=node.options(self, *args.after, *before),
         )
 
     def _docker_node(self, node: Node, ready: pulumi.Resource) -> DockerNode:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 
-from components import systemd
-from components.remote import File
+from components.lib import systemd
+from components.lib.host_files.bundle import File
 
 FLAGS_FILES = {"default": "DOCKER_OPTS", "sysconfig": "OPTIONS"}
 """/etc/NAME/docker and the variable in it: Debian's family, and Red Hat's."""

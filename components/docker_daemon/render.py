@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from components.docker_daemon import flags
-from components.remote import Entry, Fact, File
+from components.lib.host_files.bundle import Entry, Fact, File
 from config.model.stack import DockerSettings
 
 DAEMON_JSON = "/etc/docker/daemon.json"

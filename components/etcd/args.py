@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from components.certificates import CertificateAuthority
-from components.nodes import Nodes
+from components.certificates.component import CertificateAuthority
+from components.nodes.component import Nodes
 from config.model.stack import Settings
 
 

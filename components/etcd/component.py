@@ -8,12 +8,24 @@ from pathlib import Path
 import pulumi
 import pulumi_command as command
 
-from components.certificates import Pem
+from components.certificates.pem import Pem
 from components.etcd.args import EtcdArgs
-from components.etcd.render import COREOS, PACKAGED, STAGE, Cluster, Member, System, entries, start_digest, turn
-from components.nodes import Node
-from components.remote import Entry, as_root, host_state
-from components.service import SERVICE_SCRIPT
+from components.etcd.render import (
+    COREOS,
+    PACKAGED,
+    STAGE,
+    Cluster,
+    Member,
+    System,
+    entries,
+    reconciliation,
+    start_digest,
+)
+from components.lib.host_files.bundle import Entry
+from components.lib.host_files.host_state import host_state
+from components.lib.host_files.shell import as_root
+from components.lib.service.facts import SERVICE_SCRIPT
+from components.nodes.node import Node
 from config import naming
 from config.model.node_os import resolve
 
@@ -32,10 +44,10 @@ class Etcd(pulumi.ComponentResource):
         files: list[pulumi.Resource] = [self._files(node, clusters[node.name]) for node in nodes]
         before: list[pulumi.Resource] = []
         for node in nodes:
-            # One member after the other, each fit again before the next one's turn.
-            before = [self._turn(node, clusters[node.name], [*files, *before])]
+            # One member after the other, each healthy again before the next is changed.
+            before = [self._reconcile(node, clusters[node.name], [*files, *before])]
         if nodes:
-            self._settle(nodes[0], clusters[nodes[0].name], before)
+            self._converge(nodes[0], clusters[nodes[0].name], before)
         self.register_outputs({})
 
     def _cluster(self, own: Node, nodes: tuple[Node, ...]) -> Cluster:
@@ -77,8 +89,8 @@ class Etcd(pulumi.ComponentResource):
             opts=node.options(self),
         )
 
-    def _turn(self, node: Node, cluster: Cluster, after: list[pulumi.Resource]) -> pulumi.Resource:
-        text, user = _script("turn"), node.access.user
+    def _reconcile(self, node: Node, cluster: Cluster, after: list[pulumi.Resource]) -> pulumi.Resource:
+        text, user = _script("reconcile_member"), node.access.user
         known = pulumi.Output.all(self._args.authority.certificate, node.machine.id if node.machine else "")
         return command.remote.Command(
             f"{self._name}-{node.name}",
@@ -91,12 +103,12 @@ class Etcd(pulumi.ComponentResource):
             opts=node.options(self, *after),
         )
 
-    def _settle(self, node: Node, cluster: Cluster, after: list[pulumi.Resource]) -> pulumi.Resource:
+    def _converge(self, node: Node, cluster: Cluster, after: list[pulumi.Resource]) -> pulumi.Resource:
         return command.remote.Command(
-            f"{self._name}-settled",
+            f"{self._name}-converged",
             connection=node.access.connection(),
-            create=as_root(_script("settle"), user=node.access.user),
-            stdin=turn(cluster, "", ""),
+            create=as_root(_script("converge"), user=node.access.user),
+            stdin=reconciliation(cluster, "", ""),
             add_previous_output_in_env=False,
             opts=node.options(self, *after),
         )
@@ -112,4 +124,4 @@ def _entries(cluster: Cluster, pem: Pem) -> list[Entry]:
 
 def _turn_lines(cluster: Cluster, known: list[str]) -> str:
     ca, machine = known
-    return turn(cluster, start_digest(cluster, ca), machine)
+    return reconciliation(cluster, start_digest(cluster, ca), machine)

@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from components.certificates import Pem
-from components.remote import Directory, Entry, Fact, File
+from components.certificates.pem import Pem
+from components.lib.host_files.bundle import Directory, Entry, Fact, File
 from config import naming
 
 STAGE = "etcd"
@@ -145,7 +145,7 @@ def etcdctl(cluster: Cluster) -> dict[str, str]:
 
 
 def entries(cluster: Cluster, pem: Pem) -> list[Entry]:
-    """One member's files. They change nothing by themselves: `turn.sh` puts them into force, one member at a time."""
+    """One member's files. `reconcile_member.sh` applies them, one member at a time."""
     setting = "berth:etcd"
     environment = {**settings(cluster), "BERTH_CONFIG": start_digest(cluster, pem.ca)}
     found: list[Entry] = [Fact("packages", PACKAGES)] if cluster.system is PACKAGED else []
@@ -168,8 +168,8 @@ def entries(cluster: Cluster, pem: Pem) -> list[Entry]:
     ]
 
 
-def turn(cluster: Cluster, digest: str, machine: str) -> str:
-    """A member's turn, as `turn.sh` reads it."""
+def reconciliation(cluster: Cluster, digest: str, machine: str) -> str:
+    """Standard input of `reconcile_member.sh`."""
     lines = [
         ("unit", cluster.system.unit),
         ("own", cluster.own.name, cluster.client_url(cluster.own), cluster.peer_url(cluster.own)),

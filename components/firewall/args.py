@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from components.nodes import Nodes
+from components.nodes.component import Nodes
 from config.model.stack import Settings
 
 

@@ -8,7 +8,8 @@ import pulumi
 
 from components.firewall.args import FirewallArgs
 from components.firewall.render import STAGE, entries, rules_of
-from components.remote import MACHINE_SCRIPT, host_state
+from components.lib.host_files.host_state import host_state
+from components.lib.host_files.shell import MACHINE_SCRIPT
 
 SCRIPTS = [MACHINE_SCRIPT, *(Path(__file__).parent / "scripts" / f"{name}.sh" for name in ("in_force", "firewall"))]
 

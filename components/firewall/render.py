@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
-from components.remote import Entry, Fact, File
+from components.lib.host_files.bundle import Entry, Fact, File
 from config import naming
 from config.model.stack import NodeSettings, StackFile
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components.accounts import Accounts
-from components.certificates import CertificateAuthority
-from components.docker_daemon import DockerDaemons
-from components.nodes import Nodes
+from components.accounts.component import Accounts
+from components.certificates.component import CertificateAuthority
+from components.docker_daemon.component import DockerDaemons
+from components.nodes.component import Nodes
 from config.model.stack import Settings
 
 

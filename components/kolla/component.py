@@ -19,7 +19,7 @@ from components.kolla import render
 from components.kolla.args import KollaArgs
 from components.kolla.overrides import read_overrides
 from components.kolla.passwords import password
-from components.remote import host_state
+from components.lib.host_files.host_state import host_state
 from config import naming, paths
 from config.model.stack import Settings
 

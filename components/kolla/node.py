@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from components.remote import Entry, Fact, File
+from components.lib.host_files.bundle import Entry, Fact, File
 from config.model.stack import NodeSettings, Settings
 
 STAGE = "kolla-node"

@@ -4,33 +4,21 @@ from __future__ import annotations
 
 import getpass
 import hashlib
-from dataclasses import dataclass
 from functools import partial
 
 import pulumi
 import pulumi_docker as docker
 
-from components.certificates import CertificateAuthority, Pem
-from components.images import Images
-from components.nodes import Nodes
-from components.remote import Directory, Entry, File, local_state
-from components.service import REPLACING, Confinement, bound_processes, go_environment
+from components.certificates.pem import Pem
+from components.lab_upstream.args import LabUpstreamArgs
+from components.lib.host_files.bundle import Directory, Entry, File
+from components.lib.host_files.host_state import local_state
+from components.lib.service.confinement import REPLACING, Confinement, bound_processes, go_environment
 from config import naming, paths
-from config.model.stack import Settings
 
 STAGE = "lab-upstream"
 CONFIG_DIRECTORY = "/etc/berth/upstream"
 STORAGE_DIRECTORY = "/var/lib/registry"
-
-
-@dataclass(frozen=True)
-class LabUpstreamArgs:
-    """Inputs of `LabUpstream`."""
-
-    settings: Settings
-    nodes: Nodes
-    images: Images
-    authority: CertificateAuthority
 
 
 class LabUpstream(pulumi.ComponentResource):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from components.accounts import Accounts
-from components.certificates import CertificateAuthority
-from components.docker_daemon import DockerDaemons
-from components.firewall import Firewall
-from components.images import Images
-from components.nodes import Nodes
-from components.registry_client import MirrorIdentity
-from components.seed_registry import SeedRegistry
+from components.accounts.component import Accounts
+from components.certificates.component import CertificateAuthority
+from components.certificates.mirror_identity import MirrorIdentity
+from components.docker_daemon.component import DockerDaemons
+from components.firewall.component import Firewall
+from components.lib.image_references import Images
+from components.nodes.component import Nodes
+from components.seed_registry.component import SeedRegistry
 from config.model.stack import Settings
 
 

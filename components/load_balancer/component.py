@@ -9,8 +9,13 @@ from pathlib import Path
 import pulumi
 import pulumi_docker as docker
 
-from components.certificates import Pem
-from components.docker_daemon import DockerNode
+from components.certificates.pem import Pem
+from components.docker_daemon.component import DockerNode
+from components.lib.host_files.bundle import Entry
+from components.lib.readiness.component import Probe, ready
+from components.lib.service.confinement import Confinement
+from components.lib.service.container import ServiceContainer
+from components.lib.service.stage import service
 from components.load_balancer.args import LoadBalancerArgs
 from components.load_balancer.pool import Pool
 from components.load_balancer.render import (
@@ -26,10 +31,8 @@ from components.load_balancer.render import (
     alive_url,
     entries,
 )
-from components.nodes import Node, Nodes
-from components.readiness import Probe, ready
-from components.remote import Entry
-from components.service import Confinement, ServiceContainer, service
+from components.nodes.component import Nodes
+from components.nodes.node import Node
 from config import naming
 from config.model.stack import LimitSettings, Settings
 

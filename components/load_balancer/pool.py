@@ -8,9 +8,9 @@ from pathlib import Path
 import pulumi
 import pulumi_command as command
 
+from components.lib.host_files.shell import as_root
 from components.load_balancer.render import status_url
-from components.nodes import Node
-from components.remote import as_root
+from components.nodes.node import Node
 from config import naming
 
 SCRIPTS = Path(__file__).parent / "scripts"

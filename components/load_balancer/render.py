@@ -9,9 +9,9 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from components.certificates import Pem
-from components.remote import Directory, Entry, Fact, File
-from components.service import Port, service_facts
+from components.certificates.pem import Pem
+from components.lib.host_files.bundle import Directory, Entry, Fact, File
+from components.lib.service.facts import Port, service_facts
 from config import naming
 
 STAGE = "load-balancer"

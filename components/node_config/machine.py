@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from components.names import own_hosts
+from components.lib.names import own_hosts
 from config.model.node_os import FileSettings, NodeConfig, NodeUser, System, resolve
 from config.model.stack import Settings
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from components.systemd import section
+from components.lib.systemd import section
 from config.model.node_os import InterfaceSettings, Link
 
 

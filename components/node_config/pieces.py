@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 
+from components.lib.systemd import environment, section
 from components.node_config.machine import Machine
 from components.node_config.network import networkd_units
-from components.systemd import environment, section
 from config import naming
 
 # What Ubuntu's own file says; elsewhere it is empty.

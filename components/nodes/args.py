@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from components.images import Images
+from components.lib.image_references import Images
 from config.model.stack import Settings
 
 

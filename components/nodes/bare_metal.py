@@ -14,14 +14,17 @@ import pulumi
 import pulumi_command as command
 import pulumi_tls as tls
 
-from components.node_config import Machine, Secrets, machines
+from components.lib.host_files.bundle import Entry, Fact, File
+from components.lib.host_files.connection import Access
+from components.lib.host_files.host_state import host_state
+from components.lib.host_files.shell import as_caller, as_root
+from components.lib.readiness.component import ASK, WAIT, Probe
+from components.node_config.machine import Machine, Secrets, machines
 from components.nodes.existing import Existing, public_half, read_key
 from components.nodes.first_contact import FirstContact, installed, without_secrets
 from components.nodes.install import digest, disk_facts, lines, script, with_configuration
 from components.nodes.node import Node
 from components.nodes.provider import Stage
-from components.readiness import ASK, WAIT, Probe
-from components.remote import Access, Entry, Fact, File, as_caller, as_root, host_state
 from config import naming
 from config.model.stack import InstallSettings, NodeSettings, Settings
 

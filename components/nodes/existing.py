@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pulumi
 
+from components.lib.host_files.connection import Access
 from components.nodes.node import Node
-from components.remote import Access
 from config.model.stack import NodeSettings
 from config.problems import Problem, SettingsError
 

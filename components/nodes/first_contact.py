@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from components.node_config import Machine, Secrets, cloud_config, ignition
+from components.node_config.cloud_config import cloud_config
+from components.node_config.ignition import ignition
+from components.node_config.machine import Machine, Secrets
 from config.model.node_os import FileSettings, InterfaceSettings, NodeConfig
 
 HOST_KEY = "/etc/ssh/ssh_host_ed25519_key"

@@ -9,9 +9,9 @@ import pulumi
 import pulumi_docker as docker
 import pulumi_tls as tls
 
+from components.lib.host_files.connection import Access
 from components.nodes.node import Node
 from components.nodes.provider import Stage
-from components.remote import Access
 from config import naming, paths
 from config.model.stack import LabSettings, NodeSettings
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components.remote import Access
+from components.lib.host_files.connection import Access
 from config.model.stack import NodeSettings
 
 

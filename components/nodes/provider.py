@@ -7,7 +7,7 @@ from typing import Protocol
 
 import pulumi
 
-from components.images import Images
+from components.lib.image_references import Images
 from components.nodes.node import Node
 from config.model.stack import NodeSettings, Settings
 

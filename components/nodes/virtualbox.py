@@ -13,12 +13,13 @@ import pulumi
 import pulumi_command as command
 import pulumi_tls as tls
 
-from components.node_config import Secrets, machines
+from components.lib.host_files.connection import Access
+from components.lib.host_files.shell import as_caller, as_root
+from components.node_config.machine import Secrets, machines
 from components.nodes.first_contact import Card, FirstContact, installed, live
 from components.nodes.install import digest, disk_facts, lines, script, with_configuration, yes
 from components.nodes.node import Node
 from components.nodes.provider import Stage
-from components.remote import Access, as_caller, as_root
 from config import naming, paths
 from config.model.stack import NodeSettings, Settings, VirtualBoxSettings
 

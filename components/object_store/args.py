@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from components.certificates import CertificateAuthority
-from components.deploy_host import DeployHost
-from components.docker_daemon import DockerDaemons
-from components.firewall import Firewall
-from components.images import Images
-from components.nodes import Nodes
-from components.seed_registry import SeedRegistry
+from components.certificates.component import CertificateAuthority
+from components.deploy_host.component import DeployHost
+from components.docker_daemon.component import DockerDaemons
+from components.firewall.component import Firewall
+from components.lib.image_references import Images
+from components.nodes.component import Nodes
+from components.seed_registry.component import SeedRegistry
 from config.model.stack import Settings
 
 

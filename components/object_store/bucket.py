@@ -8,9 +8,9 @@ import pulumi
 import pulumi_minio as minio
 import pulumi_random as random
 
-from components.deploy_host import DeployHost
-from components.load_balancer import LoadBalancer
-from components.nodes import Nodes
+from components.deploy_host.component import DeployHost
+from components.load_balancer.component import LoadBalancer
+from components.nodes.component import Nodes
 from components.object_store.component import ObjectStore
 from components.object_store.render import ACCESS_KEY_LENGTH, Storage, directory_policy
 from config import naming

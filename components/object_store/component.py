@@ -11,7 +11,12 @@ import pulumi
 import pulumi_command
 import pulumi_random as random
 
-from components.certificates import Pem
+from components.certificates.pem import Pem
+from components.lib.host_files.bundle import Entry
+from components.lib.readiness.component import Probe, ready
+from components.lib.service.confinement import Confinement, go_environment, own_health
+from components.lib.service.container import ServiceContainer
+from components.lib.service.stage import service
 from components.object_store.args import ObjectStoreArgs
 from components.object_store.render import (
     ACCESS_KEY_LENGTH,
@@ -23,15 +28,12 @@ from components.object_store.render import (
     entries,
     start_digest,
 )
-from components.readiness import Probe, ready
-from components.remote import Entry
-from components.service import Confinement, ServiceContainer, go_environment, own_health, service
 from config import naming
 from config.model.stack import LimitSettings, ObjectStoreSettings
 
 # A write quorum of four servers that start at once is there in seconds; more than this means that something is wrong.
 READY_SECONDS = 120
-EXPORT = "operations.export_store"
+EXPORT = "components.object_store.export"
 SCRIPT = Path(__file__).parent / "scripts" / "certificate.sh"
 
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from components.certificates import Pem
-from components.remote import Directory, Entry, Fact, File
-from components.service import Port, service_facts
+from components.certificates.pem import Pem
+from components.lib.host_files.bundle import Directory, Entry, Fact, File
+from components.lib.service.facts import Port, service_facts
 from config import naming
 from config.model.stack import ObjectStoreSettings
 

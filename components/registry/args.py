@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from components.certificates import CertificateAuthority
-from components.docker_daemon import DockerDaemons
-from components.images import Images
-from components.load_balancer import LoadBalancer
-from components.nodes import Nodes
-from components.object_store import RegistryBucket
-from components.seed_registry import SeedRegistry
+from components.certificates.component import CertificateAuthority
+from components.docker_daemon.component import DockerDaemons
+from components.lib.image_references import Images
+from components.load_balancer.component import LoadBalancer
+from components.nodes.component import Nodes
+from components.object_store.bucket import RegistryBucket
+from components.seed_registry.component import SeedRegistry
 from config.model.stack import Settings
 
 

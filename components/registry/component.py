@@ -8,7 +8,7 @@ from functools import partial
 import pulumi
 import pulumi_random as random
 
-from components.object_store import Storage
+from components.object_store.render import Storage
 from components.registry.args import RegistryArgs
 from components.registry.distribution import Distribution, Process
 from components.registry.render import STAGE, Key, Listener, config, environment

@@ -10,12 +10,15 @@ import pulumi
 import pulumi_command as command
 import pulumi_docker as docker
 
-from components.certificates import CertificateAuthority, Pem
-from components.docker_daemon import DockerNode
-from components.readiness import Probe, ready
+from components.certificates.component import CertificateAuthority
+from components.certificates.pem import Pem
+from components.docker_daemon.component import DockerNode
+from components.lib.host_files.bundle import Entry
+from components.lib.readiness.component import Probe, ready
+from components.lib.service.confinement import Confinement, go_environment, own_health
+from components.lib.service.container import ServiceContainer
+from components.lib.service.stage import service
 from components.registry.render import DRAIN_SECONDS, USER, Listener, entries, start_digest
-from components.remote import Entry
-from components.service import Confinement, ServiceContainer, go_environment, own_health, service
 from config import naming
 from config.model.stack import LimitSettings, Settings
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import yaml
 
-from components.certificates import Pem
-from components.object_store import Storage
-from components.remote import Entry, File
-from components.service import Port, service_facts
+from components.certificates.pem import Pem
+from components.lib.host_files.bundle import Entry, File
+from components.lib.service.facts import Port, service_facts
+from components.object_store.render import Storage
 from config import naming
 
 STAGE = "registry"

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from components.accounts import Accounts
-from components.certificates import CertificateAuthority
-from components.docker_daemon import DockerDaemons
-from components.nodes import Nodes
+from components.accounts.component import Accounts
+from components.certificates.component import CertificateAuthority
+from components.certificates.mirror_identity import MirrorIdentity
+from components.docker_daemon.component import DockerDaemons
+from components.load_balancer.component import LoadBalancer
+from components.nodes.component import Nodes
 from config.model.stack import Settings
-
-if TYPE_CHECKING:
-    # The balancers take the nodes' identity, so that each of the two stages knows the other.
-    from components.load_balancer import LoadBalancer
-    from components.registry_client.component import MirrorIdentity
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import base64
 import json
 from dataclasses import dataclass
 
-from components.remote import Entry, Fact, File
+from components.lib.host_files.bundle import Entry, Fact, File
 from config import naming
 from config.model.stack import Settings, UpstreamSettings
 

@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pulumi
 import pulumi_docker as docker
 
-from components.deploy_host import DeployHost
-from components.deploy_host.seed import CONFIG_DIRECTORY, STORAGE_DIRECTORY
-from components.images import Images
-from components.nodes import Nodes
-from components.service import REPLACING, Confinement, bound_processes, go_environment, own_health
+from components.lib.service.confinement import REPLACING, Confinement, bound_processes, go_environment, own_health
+from components.seed_registry.args import SeedRegistryArgs
+from components.seed_registry.render import CONFIG_DIRECTORY, STORAGE_DIRECTORY
 from config import naming, paths
-from config.model.stack import Settings
-
-
-@dataclass(frozen=True)
-class SeedRegistryArgs:
-    """Inputs of `SeedRegistry`."""
-
-    settings: Settings
-    nodes: Nodes
-    images: Images
-    deploy_host: DeployHost
 
 
 class SeedRegistry(pulumi.ComponentResource):

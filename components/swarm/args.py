@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from components.nodes import Nodes
+import pulumi
+
+from components.docker_daemon.component import DockerDaemons
+from components.nodes.component import Nodes
 from config.model.stack import Settings
-
-if TYPE_CHECKING:
-    # The daemons wait for the roll call, and the swarm for the daemons.
-    from components.docker_daemon import DockerDaemons
-    from components.swarm.component import RollCall
 
 
 @dataclass(frozen=True)
-class RollCallArgs:
-    """Inputs of `RollCall`."""
+class SwarmPruneArgs:
+    """Inputs of `SwarmPrune`."""
 
     settings: Settings
     nodes: Nodes
@@ -29,4 +27,5 @@ class SwarmArgs:
     settings: Settings
     nodes: Nodes
     daemons: DockerDaemons
-    roll_call: RollCall
+    join_tokens: Mapping[str, pulumi.Output[str]]
+    """What each manager printed before Docker was configured, by its address."""

@@ -1,4 +1,4 @@
-"""The swarm: who leaves, before Docker is touched; then who joins, and what they share."""
+"""The swarm: nodes removed before Docker is touched; then nodes that join, and the networks between them."""
 
 from __future__ import annotations
 
@@ -9,33 +9,34 @@ from pathlib import Path
 import pulumi
 import pulumi_command as command
 
-from components.nodes import Node, Nodes
-from components.remote import as_root
-from components.swarm.args import RollCallArgs, SwarmArgs
+from components.lib.host_files.shell import as_root
+from components.nodes.component import Nodes
+from components.nodes.node import Node
+from components.swarm.args import SwarmArgs, SwarmPruneArgs
 from components.swarm.render import Line, Member, arranged, joining, question, roster, text, tokens
 
 SCRIPTS = Path(__file__).parent / "scripts"
 
 
-class RollCall(pulumi.ComponentResource):
-    """Every manager is asked what it knows, and lets those go who have no role any more or whose machine is lost.
+class SwarmPrune(pulumi.ComponentResource):
+    """On every manager: removes nodes that have no role any more or whose machine is lost, and prints the join tokens.
 
-    It comes before the daemons: one that is to keep its containers over a restart may be in no swarm.
+    It runs before the daemons are configured: live-restore is refused on a node that is still in a swarm.
     """
 
-    done: list[pulumi.Resource]
-    said: dict[str, pulumi.Output[str]]
-    """The tokens as each manager told them, by its address; empty where it manages no swarm yet."""
+    resources: list[pulumi.Resource]
+    join_tokens: dict[str, pulumi.Output[str]]
+    """What each manager printed, by its address; empty where it manages no swarm yet."""
 
-    def __init__(self, name: str, args: RollCallArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("berth:swarm:RollCall", name, None, opts)
-        self.done, self.said = [], {}
+    def __init__(self, name: str, args: SwarmPruneArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("berth:swarm:SwarmPrune", name, None, opts)
+        self.resources, self.join_tokens = [], {}
         members = _nodes(args.nodes)
         stdin = _roster(members).apply(text)
         for node in args.nodes.with_role("swarm-manager"):
-            asked = _secretly(f"{name}-{node.name}", node, "rollcall", [], stdin, parent=self)
-            self.done.append(asked)
-            self.said[node.address] = pulumi.Output.secret(asked.stdout)
+            pruned = _secretly(f"{name}-{node.name}", node, "prune_members", [], stdin, parent=self)
+            self.resources.append(pruned)
+            self.join_tokens[node.address] = pulumi.Output.secret(pruned.stdout)
         self.register_outputs({})
 
 
@@ -53,7 +54,7 @@ class Swarm(pulumi.ComponentResource):
         settings = args.settings.swarm
         members = _nodes(args.nodes)
         everybody = _roster(members)
-        said: Mapping[str, pulumi.Output[str]] = args.roll_call.said
+        join_tokens: Mapping[str, pulumi.Output[str]] = args.join_tokens
         before: list[pulumi.Resource] = []
         joined: list[pulumi.Resource] = []
         for node in members:
@@ -65,21 +66,21 @@ class Swarm(pulumi.ComponentResource):
                 node,
                 "member",
                 ["first" if first else "next"],
-                pulumi.Output.all(everybody, pulumi.Output.all(**said)).apply(partial(_joining, lines)),
+                pulumi.Output.all(everybody, pulumi.Output.all(**join_tokens)).apply(partial(_joining, lines)),
                 parent=self,
                 depends_on=[args.daemons.nodes[node.name].ready, *before],
                 leaves=True,
             )
             if first:
-                said = {node.address: pulumi.Output.secret(member.stdout)}
+                join_tokens = {node.address: pulumi.Output.secret(member.stdout)}
             if own.is_manager:
                 # One at a time: each that joins changes what a majority is.
                 before = [member]
             joined.append(member)
         _secretly(
-            f"{name}-settled",
+            f"{name}-converged",
             managers[0],
-            "settle",
+            "converge",
             [args.settings.stack],
             everybody.apply(lambda known: text([*known, *arranged(settings)])),
             parent=self,
@@ -102,8 +103,8 @@ def _roster(nodes: Sequence[Node]) -> pulumi.Output[list[Line]]:
 
 
 def _joining(lines: Sequence[Line], known: tuple[list[Line], Mapping[str, str]]) -> str:
-    everybody, said = known
-    return text([*everybody, *lines]) + tokens(said)
+    everybody, join_tokens = known
+    return text([*everybody, *lines]) + tokens(join_tokens)
 
 
 def _secretly(

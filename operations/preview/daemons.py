@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from operations import bundles
+from components.lib.host_files import parse
 from operations.preview import values
 from operations.preview.plan import Change
 
@@ -35,11 +35,11 @@ def effect(node: str, change: Change) -> Effect:
         return Effect(node, UNKNOWN, why="not seen yet: known at first contact")
     if change.new is None:
         return Effect(node, RESTART, why="its original settings come back")
-    if values.is_unknown(after) or not bundles.is_bundle(after):
+    if values.is_unknown(after) or not parse.is_bundle(after):
         return Effect(node, UNKNOWN, why="its settings depend on what is only made during up")
     assert isinstance(after, str)
-    old = bundles.parse(before) if isinstance(before, str) and bundles.is_bundle(before) else bundles.Bundle()
-    new = bundles.parse(after)
+    old = parse.parse(before) if isinstance(before, str) and parse.is_bundle(before) else parse.Bundle()
+    new = parse.parse(after)
     if _machine(old) != _machine(new):
         return Effect(node, UNKNOWN, why="the machine is made anew")
     needed, keys = force(_keys(old), _keys(new))
@@ -55,9 +55,9 @@ def force(before: dict[str, tuple[str, str]], after: dict[str, tuple[str, str]])
     return (RESTART if restarts else RELOAD if changed else NOTHING), changed
 
 
-def _keys(bundle: bundles.Bundle) -> dict[str, tuple[str, str]]:
+def _keys(bundle: parse.Bundle) -> dict[str, tuple[str, str]]:
     return {fact[1]: (fact[2], fact[3]) for fact in bundle.facts if fact[0] == "key" and len(fact) == 4}
 
 
-def _machine(bundle: bundles.Bundle) -> tuple[str, ...]:
+def _machine(bundle: parse.Bundle) -> tuple[str, ...]:
     return next((fact for fact in bundle.facts if fact[0] == "machine"), ())

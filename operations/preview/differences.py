@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from operations import bundles
+from components.lib.host_files import parse
 from operations.preview import values
 from operations.preview.plan import Change
 
@@ -29,17 +29,17 @@ class Difference:
 def files(change: Change) -> list[Difference] | None:
     """The files that a changed bundle changes; None where there is no bundle to take apart."""
     before, after = (r.open.get("stdin") if r else None for r in (change.old, change.new))
-    if not bundles.is_bundle(before) and not bundles.is_bundle(after):
+    if not parse.is_bundle(before) and not parse.is_bundle(after):
         return None
-    if after is not None and not bundles.is_bundle(after):
+    if after is not None and not parse.is_bundle(after):
         title = f"files of {change.resource.stage}"
         return [Difference(title, "known only during up: they depend on what is made or replaced then")]
-    old = bundles.parse(str(before)).entries if before else {}
-    new = bundles.parse(str(after)).entries if after else {}
+    old = parse.parse(str(before)).entries if before else {}
+    new = parse.parse(str(after)).entries if after else {}
     return [_file(old.get(key), new.get(key)) for key in {**old, **new} if old.get(key) != new.get(key)]
 
 
-def _file(old: bundles.Entry | None, new: bundles.Entry | None) -> Difference:
+def _file(old: parse.Entry | None, new: parse.Entry | None) -> Difference:
     entry = new or old
     assert entry is not None
     title = {"block": f"{entry.path} (block)", "directory": f"{entry.path}/"}.get(entry.kind, entry.place)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from components.images import Images, Lock, named_images
+from components.lib.image_references import Images, Lock, named_images
 from config.model.stack import Settings
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from operations import bundles
+from components.lib.host_files import parse
 
 SIGNATURE = "4dabf18193072939515e22adb298388d"
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
@@ -96,7 +96,7 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for item in value:
             yield from _texts(item)
-    elif isinstance(value, str) and not bundles.is_bundle(value):
+    elif isinstance(value, str) and not parse.is_bundle(value):
         yield value
         if "\n" in value:
             yield from (line for line in value.splitlines() if len(line) > 15 and not line.startswith("-----"))

@@ -24,7 +24,7 @@ from operations.pulumi.cli import fitting
 from tests.own_plugins import own_plugins
 
 PROGRAM = """
-from components.images import Images
+from components.lib.image_references import Images
 from components.nodes import Nodes, NodesArgs
 from config import load
 

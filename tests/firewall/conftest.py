@@ -19,8 +19,8 @@ import pytest
 import images
 from components.firewall.component import SCRIPTS
 from components.firewall.render import Bounds, Door, Rules, entries
-from components.remote import as_root, render
-from components.remote.shell import stage_script
+from components.lib.host_files.bundle import render
+from components.lib.host_files.shell import as_root, stage_script
 from operations.bootstrap.debian import exists
 from tests.integration.machines import build
 from tests.lab_node import docker_options

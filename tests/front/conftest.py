@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from components.lib.host_files.bundle import Entry, File
 from components.load_balancer import render
-from components.remote import Entry, File
 from config import naming
 from tests.front.certificates import self_signed
 from tests.front.fake import Answer, Asked, Frozen

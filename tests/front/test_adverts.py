@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from components.lib.host_files.bundle import File
 from components.load_balancer import render
-from components.remote import File
 from tests.front.world import IMAGE, World, image_is_here
 from tests.unit.components.test_load_balancer import FRONT
 

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from components.lib.host_files.bundle import Directory, Entry, Fact, File
+from components.lib.host_files.bundle import render as bundle
+from components.lib.host_files.shell import as_root, stage_script
+from components.lib.service.facts import SERVICE_SCRIPT
 from components.load_balancer import render
 from components.load_balancer.component import SCRIPTS
 from components.load_balancer.pool import TEXT
-from components.remote import Directory, Entry, Fact, File, as_root
-from components.remote import render as bundle
-from components.remote.shell import stage_script
-from components.service import SERVICE_SCRIPT
 from config import naming
 from tests.front.certificates import self_signed
 from tests.front.fake import Answer

@@ -10,12 +10,11 @@ from dataclasses import replace
 
 import pytest
 
+from components.lib.host_files.bundle import render as bundle
+from components.lib.host_files.shell import as_root, stage_script
+from components.lib.service.facts import SERVICE_SCRIPT
 from components.load_balancer import render
 from components.load_balancer.component import SCRIPTS
-from components.remote import as_root
-from components.remote import render as bundle
-from components.remote.shell import stage_script
-from components.service import SERVICE_SCRIPT
 from images import reference
 from tests.front.world import image_is_here
 from tests.unit.components.test_load_balancer import FRONT

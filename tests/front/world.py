@@ -18,11 +18,11 @@ from typing import Any
 
 import bcrypt
 
-from components.certificates import Pem
+from components.certificates.pem import Pem
+from components.lib.host_files.bundle import Entry
 from components.load_balancer import render
 from components.load_balancer.component import nginx_confinement
 from components.load_balancer.render import CacheFront, Front
-from components.remote import Entry
 from config import naming
 from config.model.stack import NginxLimits
 from images import reference

@@ -88,8 +88,8 @@ def test_foreign_keys_in_daemon_json_are_named_before_anything_is_replaced(lab: 
     """On a node that Berth meets for the first time; here, the stage's own script with a stack of its own."""
     from components.docker_daemon.component import SCRIPTS
     from components.docker_daemon.render import entries
-    from components.remote import as_root, render
-    from components.remote.shell import stage_script
+    from components.lib.host_files.bundle import render
+    from components.lib.host_files.shell import as_root, stage_script
     from config.model.stack import DockerSettings
     from tests.integration.lab import STACK, run
 

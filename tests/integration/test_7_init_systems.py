@@ -9,8 +9,8 @@ import pytest
 
 from components.docker_daemon.component import SCRIPTS
 from components.docker_daemon.render import entries
-from components.remote import render
-from components.remote.shell import as_root, stage_script
+from components.lib.host_files.bundle import render
+from components.lib.host_files.shell import as_root, stage_script
 from config.model.stack import DockerSettings
 from plugins.ssh import Session
 from tests.integration.lab import Lab, run

@@ -65,9 +65,9 @@ def test_an_image_that_the_seed_registry_lacks_is_named_with_its_node(lab: Lab, 
 
 
 def test_a_port_that_is_taken_on_a_node_is_named_before_the_service_starts(lab: Lab) -> None:
-    from components.remote import Fact, as_root, render
-    from components.remote.shell import stage_script
-    from components.service import SERVICE_SCRIPT
+    from components.lib.host_files.bundle import Fact, render
+    from components.lib.host_files.shell import as_root, stage_script
+    from components.lib.service.facts import SERVICE_SCRIPT
 
     facts = [Fact("container", ["berth-not-there"]), Fact("port", ["10.76.0.13", "9000", "berth:objectStore.port"])]
     command = as_root(stage_script(SERVICE_SCRIPT), "apply", "other", "object-store")
@@ -79,7 +79,7 @@ def test_a_port_that_is_taken_on_a_node_is_named_before_the_service_starts(lab: 
 
 
 def test_a_sudo_that_asks_for_a_password_is_explained(lab: Lab) -> None:
-    from components.remote import as_root
+    from components.lib.host_files.shell import as_root
 
     lab.on("node4", "useradd", "--create-home", "--groups", "sudo", "operator1")
     command = as_root("echo reached", user="operator1")

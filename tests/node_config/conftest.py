@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from components.node_config import Machine, Secrets, machines, meta_data, network_config, user_data
+from components.node_config.cloud_init import meta_data, network_config, user_data
+from components.node_config.machine import Machine, Secrets, machines
 from config.stackfile import parse
 from operations.bootstrap import node_tools
 from tests.front.certificates import Authority

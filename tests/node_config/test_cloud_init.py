@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import yaml
 
-from components.node_config import Machine, user_data
+from components.node_config.cloud_init import user_data
+from components.node_config.machine import Machine
 from components.node_config.pieces import files, units
 from tests.front.certificates import Authority
 from tests.node_config.conftest import Box

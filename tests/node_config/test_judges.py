@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
-from components.node_config import Machine, cloud_config, ignition, network_config, user_data
+from components.node_config.cloud_config import cloud_config
+from components.node_config.cloud_init import network_config, user_data
+from components.node_config.ignition import ignition
+from components.node_config.machine import Machine
 from components.node_config.pieces import units
 from tests.node_config.conftest import Box
 from tests.unit.components.node_stack import EXAMPLE, document, everything, example, machines_of

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from operations import bundles
+from components.lib.host_files import parse
 from tests.program.recorder import ROOT, Recording, run_program
 from tests.unit.components.node_stack import host_key
 
@@ -76,7 +76,7 @@ def test_the_live_system_and_the_installed_one_have_keys_of_their_own(installed:
 
 
 def test_the_configuration_is_a_file_that_is_kept_secret_and_one_that_can_be_shown(installed: Recording) -> None:
-    entries = bundles.parse(stdin(installed, "nodes-berth5-configuration")).entries
+    entries = parse.parse(stdin(installed, "nodes-berth5-configuration")).entries
     user_data = entries["file", "/var/lib/coreos-install/user_data"]
     assert user_data.is_secret
     assert "KEY OPENSSH" in user_data.body
@@ -87,7 +87,7 @@ def test_the_configuration_is_a_file_that_is_kept_secret_and_one_that_can_be_sho
 
 
 def test_before_a_restart_the_registry_and_every_other_server_are_asked(installed: Recording) -> None:
-    facts = bundles.parse(stdin(installed, "nodes-berth5-configuration")).facts
+    facts = parse.parse(stdin(installed, "nodes-berth5-configuration")).facts
     asked = [fact[2] for fact in facts if fact[0] == "probe"]
     others = [f"https://192.0.2.1{number}:9000/minio/health/cluster" for number in (3, 4, 6)]
     assert asked == ["https://registry.example.com:4000/v2/", *others]

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
+from components.lib.host_files import parse
 from components.registry.render import DRAIN_SECONDS
 from config import stackfile
-from operations import bundles, policies
+from operations import policies
 from operations.preview import values
 from tests.program.recorder import ROOT, Recording, run_program
 
@@ -165,7 +166,7 @@ def test_no_process_of_the_registry_is_given_the_root_key_of_the_store(dev: Reco
 
 
 def bundle_of(recording: Recording, name: str) -> dict[str, str]:
-    parsed = bundles.parse(recording.named(f"{name}-files").open["stdin"])
+    parsed = parse.parse(recording.named(f"{name}-files").open["stdin"])
     return {entry.path: entry.body for entry in parsed.entries.values()}
 
 
@@ -329,7 +330,7 @@ def test_a_members_turn_waits_for_the_one_before_and_for_everybodys_files(dev: R
     assert {"etcd-node1-files", "etcd-node2-files", "etcd-node3-files"} <= waits_for(dev, "etcd-node1")
     assert "etcd-node1" in waits_for(dev, "etcd-node2")
     assert "etcd-node2" in waits_for(dev, "etcd-node3")
-    assert "etcd-node3" in waits_for(dev, "etcd-settled")
+    assert "etcd-node3" in waits_for(dev, "etcd-converged")
 
 
 def test_a_member_is_told_whether_it_was_ever_there_before(dev: Recording) -> None:
@@ -342,16 +343,16 @@ def test_managers_join_one_after_the_other_on_daemons_that_are_ready(dev: Record
     assert "docker-node2" in waits_for(dev, "swarm-node2")
     assert {"swarm-node2", "docker-node3"} <= waits_for(dev, "swarm-node3")
     assert "swarm-node3" in waits_for(dev, "swarm-node4")
-    assert {"swarm-node2", "swarm-node3", "swarm-node4"} <= waits_for(dev, "swarm-settled")
+    assert {"swarm-node2", "swarm-node3", "swarm-node4"} <= waits_for(dev, "swarm-converged")
 
 
 def test_who_leaves_the_swarm_has_left_before_any_daemon_is_touched(dev: Recording) -> None:
     for node in ("node1", "node2", "node3", "node4"):
-        assert {f"swarm-roll-call-node{n}" for n in (2, 3, 4)} <= waits_for(dev, f"docker-{node}")
+        assert {f"swarm-prune-node{n}" for n in (2, 3, 4)} <= waits_for(dev, f"docker-{node}")
 
 
 def test_what_managers_print_is_a_secret_and_not_logged(dev: Recording) -> None:
-    for name in ("swarm-roll-call-node2", "swarm-node2", "swarm-node4"):
+    for name in ("swarm-prune-node2", "swarm-node2", "swarm-node4"):
         resource = dev.named(name)
         assert "stdout" in resource.secrets
         assert resource.inputs["logging"] == "stderr"
@@ -373,4 +374,4 @@ def test_a_stack_without_the_roles_has_nothing_of_etcd_and_swarm() -> None:
     ]
     recording = changed_dev(nodes=nodes, loadBalancer={"address": "10.77.0.11"})
     names = [one.name for one in recording.resources if one.name.startswith(("etcd", "swarm"))]
-    assert sorted(names) == ["etcd", "swarm", "swarm-roll-call"], "the stages, empty"
+    assert sorted(names) == ["etcd", "swarm", "swarm-prune"], "the stages, empty"

@@ -15,7 +15,7 @@ import pytest
 from docker.errors import DockerException, NotFound
 
 import images
-from components.service import Confinement
+from components.lib.service.confinement import Confinement
 from plugins.providers.docker_container_body import container_body
 
 SECONDS = 40.0

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import yaml
 
+from components.lib.host_files.bundle import File
+from components.lib.service.confinement import SCRIPT
 from components.load_balancer import render as balancer
 from components.load_balancer.component import keepalived_confinement, nginx_confinement
 from components.load_balancer.render import Front
 from components.object_store import component as store
 from components.registry import distribution
 from components.registry.render import Listener
-from components.remote import File
-from components.service.confinement import SCRIPT
 from config import naming
 from config.model.stack import LimitsSettings
 from tests.front.certificates import Authority

@@ -14,8 +14,8 @@ import yaml
 import images
 from components.docker_daemon.component import SCRIPTS, STAGE
 from components.docker_daemon.render import entries
-from components.remote import render
-from components.remote.shell import stage_script
+from components.lib.host_files.bundle import render
+from components.lib.host_files.shell import stage_script
 from config import stackfile
 from config.model.stack import StackFile
 from tests.lab_node import docker_options

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What a member's node knows of the cluster; the first part of turn.sh, settle.sh and the scripts of backup and restore.
+# What a member's node knows of the cluster; the first part of reconcile_member.sh, converge.sh and the scripts of backup and restore.
 #   SCRIPT ARGUMENTS <lines    own NAME CLIENT PEER; member NAME CLIENT PEER, each; unit NAME; data DIRECTORY; config DIGEST;
 #                              at the end, where the script wants one: snapshot, and then the file as it is
 set -eu

@@ -13,7 +13,7 @@ from typing import Any
 import docker
 import pytest
 
-from components.service import Confinement
+from components.lib.service.confinement import Confinement
 from config.model.stack import LimitsSettings
 from plugins.interface import UNKNOWN, Provider, ProviderError
 from plugins.providers.docker_connection import ssh_target

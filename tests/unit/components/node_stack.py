@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from components.node_config import Machine, Secrets, machines
+from components.node_config.machine import Machine, Secrets, machines
 from config import stackfile
 
 HERE = Path(__file__).parent

@@ -10,7 +10,7 @@ import bcrypt
 import pulumi
 import pytest
 
-from components.accounts import Accounts, AccountsArgs
+from components.accounts.component import Accounts, AccountsArgs
 from components.accounts.render import bcrypt_hash, htpasswd
 from config.model.stack import UserSettings
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from components.remote import Block, BundleError, Directory, Entry, Fact, File, as_root, render
-from components.remote.shell import stage_script
+from components.lib.host_files.bundle import Block, BundleError, Directory, Entry, Fact, File, render
+from components.lib.host_files.shell import as_root, stage_script
 
 Apply = Callable[..., subprocess.CompletedProcess[str]]
 NASTY = 'it\'s "quoted" $(touch {canary}) `touch {canary}` ; & | * ? ~ ü ß 漢 \\n \\t %s\n\n  spaces  \n'

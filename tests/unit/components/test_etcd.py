@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from components.certificates import Pem
-from components.etcd.render import COREOS, Cluster, Member, bootstrap, entries, start_digest, turn
-from components.remote import File
-from components.remote import render as bundle
+from components.certificates.pem import Pem
+from components.etcd.render import COREOS, Cluster, Member, bootstrap, entries, reconciliation, start_digest
+from components.lib.host_files.bundle import File
+from components.lib.host_files.bundle import render as bundle
 from tests.golden import assert_golden
 
 MEMBERS = [Member(f"node{n}", f"192.0.2.1{n}") for n in (1, 2, 3)]
@@ -54,4 +54,4 @@ def test_another_setting_or_another_ca_is() -> None:
 
 
 def test_a_machine_that_was_made_anew_is_another_turn() -> None:
-    assert turn(CLUSTER, "digest", "first") != turn(CLUSTER, "digest", "second")
+    assert reconciliation(CLUSTER, "digest", "first") != reconciliation(CLUSTER, "digest", "second")

@@ -12,8 +12,8 @@ from dataclasses import replace
 
 import pytest
 
-from components.etcd.render import ETCDCTL_FILE, entries, turn
-from components.remote import File
+from components.etcd.render import ETCDCTL_FILE, entries, reconciliation
+from components.lib.host_files.bundle import File
 from images import reference
 from operations import probe
 from operations.errors import BerthError
@@ -51,7 +51,9 @@ class Machine:
 
     def __init__(self, container: str) -> None:
         self.container = container
-        self.member = Member("node1", ["docker", "exec", "-i", container, "sh", "-c"], turn(ALONE, "digest", ""))
+        self.member = Member(
+            "node1", ["docker", "exec", "-i", container, "sh", "-c"], reconciliation(ALONE, "digest", "")
+        )
 
     def run(self, *words: str, check: bool = True) -> str:
         done = subprocess.run(

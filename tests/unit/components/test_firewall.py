@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from components.firewall.render import Rules, entries, plain, rules_of, table
+from components.lib.host_files.bundle import render as bundle
 from components.load_balancer import render as balancer
-from components.remote import render as bundle
 from config import naming, stackfile
 from config.model.stack import Settings
 from tests.golden import assert_golden

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from components.images import Images
+from components.lib.image_references import Images
 from config import stackfile
 from config.problems import SettingsError
 

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import serialization
 
 from components.kolla import node, passwords, render
 from components.kolla.overrides import LARGEST, OverridesError, read_overrides
-from components.remote import render as bundle
+from components.lib.host_files.bundle import render as bundle
 from config import stackfile
 from tests.golden import FOLDER, assert_golden
 

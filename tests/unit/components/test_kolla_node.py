@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from components.kolla.component import SCRIPT
-from components.remote import Entry, Fact, as_root
-from components.remote import render as bundle
-from components.remote.shell import stage_script
+from components.lib.host_files.bundle import Entry, Fact
+from components.lib.host_files.bundle import render as bundle
+from components.lib.host_files.shell import as_root, stage_script
 
 Apply = Callable[..., subprocess.CompletedProcess[str]]
 GOOD = {

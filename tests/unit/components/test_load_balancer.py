@@ -10,12 +10,12 @@ from dataclasses import replace
 import pytest
 
 from components.accounts.render import htpasswd
-from components.certificates import Pem
+from components.certificates.pem import Pem
+from components.lib.host_files.bundle import File
+from components.lib.host_files.bundle import render as bundle
 from components.load_balancer import render
 from components.load_balancer.pool import TEXT
 from components.load_balancer.render import CacheFront, Front
-from components.remote import File
-from components.remote import render as bundle
 from tests.golden import assert_golden
 
 FRONT = Front(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from components.remote import MACHINE_SCRIPT
+from components.lib.host_files.shell import MACHINE_SCRIPT
 
 FAKE_READLINK = '#!/bin/sh\n[ "$*" = "-f /proc/1/exe" ] && echo "$PROGRAM"\n'
 

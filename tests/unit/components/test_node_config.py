@@ -13,8 +13,11 @@ from urllib.parse import unquote
 import pytest
 import yaml
 
-from components.node_config import cloud_config, ignition, machines, meta_data, network_config, notes, user_data
-from components.node_config.machine import Machine
+from components.node_config.cloud_config import cloud_config
+from components.node_config.cloud_init import meta_data, network_config, user_data
+from components.node_config.ignition import ignition
+from components.node_config.machine import Machine, machines
+from components.node_config.pieces import notes
 from components.node_config.text import yaml_text
 from config import stackfile
 from tests.golden import assert_golden

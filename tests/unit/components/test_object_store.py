@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from components.lib.host_files.bundle import Fact, File
+from components.lib.host_files.bundle import render as bundle
+from components.lib.host_files.shell import as_root, stage_script
+from components.lib.service.facts import SERVICE_SCRIPT
 from components.object_store.component import SCRIPT
-from components.remote import Fact, File, as_root
-from components.remote import render as bundle
-from components.remote.shell import stage_script
-from components.service import SERVICE_SCRIPT
 
 Apply = Callable[[str], subprocess.CompletedProcess[str]]
 DOCKER = """#!/bin/sh

@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 
 from components.docker_daemon.render import daemon_json
+from components.lib.host_files.bundle import Entry, Fact, File
+from components.lib.host_files.bundle import render as bundle
+from components.lib.host_files.shell import as_root, stage_script
 from components.registry_client.component import SCRIPT
 from components.registry_client.render import LOGIN, Identity, entries, hosts_toml
-from components.remote import Entry, Fact, File, as_root
-from components.remote import render as bundle
-from components.remote.shell import stage_script
 from config import stackfile
 from config.model.stack import DockerSettings, Settings, UpstreamSettings
 from tests.golden import assert_golden

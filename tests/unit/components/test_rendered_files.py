@@ -13,15 +13,15 @@ import pytest
 import yaml
 
 from components.cache import render as cache
-from components.certificates import Pem
-from components.deploy_host.seed import config as seed_config
+from components.certificates.pem import Pem
 from components.docker_daemon import flags
 from components.docker_daemon import render as daemon
-from components.object_store import Storage
+from components.lib.host_files.bundle import File
+from components.lib.host_files.bundle import render as bundle
 from components.object_store import render as minio
+from components.object_store.render import Storage
 from components.registry import render as registry
-from components.remote import File
-from components.remote import render as bundle
+from components.seed_registry.render import config as seed_config
 from config import stackfile
 from config.model.stack import CacheSettings, DockerSettings, ObjectStoreSettings, UpstreamSettings
 from operations import probe
@@ -231,17 +231,17 @@ def test_a_file_with_flags_is_taken_over_only_where_asked_for_and_in_the_way() -
     "extra",
     [
         [],
-        ["remote/scripts/machine.sh", "docker_daemon/scripts/store.sh", "docker_daemon/scripts/daemon.sh"],
-        ["service/scripts/service.sh"],
-        ["service/scripts/service.sh", "load_balancer/scripts/reload.sh", "load_balancer/scripts/nginx.sh"],
-        ["service/scripts/service.sh", "load_balancer/scripts/stranger.sh"],
-        ["service/scripts/service.sh", "object_store/scripts/certificate.sh"],
+        ["lib/host_files/scripts/machine.sh", "docker_daemon/scripts/store.sh", "docker_daemon/scripts/daemon.sh"],
+        ["lib/service/scripts/service.sh"],
+        ["lib/service/scripts/service.sh", "load_balancer/scripts/reload.sh", "load_balancer/scripts/nginx.sh"],
+        ["lib/service/scripts/service.sh", "load_balancer/scripts/stranger.sh"],
+        ["lib/service/scripts/service.sh", "object_store/scripts/certificate.sh"],
         ["kolla/scripts/node.sh"],
-        ["remote/scripts/machine.sh", "firewall/scripts/in_force.sh", "firewall/scripts/firewall.sh"],
+        ["lib/host_files/scripts/machine.sh", "firewall/scripts/in_force.sh", "firewall/scripts/firewall.sh"],
     ],
 )
 def test_each_stages_whole_script_passes_shellcheck(extra: list[str]) -> None:
-    from components.remote.shell import stage_script
+    from components.lib.host_files.shell import stage_script
 
     components = Path(__file__).resolve().parents[3] / "components"
     # As the nodes get it: the parts call each other, so only the whole can be judged.

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from components.remote import File, render
+from components.lib.host_files.bundle import File, render
 from operations import desired
 from operations.desired import DEPLOY_HOST
 from operations.differences import Finding, Unknown, of_machine

@@ -122,7 +122,7 @@ def export(
     }
     known = {key: value for key, value in os.environ.items() if not key.startswith("PULUMI_")}
     return subprocess.run(
-        [sys.executable, "-m", "operations.export_store"],
+        [sys.executable, "-m", "components.object_store.export"],
         input=json.dumps(wanted),
         cwd=ROOT,
         env={**known, "BERTH_HOME": str(home), **(environment or {"PULUMI_CONFIG_PASSPHRASE": PASSPHRASE})},

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from components.remote import File, render
+from components.lib.host_files.bundle import File, render
 from config import stackfile
 from config.model.stack import StackFile
 from operations import policies

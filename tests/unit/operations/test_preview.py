@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from components.docker_daemon.render import entries
-from components.remote import File, render
+from components.lib.host_files.bundle import File, render
 from config.model.stack import DockerSettings
 from operations.preview import words
 from operations.preview.daemons import RESTART, Effect

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from components.remote import Block, Directory, Fact, File, render
+from components.lib.host_files.bundle import Block, Directory, Fact, File, render
 from operations.preview import daemons, differences
 from operations.preview.plan import Change, Resource
 from operations.preview.values import LATER, SIGNATURE, UNKNOWN, Redactor, Secret, read, secret_texts, shown

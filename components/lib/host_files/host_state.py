@@ -9,9 +9,9 @@ from typing import Protocol
 import pulumi
 import pulumi_command as command
 
-from components.remote.bundle import Entry, Fact, render
-from components.remote.connection import Access
-from components.remote.shell import as_root, stage_script
+from components.lib.host_files.bundle import Entry, Fact, render
+from components.lib.host_files.connection import Access
+from components.lib.host_files.shell import as_root, stage_script
 
 Entries = pulumi.Input[Sequence[Entry]]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.remote import Entry, Fact
+from components.lib.host_files.bundle import Entry, Fact
 from config import naming
 
 SERVICE_SCRIPT = Path(__file__).parent / "scripts" / "service.sh"

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import pulumi
 import pulumi_command as command
 
-from components.remote import as_root
+from components.lib.host_files.shell import as_root
 
 if TYPE_CHECKING:
-    from components.nodes import Node
+    from components.nodes.node import Node
 
 SCRIPTS = Path(__file__).parent / "scripts"
 ASK = SCRIPTS / "ask.sh"

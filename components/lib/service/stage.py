@@ -8,10 +8,11 @@ from pathlib import Path
 import pulumi
 import pulumi_docker as docker
 
-from components.docker_daemon import DockerNode
-from components.remote import Entry, host_state
-from components.service.container import ServiceContainer, service_container
-from components.service.facts import SERVICE_SCRIPT
+from components.docker_daemon.component import DockerNode
+from components.lib.host_files.bundle import Entry
+from components.lib.host_files.host_state import host_state
+from components.lib.service.container import ServiceContainer, service_container
+from components.lib.service.facts import SERVICE_SCRIPT
 
 
 def service(

@@ -1,4 +1,4 @@
-"""`python -m operations.export_store`: MinIO's bucket and IAM settings as files, before all servers change at once.
+"""`python -m components.object_store.export`: MinIO's bucket and IAM settings as files, before all servers change.
 
 Reads {stack, endpoint, server_name, ca_file, user, password} as JSON from standard input; prints the files' names.
 Users' secret keys are in them: they are sealed with the stack's passphrase, which is in the environment for

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_docker as docker
 
-from components.docker_daemon import DockerNode
-from components.service.confinement import REPLACING, Confinement, bound_processes
+from components.docker_daemon.component import DockerNode
+from components.lib.service.confinement import REPLACING, Confinement, bound_processes
 from config import naming
 
 # Set on the container, not left to the daemon: a default read back from the daemon would show as a change for ever.

@@ -1,5 +1,5 @@
 # One member's turn, after members.sh: it starts, joins, or is restarted with new settings, and is fit again at the end.
-#   turn.sh first|again    first: this member was never there before, so that there may be no cluster yet
+#   reconcile_member.sh first|again    first: this member was never there before, so that there may be no cluster yet
 verb=$1
 
 runs() { systemctl is-active --quiet "$unit" || [ "$(systemctl is-active "$unit")" = activating ]; }
@@ -99,7 +99,7 @@ if [ -z "$(others)" ] || ! ask_others; then
     fi
     if runs && answers "$client" && ! is_current && [ -n "$(others)" ]; then no_quorum_lost_by restarted; fi
     if runs && is_current; then echo 'nothing to change'; else start restart; fi
-    # The first ones of a new cluster wait for the next: settle.sh waits for all.
+    # The first ones of a new cluster wait for the next: converge.sh waits for all.
     [ "$verb" = first ] || must_be_fit
     exit 0
 fi

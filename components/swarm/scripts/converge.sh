@@ -1,5 +1,5 @@
 # After every node is in, after swarm.sh, on the first manager: roles, labels and networks as the settings have them.
-#   settle.sh STACK
+#   converge.sh STACK
 stack=$1
 
 missing_nodes() {

@@ -11,7 +11,8 @@ import pulumi
 import pulumi_command as command
 import pulumi_docker as docker
 
-from components.remote import Access, as_caller, as_root
+from components.lib.host_files.connection import Access
+from components.lib.host_files.shell import as_caller, as_root
 from config.model.stack import LimitSettings
 
 SCRIPT = (Path(__file__).parent / "scripts" / "processes.sh").read_text(encoding="utf-8")

@@ -1,0 +1,1 @@
+"""What the stages share: files on hosts, services, readiness, image references."""

@@ -1,0 +1,1 @@
+"""A service on a node: one container with host networking, its image pinned by digest."""
