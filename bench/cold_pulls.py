@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import images
 from bench import common
 from config import naming
-from operations.bootstrap import golang, toolchain
+from operations.host import golang, toolchain
 
 MB = 1_000_000
 LAYERS, LAYER_MB = 6, 50

@@ -21,13 +21,13 @@ from typing import Any
 import images
 from config import naming, stackfile
 from config.model.stack import Settings
-from operations import look
-from operations.bootstrap import golang, toolchain
-from operations.desired import Desired
 from operations.drill import lab_node
 from operations.drill.lab_node import LabNode, addresses
-from operations.endpoint import User
+from operations.host import golang, toolchain
+from operations.inspect import collect
+from operations.inspect.expected import Desired
 from operations.pulumi.session import Session
+from operations.registry.endpoint import User
 from operations.workspace import StackFile, Workspace
 
 FOLDER = Path(__file__).parent
@@ -85,7 +85,7 @@ class Lab:
         stack_file = StackFile.read(workspace, stack)
         if not stack_file.is_lab:
             sys.exit(f"{stack} is not a lab: a bench wears out what it measures.")
-        desired = look.wanted(Session.open(workspace, stack_file))
+        desired = collect.desired(Session.open(workspace, stack_file))
         settings = stackfile.parse(stack, stack_file.document)
         return cls(workspace, settings, desired, lab_node.of_stack(desired, stack))
 

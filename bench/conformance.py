@@ -19,7 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench import common
-from operations.bootstrap import golang, toolchain
+from operations.host import golang, toolchain
 
 MODULE = "github.com/opencontainers/distribution-spec/conformance"
 # The commit of the tag v1.1.1: the folder is a module of its own, which has no tags.

@@ -31,8 +31,8 @@ from bench.nodes_tools import REPOSITORY, Command
 from components.lib.host_files.bundle import Block, Entry, File, render
 from components.lib.host_files.shell import as_root, stage_script
 from config.naming import PROJECT
-from operations.desired import Machine, read
-from operations.probe import TEXT, Probe
+from operations.inspect.expected import Machine, read
+from operations.inspect.probe import TEXT, Probe
 from operations.pulumi.session import Session
 from operations.workspace import StackFile, Workspace
 

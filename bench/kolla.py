@@ -33,7 +33,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from bench import common, kolla_images
 from operations.kolla import inputs, play, steps
 from operations.kolla.environment import environment
-from operations.lock import StackLock
+from operations.locks import StackLock
 from operations.pulumi.follow import new_log
 from operations.pulumi.session import Session
 from operations.workspace import StackFile
@@ -79,7 +79,7 @@ class Stage:
         with play.inputs_on_disk(folder, self.inputs, made):
             configure(folder / "ansible.cfg", base, setting, folder / "facts")
             load, before = os.getloadavg()[0], os.times()
-            played = play.insist(play.play("prechecks", folder, made, log, say))
+            played = play.raise_if_failed(play.play("prechecks", folder, made, log, say))
         used = sum(os.times()[2:4]) - sum(before[2:4])
         return {
             "way": name,

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 from components.kolla.passwords import password
 from operations.drill.lab_node import LabNode
-from operations.endpoint import Endpoint
 from operations.kolla import verify
 from operations.kolla.plan import ONE_BY_ONE
-from operations.promote.store import Manifest, Store
+from operations.registry.client import Manifest, Store
+from operations.registry.endpoint import Endpoint
 
 if TYPE_CHECKING:
     from bench.kolla import Stage

@@ -25,10 +25,10 @@ from typing import Any, TypeVar
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench.common import Lab, conditions, save, table
-from operations.endpoint import Endpoint, endpoint
-from operations.promote import content
 from operations.promote.records import FOLDER
-from operations.promote.store import MANIFESTS, Manifest, Store
+from operations.registry import copy_images
+from operations.registry.client import MANIFESTS, Manifest, Store
+from operations.registry.endpoint import Endpoint, endpoint
 
 T = TypeVar("T")
 PREFIX = "bench-promote/image-"
@@ -88,12 +88,12 @@ def steps(source: Lab, target: Lab, name: str) -> dict[str, float]:
         return result
 
     origin, lister, into = store(source, "pull"), store(source, "admin"), store(target, "push")
-    names = timed("list", lambda: content.names(origin, lister, [f"{PREFIX}*:{name}"]))
-    read = timed("read", lambda: content.each(lambda one: content.read(origin, one), names))
+    names = timed("list", lambda: copy_images.names(origin, lister, [f"{PREFIX}*:{name}"]))
+    read = timed("read", lambda: copy_images.each(lambda one: copy_images.read(origin, one), names))
     images = [image for image in read if image]
-    missing = timed("look", lambda: content.look(into, images))
-    timed("move", lambda: content.move(into, lambda: origin, images, missing))
-    timed("check", lambda: content.check(into, images))
+    missing = timed("look", lambda: copy_images.look(into, images))
+    timed("move", lambda: copy_images.move(into, lambda: origin, images, missing))
+    timed("check", lambda: copy_images.check(into, images))
     return seconds
 
 

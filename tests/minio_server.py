@@ -14,8 +14,8 @@ import pytest
 
 import images
 from config import paths
-from operations.bootstrap import golang
-from operations.store_contract import Store
+from operations.host import golang
+from tests.store.contract import Store
 
 ROOT = ("tester-of-the-store", "a-secret-for-the-store")
 SECONDS = 30.0

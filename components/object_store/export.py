@@ -31,8 +31,8 @@ from urllib3.exceptions import (
     SSLError,
 )
 
+from components.lib import encryption
 from config import paths
-from operations import sealed
 from operations.errors import DONE, FAILED, BerthError
 
 
@@ -72,11 +72,11 @@ def export(stack: str, endpoint: str, server_name: str, ca_file: str, user: str,
             raise BerthError(f"{part.value}: {endpoint} cannot be asked ({reason}). {_WAY_OUT}") from None
         if not zipfile.is_zipfile(io.BytesIO(found[part])):
             raise BerthError(f"{part.value}: {endpoint} answers with something that is no archive. {_WAY_OUT}")
-    passphrase = sealed.passphrase(os.environ)
+    passphrase = encryption.passphrase(os.environ)
     directory = paths.stack_directory(stack) / "exports" / f"{datetime.now(UTC):{_WHEN}}"
     directory.mkdir(mode=0o700, parents=True)
     written = [
-        sealed.write(directory / f"{FILES[part]}{sealed.SUFFIX}", sealed.seal(content, passphrase))
+        encryption.write(directory / f"{FILES[part]}{encryption.SUFFIX}", encryption.seal(content, passphrase))
         for part, content in found.items()
     ]
     _tidy(directory.parent, passphrase)
@@ -89,9 +89,9 @@ def _tidy(exports: Path, passphrase: str) -> None:
     for old in every[:-KEPT]:
         shutil.rmtree(old)
     for plain in (file for kept in every[-KEPT:] for file in kept.glob("*.zip")):
-        there = plain.with_name(plain.name + sealed.SUFFIX)
+        there = plain.with_name(plain.name + encryption.SUFFIX)
         there.unlink(missing_ok=True)
-        sealed.write(there, sealed.seal(plain.read_bytes(), passphrase))
+        encryption.write(there, encryption.seal(plain.read_bytes(), passphrase))
         plain.unlink()
 
 

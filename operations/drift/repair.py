@@ -12,15 +12,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from operations import recovery
-from operations.deploy import Run, check_settings, describe_failure, follow_other_hosts
-from operations.differences import CONTAINER, GONE, Finding
+from operations.context import CommandContext, check_settings
+from operations.drift.detect import detect
 from operations.drift.report import DriftReport
-from operations.drift.search import look_for_drift
 from operations.errors import BerthError
-from operations.events import QUIET_OPS, Step
-from operations.lock import StackLock
-from operations.pulumi.follow import follow
+from operations.inspect.compare import CONTAINER, GONE, Finding
+from operations.kolla.images.published import follow_other_hosts
+from operations.locks import StackLock
+from operations.pulumi import recovery
+from operations.pulumi.events import QUIET_OPS, Step
+from operations.pulumi.follow import describe_failure, follow
 from operations.pulumi.session import Session
 
 REMOTE = "command:remote:Command"
@@ -44,14 +45,14 @@ class Repair:
         }
 
 
-def repair(run: Run) -> Repair:
+def repair(run: CommandContext) -> Repair:
     """Look, say what will be mended, ask, mend, look again."""
     check_settings(run.stack_file)
     with StackLock(run.workspace.stack_dir(run.stack), run.stack, "up --repair", run.say) as lock:
         session = run.session()
         recovery.go_on(session, lock.interrupted, run.say)
         follow_other_hosts(run, session)
-        before = look_for_drift(session)
+        before = detect(session)
         before.show(run.console)
         mendable = [one for one in before.findings if one.mark or _is_too_many(one)]
         if not mendable:
@@ -72,7 +73,7 @@ def repair(run: Run) -> Repair:
         )
         if outcome.failed:
             raise BerthError(describe_failure(f"Repairing {run.stack} failed", outcome))
-        return Repair(before, [step for step in outcome.view.finished if step.is_change], look_for_drift(session))
+        return Repair(before, [step for step in outcome.view.finished if step.is_change], detect(session))
 
 
 def _is_too_many(finding: Finding) -> bool:

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from operations.differences import Finding, Unknown
 from operations.errors import DIFFERENT, DONE, FAILED
+from operations.inspect.compare import Finding, Unknown
 
 
 @dataclass(frozen=True)

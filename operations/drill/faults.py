@@ -13,7 +13,7 @@ from config.naming import VIRTUAL_ADDRESS_STAGE, service_container
 from operations.drill.lab_node import LabNode, freeze
 from operations.errors import UsageError
 
-DRIVE_SCRIPT = Path(__file__).parents[1] / "scripts" / "drive.sh"
+DRIVE_SCRIPT = Path(__file__).parent / "scripts" / "drive.sh"
 STORE = service_container("object-store")
 
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from config import naming
 from config.model.stack import Settings
-from operations import front, look
-from operations.desired import Desired, Machine
 from operations.drill.faults import STORE
 from operations.drill.lab_node import LabNode, addresses
 from operations.errors import BerthError
+from operations.inspect import collect, endpoint_checks, status
+from operations.inspect.expected import Desired, Machine
 from operations.pulumi.session import Session
 
 SECONDS = 3.0
@@ -54,13 +54,15 @@ class Health:
             if STORE in node.services:
                 # "Could you go without harm?" is answered with yes only while the drives of all the others are there.
                 yield from self._minio(node)
-        seen = look.ask(self._session, self._desired)
-        yield from (f"{row.service} on {row.node}: {row.detail}" for row in look.rows(seen) if not row.healthy)
-        if seen.front.with_user.status != 200:
-            yield f"the registry answers {seen.front.with_user.text}"
+        seen = collect.query(self._session, self._desired)
+        yield from (f"{row.service} on {row.node}: {row.detail}" for row in status.rows(seen) if not row.healthy)
+        if seen.endpoints.with_user.status != 200:
+            yield f"the registry answers {seen.endpoints.with_user.text}"
 
     def _nginx(self, node: LabNode) -> Iterator[str]:
-        reply = front.get(f"https://{node.address}:{self._settings.registry.port}/v2/", self._ca, seconds=SECONDS)
+        reply = endpoint_checks.get(
+            f"https://{node.address}:{self._settings.registry.port}/v2/", self._ca, seconds=SECONDS
+        )
         if reply.status != 401:
             yield f"nginx on {node.name} answers {reply.text}"
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from config import naming
-from operations.desired import Desired
 from operations.errors import BerthError
+from operations.inspect.expected import Desired
 
 PROC = Path("/proc")
 LOCAL = re.compile(r"\|-- ([0-9.]+)\n\s+/32 host LOCAL")

@@ -18,8 +18,8 @@ from typing import Self
 
 from operations.drill.background import Background
 from operations.drill.oci import Refused, Registry, WrongBytes, layer
-from operations.endpoint import User
 from operations.errors import BerthError
+from operations.registry.endpoint import User
 
 REPOSITORY = "drill/load"
 LABEL = "berth.drill"

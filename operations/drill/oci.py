@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from operations.endpoint import User
+from operations.registry.endpoint import User
 
 CHUNK = 64 * 1024
 KEEPALIVE_SECONDS = 15

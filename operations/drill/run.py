@@ -12,8 +12,7 @@ from urllib.parse import urlsplit
 
 from config import naming, stackfile
 from config.model.stack import Settings
-from operations import look
-from operations.deploy import Run, check_settings
+from operations.context import CommandContext, check_settings
 from operations.drill import faults, lab_node
 from operations.drill.faults import Fault, Strike
 from operations.drill.health import Health
@@ -22,10 +21,11 @@ from operations.drill.oci import Refused, Registry
 from operations.drill.record import Record, interruptible
 from operations.drill.report import Report, Result, counts
 from operations.drill.watch import Watch
-from operations.endpoint import endpoint
 from operations.errors import BerthError, UsageError
-from operations.lock import StackLock
+from operations.inspect import collect
+from operations.locks import StackLock
 from operations.pulumi.session import NOT_DEPLOYED, Session
+from operations.registry.endpoint import endpoint
 
 HEALTHY_SECONDS = 180.0
 SETTLE_SECONDS = 300.0
@@ -65,9 +65,9 @@ class Stage:
     hold: float
 
     @classmethod
-    def of(cls, run: Run, docker: Docker, options: Options) -> Stage:
+    def of(cls, run: CommandContext, docker: Docker, options: Options) -> Stage:
         session = run.session()
-        desired = look.wanted(session)
+        desired = collect.desired(session)
         settings = stackfile.parse(run.stack, run.stack_file.document)
         end = endpoint(run.workspace, run.stack, desired.outputs, show_secrets=True)
         pusher, puller = end.users["push"], end.users["pull"]
@@ -140,7 +140,7 @@ class Stage:
             time.sleep(0.5)
 
 
-def drill(run: Run, options: Options, keep: Callable[[Report], None] = lambda _: None) -> Report:
+def drill(run: CommandContext, options: Options, keep: Callable[[Report], None] = lambda _: None) -> Report:
     """Run it; the report says whether it was good enough. `keep` gets what there is after every fault."""
     plan = options.plan()
     with _alone(run) as (record, was_left), _docker(run) as docker:
@@ -169,14 +169,14 @@ def drill(run: Run, options: Options, keep: Callable[[Report], None] = lambda _:
     return Report({**about, "watch": watched}, options.gap, results)
 
 
-def undo(run: Run) -> bool:
+def undo(run: CommandContext) -> bool:
     """Undo what a killed drill left; whether there was anything."""
     with _alone(run) as (_, was_left), _docker(run):
         return was_left
 
 
 @contextlib.contextmanager
-def _alone(run: Run) -> Iterator[tuple[Record, bool]]:
+def _alone(run: CommandContext) -> Iterator[tuple[Record, bool]]:
     """The stack's record of faults, with none under way: neither at the beginning nor, whatever happens, at the end."""
     if not run.stack_file.is_lab:
         raise UsageError(
@@ -211,7 +211,7 @@ def _behind(settings: Settings, registry: Registry, tls: ssl.SSLContext) -> Behi
 
 
 @contextlib.contextmanager
-def _docker(run: Run) -> Iterator[Docker]:
+def _docker(run: CommandContext) -> Iterator[Docker]:
     docker = Docker(run.workspace.stack_dir(run.stack) / "drill-docker", run.stack)
     docker.clean()
     try:

@@ -13,8 +13,8 @@ from itertools import pairwise
 from operations.drill.background import Background
 from operations.drill.lab_node import LabNode, addresses
 from operations.drill.oci import authorization
-from operations.endpoint import User
 from operations.errors import BerthError
+from operations.registry.endpoint import User
 
 EVERY = 0.05
 PATIENCE = 2.0

@@ -38,7 +38,9 @@ def drained(session: Session, wanted: play.Inputs, nodes: Sequence[str], tell: C
     with play.inputs_on_disk(deployed.folder(workspace, stack) / "leaving", then, made) as folder:
 
         def do(step: str) -> None:
-            play.insist(play.play(step, folder, made, new_log(workspace, stack, f"kolla-{step}"), tell, options))
+            play.raise_if_failed(
+                play.play(step, folder, made, new_log(workspace, stack, f"kolla-{step}"), tell, options)
+            )
 
         do("stop")
         yield

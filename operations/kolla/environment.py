@@ -11,9 +11,9 @@ from pathlib import Path
 
 import yaml
 
-from operations.bootstrap.errors import BootstrapError
-from operations.bootstrap.shell import Shell
 from operations.errors import BerthError
+from operations.host.errors import BootstrapError
+from operations.host.shell import Shell
 from operations.workspace import Workspace
 
 LOCK = "requirements-kolla.lock"

@@ -11,7 +11,8 @@ from components.kolla import render
 from components.kolla.overrides import OverridesError, read_overrides
 from config import stackfile
 from config.model.stack import Settings
-from operations import access, deploy
+from operations import ssh
+from operations.context import check_settings
 from operations.errors import BerthError, UsageError
 from operations.kolla.play import Inputs
 from operations.pulumi.session import Session
@@ -20,7 +21,7 @@ from operations.workspace import StackFile, Workspace
 
 def settings_of(stack_file: StackFile) -> Settings:
     """The stack's settings, if they are good and Kolla is among them."""
-    deploy.check_settings(stack_file)
+    check_settings(stack_file)
     settings = stackfile.parse(stack_file.stack, stack_file.document)
     if not settings.kolla.enabled:
         raise UsageError(f"Kolla is not enabled on {stack_file.stack}: set `enabled: true` under berth:kolla.")
@@ -35,7 +36,7 @@ def document(workspace: Workspace, settings: Settings) -> dict[str, Any]:
         raise BerthError(str(problem)) from None
 
 
-def ways_in(workspace: Workspace, stack: str, doors: list[access.Door]) -> dict[str, dict[str, Any]]:
+def ways_in(workspace: Workspace, stack: str, doors: list[ssh.Door]) -> dict[str, dict[str, Any]]:
     """Ansible's variables of each node, by its name."""
     known_hosts = str(workspace.stack_dir(stack) / "known_hosts")
     return {
@@ -49,7 +50,7 @@ def of_stack(session: Session, settings: Settings) -> Inputs:
     kolla: Mapping[str, Any] = outputs.get("kolla") or {}
     if not kolla.get("secret"):
         raise BerthError(f"Stack {session.stack} has no passwords for Kolla yet: ./berth up --stack {session.stack}.")
-    doors = access.doors(session.workspace, outputs)
+    doors = ssh.doors(session.workspace, outputs)
     user = (outputs.get("registry_users") or {}).get(settings.registry.node_user) or {}
     given = {"docker_registry_password": user["password"]} if user.get("password") else {}
     wanted = document(session.workspace, settings)
@@ -57,14 +58,14 @@ def of_stack(session: Session, settings: Settings) -> Inputs:
     return Inputs(wanted, ways, str(kolla["secret"]), str(outputs["registry_ca"]), given)
 
 
-def on_node(access: Mapping[str, Any], command: str) -> subprocess.CompletedProcess[str]:
-    """Run a command on what Ansible would reach by these variables, as root."""
-    user = "" if access["ansible_user"] == "root" else "sudo -n "
+def on_node(variables: Mapping[str, Any], command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command, as root, on the host that Ansible would reach by these variables."""
+    user = "" if variables["ansible_user"] == "root" else "sudo -n "
     argv = [
         "ssh",
-        *shlex.split(str(access["ansible_ssh_common_args"])),
+        *shlex.split(str(variables["ansible_ssh_common_args"])),
         *("-o", "BatchMode=yes", "-o", "ConnectTimeout=15", "-o", "LogLevel=ERROR"),
-        *("-i", str(access["ansible_ssh_private_key_file"]), "-p", str(access["ansible_port"])),
-        *("-l", str(access["ansible_user"]), str(access["ansible_host"]), "--", user + command),
+        *("-i", str(variables["ansible_ssh_private_key_file"]), "-p", str(variables["ansible_port"])),
+        *("-l", str(variables["ansible_user"]), str(variables["ansible_host"]), "--", user + command),
     ]
     return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)

@@ -231,7 +231,7 @@ def _take(event: Mapping[str, Any], played: Played) -> None:
         played.failures.append(Failure(event["host"], event["task"], event["message"]))
 
 
-def insist(played: Played) -> Played:
+def raise_if_failed(played: Played) -> Played:
     """The run, if it went well; otherwise an error that says what failed and where."""
     if played.status:
         raise BerthError(played.complaint())

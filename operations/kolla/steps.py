@@ -15,14 +15,14 @@ import typer
 
 from components.kolla.passwords import password
 from config.kolla_release import release
-from operations.endpoint import Endpoint, User
-from operations.kolla import deployed, drain, images, inputs, plan, play, verify
+from operations.kolla import deployed, drain, image_check, inputs, plan, play, verify
 from operations.kolla.environment import Environment, environment
-from operations.kolla_images.published import read_lock, write_lock
-from operations.lock import StackLock
-from operations.promote.store import Store
+from operations.kolla.images.published import read_lock, write_lock
+from operations.locks import StackLock
 from operations.pulumi.follow import new_log
 from operations.pulumi.session import Session
+from operations.registry.client import Store
+from operations.registry.endpoint import Endpoint, User
 from operations.workspace import StackFile, Workspace, write_private
 
 CHANGING = ("deploy", "reconfigure", "upgrade")
@@ -70,11 +70,11 @@ def run(
         plan.check_upgrade(str(before.document["release"]), release(str(wanted.document["release"])))
     with play.inputs_on_disk(run_folder(workspace, stack), wanted, made) as folder:
         if step == "images":
-            return _check_images(session, wanted, images.needed(made, folder), accept)
+            return _check_images(session, wanted, image_check.needed(made, folder), accept)
         if step == "verify":
-            return verify.insist(_look(wanted, images.needed(made, folder), tell, patience))
+            return verify.raise_if_failed(_look(wanted, image_check.needed(made, folder), tell, patience))
         log = new_log(workspace, stack, f"kolla-{step}")
-        played = play.insist(play.play(step, folder, made, log, tell, options))
+        played = play.raise_if_failed(play.play(step, folder, made, log, tell, options))
     if step == "destroy":
         deployed.forget(session)
     return played.summary()
@@ -83,7 +83,7 @@ def run(
 def plan_of(session: Session, document: Mapping[str, Any], made: Environment) -> plan.Plan:
     """What would lead from the last deployment to this document."""
     before = deployed.read(session)
-    by_host = images.needed_by(made, document) if before else {}
+    by_host = image_check.needed_by(made, document) if before else {}
     tags = {image: tag for own in by_host.values() for image, tag in own.items()}
     return plan.plan(before, document, _digests(session, document), tags, release(str(document["release"])))
 
@@ -108,14 +108,14 @@ def lead(session: Session, wanted: play.Inputs, tell: Callable[[str], None]) -> 
     return f"{found}\n{summary}"
 
 
-def _check_images(session: Session, wanted: play.Inputs, needed: images.ByHost, accept: bool) -> str:
+def _check_images(session: Session, wanted: play.Inputs, needed: image_check.ByHost, accept: bool) -> str:
     variables = wanted.document["globals"]
     registry, user = str(variables["docker_registry"]), variables.get("docker_registry_username")
     login = User(str(user), wanted.given["docker_registry_password"]) if user else None
-    found = images.images(needed, registry)
+    found = image_check.images(needed, registry)
     store = Store(session.stack, Endpoint(registry, "", {}), wanted.ca, login)
     before = read_lock(session)
-    now = images.check(found, store, before, accept)
+    now = image_check.check(found, store, before, accept)
     new = [name for name, image in now.items() if before.get(name) != image]
     if new:
         write_lock(session, now, by_hand=accept)
@@ -123,7 +123,7 @@ def _check_images(session: Session, wanted: play.Inputs, needed: images.ByHost, 
 
 
 def _look(
-    wanted: play.Inputs, needed: images.ByHost, tell: Callable[[str], None], patience: float
+    wanted: play.Inputs, needed: image_check.ByHost, tell: Callable[[str], None], patience: float
 ) -> list[verify.Finding]:
     variables, nodes = wanted.document["globals"], wanted.document["nodes"]
     admin = str(password(wanted.secret, "keystone_admin_password"))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from operations.errors import BerthError
-from operations.kolla.images import ByHost
+from operations.kolla.image_check import ByHost
 
 PATIENCE = 180.0
 """Seconds that containers may take to become healthy after a deployment."""
@@ -100,10 +100,10 @@ def settle(ask: Callable[[], list[Finding]], tell: Callable[[str], None], patien
         time.sleep(3)
 
 
-def insist(found: list[Finding]) -> str:
+def raise_if_failed(found: list[Finding]) -> str:
     """One line if all is well; an error with what is not otherwise."""
     wrong = [finding for finding in found if not finding.ok]
     if wrong:
         lines = "\n".join(f"    {finding.line()}" for finding in wrong)
-        raise BerthError(f"{len(wrong)} of {len(found)} answers are wrong:\n{lines}")
-    return f"verify: all {len(found)} answers are right"
+        raise BerthError(f"{len(wrong)} of {len(found)} checks failed:\n{lines}")
+    return f"verify: all {len(found)} checks passed"

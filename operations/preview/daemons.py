@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from components.lib.host_files import parse
-from operations.preview import values
 from operations.preview.plan import Change
+from operations.pulumi import values
 
 STAGE = "docker-daemon"
 NOTHING, RELOAD, RESTART, UNKNOWN = "nothing", "reload", "restart", "unknown"

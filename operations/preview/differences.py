@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.lib.host_files import parse
-from operations.preview import values
 from operations.preview.plan import Change
+from operations.pulumi import values
 
 LONGEST = 120
 _NO_NEWLINE = "\\ no newline at the end"

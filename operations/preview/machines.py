@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from config.naming import NODE_LABEL
-from operations.desired import COMMANDS, DEPLOY_HOST
+from operations.inspect.expected import COMMANDS, DEPLOY_HOST
 from operations.preview.plan import Change, Resource
-from operations.recovery import CONTAINER
+from operations.pulumi.recovery import CONTAINER
 
 
 class Machines:

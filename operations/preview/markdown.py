@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterator, Sequence
 
-from operations.preview import words
+from operations.preview import sentences
 from operations.preview.differences import Difference
 from operations.preview.report import Report, Section
 
@@ -33,11 +33,11 @@ def _lines(report: Report) -> Iterator[str]:
         yield from _fenced(why.splitlines(), "", "  ")
     if report.losses or report.violations or report.failures:
         yield ""
-    yield f"**{words.counts(report)}**"
-    sentences = [*words.nodes(report), *report.notices]
-    if sentences:
+    yield f"**{sentences.counts(report)}**"
+    points = [*sentences.nodes(report), *report.notices]
+    if points:
         yield ""
-        yield from (f"- {sentence}" for sentence in sentences)
+        yield from (f"- {point}" for point in points)
     yield from _details("Files", "on", report.files)
     yield from _details("Properties", "of", report.properties)
     if report.steps:

@@ -15,10 +15,10 @@ from typing import Any
 
 from config.naming import PROJECT
 from operations.errors import BerthError
-from operations.events import RunView
-from operations.preview import values
 from operations.preview.plan import STACK, Change, Planned, Resource
+from operations.pulumi import values
 from operations.pulumi.environment import search_path
+from operations.pulumi.events import RunView
 from operations.workspace import StackFile, Workspace
 
 PARALLEL = 16

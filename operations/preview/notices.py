@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from operations.events import Step
+from operations.pulumi.events import Step
 
 CONTAINER = "docker:index/container:Container"
 NODES = "::berth:nodes:"

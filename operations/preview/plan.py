@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from operations.events import RunView
-from operations.preview import values
+from operations.pulumi import values
+from operations.pulumi.events import RunView
 from operations.pulumi.session import Session
 
 REPLACE = frozenset({"replace", "create-replacement", "delete-replaced"})

@@ -8,16 +8,15 @@ from dataclasses import dataclass, field
 
 from config.model.stack import StackFile
 from config.rollout import waves
-from operations import policies
-from operations.events import Step, display_name
-from operations.preview import daemons, differences
+from operations.preview import daemons, differences, policies
 from operations.preview.daemons import Effect
 from operations.preview.differences import Difference
 from operations.preview.machines import Machines
 from operations.preview.notices import notices
 from operations.preview.plan import Change, Planned
-from operations.preview.values import Redactor
-from operations.recovery import CONTAINER
+from operations.pulumi.events import Step, display_name
+from operations.pulumi.recovery import CONTAINER
+from operations.pulumi.values import Redactor
 
 LABEL = "docker-restarts"
 BY_HAND = "preview-by-hand"

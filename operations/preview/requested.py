@@ -14,20 +14,18 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from config import stackfile
 from config.local_paths import local_paths
 from config.naming import PROJECT
 from config.problems import SettingsError
+from operations.context import CommandContext
 from operations.errors import BerthError, UsageError
+from operations.preview.build import preview_with
 from operations.preview.report import Report
-from operations.preview.run import look_with
 from operations.pulumi.session import Session
 from operations.workspace import StackFile, Workspace
-
-if TYPE_CHECKING:
-    from operations.deploy import Run
 
 LARGEST = 256 * 1024
 """Bytes of a stack file."""
@@ -44,7 +42,7 @@ _WHOSE = "The settings are the request's, the program is this checkout's: nothin
 _BY_HAND = "What they do is seen by whoever has read them and runs ./berth preview of that tree by hand."
 
 
-def look_requested(run: Run, folder: Path) -> tuple[Report, dict[str, Any]]:
+def preview(run: CommandContext, folder: Path) -> tuple[Report, dict[str, Any]]:
     """What `up` would do with the requested settings; `folder` is the root of the requested tree."""
     session = run.session()
     if not session.is_deployed:
@@ -52,7 +50,7 @@ def look_requested(run: Run, folder: Path) -> tuple[Report, dict[str, Any]]:
     changed = changed_code(run.workspace.root, folder)
     with tempfile.TemporaryDirectory(prefix="berth-requested-") as directory:
         asked = replace(run, stack_file=requested(run.workspace, run.stack_file, folder, Path(directory)))
-        seen, document = look_with(
+        seen, document = preview_with(
             asked, Session.open(asked.workspace, asked.stack_file, session.cli), sentence(changed)
         )
         seen = replace(seen, by_hand=bool(changed))

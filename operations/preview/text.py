@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from operations.preview import words
+from operations.preview import sentences
 from operations.preview.report import Report
 
 _SIGNS = {"create": "+", "update": "~", "replace": "+-", "delete": "-"}
@@ -24,8 +24,8 @@ def _lines(report: Report, diff: bool) -> Iterator[str]:
     if diff:
         yield from _differences(report)
     yield ""
-    yield f"Resources: {words.counts(report)}"
-    yield from (*words.nodes(report), *report.notices)
+    yield f"Resources: {sentences.counts(report)}"
+    yield from (*sentences.nodes(report), *report.notices)
     for warning in report.warnings:
         yield f"Warning: {warning}"
     for loss in report.losses:

@@ -14,20 +14,21 @@ from typing import Any
 import images as recipes
 from config import stackfile
 from config.model.stack import PinSettings
-from operations import deploy, verified
-from operations import preview as previews
-from operations.deploy import Run
-from operations.endpoint import endpoint
+from operations.context import CommandContext, check_settings
 from operations.errors import BerthError, UsageError
-from operations.promote import content, records
-from operations.promote.content import Image, Missing
+from operations.inspect import verified
+from operations.preview import build, text
+from operations.promote import records
 from operations.promote.edit import with_pins
-from operations.promote.proof import Proof, prove, unchanging
+from operations.promote.preconditions import Proof, prove, unchanging
 from operations.promote.records import Record
-from operations.promote.store import Store
 from operations.pulumi import cli
 from operations.pulumi.environment import environment
 from operations.pulumi.session import Session
+from operations.registry import copy_images
+from operations.registry.client import Store
+from operations.registry.copy_images import Image, Missing
+from operations.registry.endpoint import endpoint
 from operations.workspace import StackFile, write_private
 
 
@@ -55,7 +56,7 @@ class Promotion:
     after: str
     images: Sequence[Image]
     missing: Missing
-    origin: content.Origin
+    origin: copy_images.Origin
     file: Path
     preview: Mapping[str, object] = field(default_factory=dict)
     written: Path | None = None
@@ -94,9 +95,9 @@ def config_of(text: str) -> dict[str, Any]:
     return dict((YAML(typ="safe", pure=True).load(text) or {}).get("config") or {})
 
 
-def promote(run: Run, options: Options) -> Promotion:
+def promote(run: CommandContext, options: Options) -> Promotion:
     """Promote to `run`'s stack."""
-    deploy.check_settings(run.stack_file)
+    check_settings(run.stack_file)
     source = None if options.source is None else _source(run, options)
     with ExitStack() as held:
         session = Session.open(run.workspace, run.stack_file)
@@ -107,7 +108,7 @@ def promote(run: Run, options: Options) -> Promotion:
         return _carry_out(run, target, planned, options)
 
 
-def _carry_out(run: Run, target: Store, planned: Promotion, options: Options) -> Promotion:
+def _carry_out(run: CommandContext, target: Store, planned: Promotion, options: Options) -> Promotion:
     if not planned.is_new:
         run.say(f"{run.stack} has all of it already: nothing to promote.")
         return planned
@@ -119,30 +120,30 @@ def _carry_out(run: Run, target: Store, planned: Promotion, options: Options) ->
     if run.confirm and not run.yes and not run.confirm(f"Promote this to {run.stack}?"):
         raise BerthError("Nothing was promoted.")
     if planned.missing.anything:
-        content.move(target, planned.origin, planned.images, planned.missing)
-        content.check(target, planned.images)
+        copy_images.move(target, planned.origin, planned.images, planned.missing)
+        copy_images.check(target, planned.images)
     _write(run, planned)
     run.say(_closing_words(run, planned))
     return planned
 
 
-def _preview(changed: Run) -> dict[str, object]:
+def _preview(changed: CommandContext) -> dict[str, object]:
     """What `up` would do of the target; said in words, and as a program wants it."""
     session = Session.open(changed.workspace, changed.stack_file)
-    seen, _ = previews.look_with(changed, session)
-    changed.say(previews.text(seen, False))
+    seen, _ = build.preview_with(changed, session)
+    changed.say(text.text(seen, False))
     if seen.failed:
         raise BerthError(f"{changed.stack} could not be deployed with these pins; nothing was changed.")
     return seen.as_json()
 
 
-def _source(run: Run, options: Options) -> Session:
+def _source(run: CommandContext, options: Options) -> Session:
     """The source stack, its settings judged."""
     assert options.source is not None
     if options.source == run.stack:
         raise UsageError(f"{run.stack} can't be promoted to itself: name two stacks (--from staging --to prod).")
     stack_file = StackFile.read(run.workspace, options.source)
-    deploy.check_settings(stack_file)
+    check_settings(stack_file)
     base = dict(os.environ)
     if options.passphrase_file is not None:
         base.pop("PULUMI_CONFIG_PASSPHRASE", None)
@@ -164,11 +165,11 @@ def _store_if_any(session: Session, outputs: Mapping[str, Any], right: str) -> S
     return Store(session.stack, end, str(outputs["registry_ca"]), user) if user else None
 
 
-def _from_stack(run: Run, target: Store, source: Session, options: Options) -> Promotion:
+def _from_stack(run: CommandContext, target: Store, source: Session, options: Options) -> Promotion:
     proof = prove(source)
     store = _store(source, proof.outputs, "pull")
-    wanted = content.names(store, _store_if_any(source, proof.outputs, "admin"), options.patterns)
-    found = content.each(lambda name: _present(store, name), wanted)
+    wanted = copy_images.names(store, _store_if_any(source, proof.outputs, "admin"), options.patterns)
+    found = copy_images.each(lambda name: _present(store, name), wanted)
     kept = _others(run.stack_file, wanted) if options.patterns else {}
     pins = _pins(source.stack, proof, {**kept, **{image.name: image.digest for image in found}})
     record = Record(
@@ -199,13 +200,13 @@ def _pins(stack: str, proof: Proof, repositories: Mapping[str, str]) -> PinSetti
 
 
 def _present(store: Store, name: str, digest: str | None = None) -> Image:
-    found = content.read(store, name, digest)
+    found = copy_images.read(store, name, digest)
     if found is None:
-        raise BerthError(content.lost(store.stack, digest or "the tag", name))
+        raise BerthError(copy_images.lost(store.stack, digest or "the tag", name))
     return found
 
 
-def _from_record(run: Run, target: Store, options: Options) -> Promotion:
+def _from_record(run: CommandContext, target: Store, options: Options) -> Promotion:
     assert options.record is not None
     older = records.read(run.workspace.root, options.record)
     if older.to != run.stack:
@@ -216,15 +217,15 @@ def _from_record(run: Run, target: Store, options: Options) -> Promotion:
         return _origin(run, older, options)
 
     def image(item: tuple[str, str]) -> Image:
-        return content.read(target, *item) or _present(origin(), *item)
+        return copy_images.read(target, *item) or _present(origin(), *item)
 
-    found = content.each(image, older.pins.repositories.items())
+    found = copy_images.each(image, older.pins.repositories.items())
     who, again = verified.who(run.workspace.root), older.name
     record = older.model_copy(update={"time": verified.now(), "who": who, "record": again})
     return _planned(run, target, record, found, origin)
 
 
-def _origin(run: Run, older: Record, options: Options) -> Store:
+def _origin(run: CommandContext, older: Record, options: Options) -> Store:
     """The stack that a record came from, needed only where the target has lost something of it."""
     stack = older.pins.source.stack
     try:
@@ -236,16 +237,18 @@ def _origin(run: Run, older: Record, options: Options) -> Store:
         ) from None
 
 
-def _planned(run: Run, target: Store, record: Record, found: Sequence[Image], origin: content.Origin) -> Promotion:
+def _planned(
+    run: CommandContext, target: Store, record: Record, found: Sequence[Image], origin: copy_images.Origin
+) -> Promotion:
     _seed_has(run, record.pins)
     path = run.stack_file.path
     before = path.read_bytes().decode("utf-8")
     after = with_pins(path.name, before, records.plain(record.pins))
-    deploy.check_settings(replace(run.stack_file, document={**run.stack_file.document, "config": config_of(after)}))
-    return Promotion(record, before, after, found, content.look(target, found), origin, path)
+    check_settings(replace(run.stack_file, document={**run.stack_file.document, "config": config_of(after)}))
+    return Promotion(record, before, after, found, copy_images.look(target, found), origin, path)
 
 
-def _seed_has(run: Run, pins: PinSettings) -> None:
+def _seed_has(run: CommandContext, pins: PinSettings) -> None:
     """The target's nodes take these from this machine, be they built last or long ago."""
     wanted = pins.images.model_dump(by_alias=True, exclude_none=True)
     lost = [
@@ -262,7 +265,7 @@ def _seed_has(run: Run, pins: PinSettings) -> None:
 
 
 @contextmanager
-def _as_it_would_be(run: Run, text: str) -> Iterator[Run]:
+def _as_it_would_be(run: CommandContext, text: str) -> Iterator[CommandContext]:
     """The target with the settings that it would get, in a file aside."""
     aside = run.workspace.stack_dir(run.stack) / "promote.yaml"
     write_private(aside, text)
@@ -274,7 +277,7 @@ def _as_it_would_be(run: Run, text: str) -> Iterator[Run]:
         aside.unlink(missing_ok=True)
 
 
-def _write(run: Run, planned: Promotion) -> None:
+def _write(run: CommandContext, planned: Promotion) -> None:
     """The record and the stack file, which is replaced whole or not at all, unless somebody wrote it meanwhile."""
     if planned.file.read_bytes() != planned.before.encode():
         raise BerthError(
@@ -312,7 +315,7 @@ def _short(digest: str) -> str:
     return digest[:19]
 
 
-def _closing_words(run: Run, planned: Promotion) -> str:
+def _closing_words(run: CommandContext, planned: Promotion) -> str:
     assert planned.written is not None
     kept = planned.written.relative_to(run.workspace.root)
     return (

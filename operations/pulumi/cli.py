@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from operations.bootstrap import pulumi_cli as build
 from operations.errors import BerthError
+from operations.host import pulumi_cli as build
 from operations.pulumi.version import refusal
 from operations.workspace import Workspace
 

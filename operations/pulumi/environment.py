@@ -8,8 +8,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from operations.bootstrap import pulumi_cli as build
 from operations.errors import UsageError
+from operations.host import pulumi_cli as build
 from operations.pulumi import cli
 from operations.pulumi.cli import LANGUAGE_HOST, Cli, plugin_versions, pulumi_home
 from operations.workspace import StackFile, Workspace
@@ -91,7 +91,7 @@ def passphrase(workspace: Workspace, stack_file: StackFile, base: Mapping[str, s
         return {"PULUMI_CONFIG_PASSPHRASE": _ask(stack_file.stack)}
     raise UsageError(
         f"Stack {stack_file.stack} needs its passphrase: set PULUMI_CONFIG_PASSPHRASE_FILE to a file that holds it "
-        "(or PULUMI_CONFIG_PASSPHRASE to the passphrase). Without it, preview --without-secrets shows what can be seen."
+        "(or PULUMI_CONFIG_PASSPHRASE to the passphrase). Without it, preview --offline shows what can be seen."
     )
 
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from operations.events import EventLog, RunView
-from operations.lock import StackLock
-from operations.progress import display
+from operations.locks import StackLock
+from operations.pulumi.events import EventLog, RunView
+from operations.pulumi.progress import display
 from operations.pulumi.session import UNSAVED, Session, explain
 from operations.workspace import Workspace
 
@@ -146,3 +146,13 @@ def interrupts_forwarded(process: subprocess.Popen[bytes], console: Console) -> 
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def describe_failure(headline: str, outcome: Outcome) -> str:
+    """What failed and why, in full, and where the whole log is."""
+    blocks = [f"{headline} after {outcome.seconds:.0f} s."]
+    for what, why in outcome.reasons():
+        indented = "\n".join(f"    {line}" for line in why.splitlines())
+        blocks.append(f"  {what}:\n{indented}")
+    blocks.append(f"Log: {outcome.log}")
+    return "\n".join(blocks)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from operations.errors import BerthError
-from operations.events import COLOR, without_trace
 from operations.pulumi.cli import Cli, choose
 from operations.pulumi.environment import environment, secrets_provider
+from operations.pulumi.events import COLOR, without_trace
 from operations.pulumi.locks import LOCKED, StateLock, StateLocked, locks, named_in
 from operations.workspace import StackFile, Workspace, write_private
 

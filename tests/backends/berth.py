@@ -6,15 +6,16 @@ import os
 import sys
 from pathlib import Path
 
-import operations.bootstrap
-from operations import cli, doctor, host
+from operations import cli
+from operations.host import doctor, prepare
+from operations.teardown import deploy_host
 from operations.workspace import Workspace
 
 if __name__ == "__main__":
     root, home = map(Path, sys.argv[1:3])
     workspace = Workspace(root, home, os.environ["PULUMI_BACKEND_URL"])
-    operations.bootstrap.run = lambda *_, **__: None
+    prepare.run = lambda *_, **__: None
     Workspace.current = classmethod(lambda *_: workspace)
     doctor.ROUTES = home / "no-routes"
-    host.STATE = home / "state-of-the-host"
+    deploy_host.STATE = home / "state-of-the-host"
     cli.main(sys.argv[3:])

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from operations import verified
+from operations.inspect import verified
 from tests.backends.conftest import Backend, Person, ended, resources
 
 People = Callable[[str], Person]

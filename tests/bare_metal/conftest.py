@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from config.paths import ROOT
-from operations.bootstrap import node_tools
+from operations.host import node_tools
 from operations.pulumi.cli import fitting
 from tests.own_plugins import own_plugins
 

@@ -29,7 +29,7 @@ def applied(node: Box, **changes: object) -> str:
 
 
 def state(node: Box) -> str:
-    from operations import probe
+    from operations.inspect import probe
 
     answer = node.out("sh", "-c", probe.TEXT, "berth-probe", "test", text="firewall\n")
     return " ".join(probe.parse("node1", answer.splitlines()).told["firewall"][0])

@@ -11,7 +11,7 @@ from pathlib import Path
 import asyncssh
 
 import images
-from operations.bootstrap import mirrors
+from operations.host import mirrors
 from plugins.ssh import Result, Session, Target
 from tests.integration.lab import run
 from tests.lab_node import docker_options

@@ -18,7 +18,7 @@ SHORT = ("kill-nginx", "kill-keepalived", "pause-replica", "kill-cache", "pause-
 
 def drill(lab: Lab, *words: str, timeout: float) -> None:
     # Other tests of this machine may take a processor away for longer than a lab may be silent.
-    code, output = lab.try_berth("drill", "--json", "--hold", "4", "--gap", "2.5", *words, timeout=timeout)
+    code, output = lab.try_berth("drill", "--json", "--duration", "4", "--max-outage", "2.5", *words, timeout=timeout)
     assert code == 0, output
     assert json.loads(output[output.index("{\n") :])["ok"] is True
 

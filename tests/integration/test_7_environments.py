@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from operations.drill import oci
-from operations.endpoint import User
+from operations.registry.endpoint import User
 from tests.integration.lab import NODES, STACK, Lab, run
 from tests.integration.registry import berth_registry
 

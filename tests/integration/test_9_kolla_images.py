@@ -19,14 +19,14 @@ import pytest
 from rich.console import Console
 
 import images
-from operations.bootstrap.shell import Shell
-from operations.deploy import Run
-from operations.endpoint import Endpoint, User
-from operations.kolla_images import builder, recipes
-from operations.kolla_images.published import Target, read_lock
-from operations.kolla_images.run import Wanted, build, copy, wanted
-from operations.promote.store import Store
+from operations.context import CommandContext
+from operations.host.shell import Shell
+from operations.kolla.images import build_keys, builder
+from operations.kolla.images.published import Target, read_lock
+from operations.kolla.images.run import Wanted, build, copy, wanted
 from operations.pulumi.session import Session
+from operations.registry.client import Store
+from operations.registry.endpoint import Endpoint, User
 from operations.workspace import StackFile, Workspace
 from tests.front.certificates import Authority
 from tests.front.world import free_ports, image_is_here
@@ -57,14 +57,14 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("kolla")
     tools, shell = kolla_build(folder), Shell(folder / "log")
     config = folder / "kolla-build.conf"
-    config.write_text(recipes.build_config("2026.1", "berth/kolla/debian:0", {}, 2), encoding="utf-8")
+    config.write_text(build_keys.build_config("2026.1", "berth/kolla/debian:0", {}, 2), encoding="utf-8")
     shell.run(tools.command(config, "--template-only", f"--work-dir={folder}"))
     return folder / "docker"
 
 
 def test_images_of_the_lab_are_made_of_debian_and_pypi_alone(rendered: Path) -> None:
-    known = recipes.read(rendered)
-    names = recipes.with_parents(wanted(STACK).images, known)
+    known = build_keys.read(rendered)
+    names = build_keys.with_parents(wanted(STACK).images, known)
     assert {"base", "openstack-base", "keystone-base"} < set(names)
     # Comments, repositories that are written disabled, and the address of a maintainer.
     harmless = re.compile(r"^\s*#|Enabled: no|maintainer=")
@@ -74,9 +74,9 @@ def test_images_of_the_lab_are_made_of_debian_and_pypi_alone(rendered: Path) -> 
 
 
 def test_every_service_that_the_table_promises_has_its_images_templates(rendered: Path) -> None:
-    from operations.kolla_images import catalogue
+    from operations.kolla.images import catalogue
 
-    assert recipes.with_parents(catalogue.images_of(catalogue.buildable()), recipes.read(rendered))
+    assert build_keys.with_parents(catalogue.images_of(catalogue.buildable()), build_keys.read(rendered))
 
 
 # Copies of tiny images, into a real registry
@@ -197,7 +197,7 @@ def test_an_archive_arrives_in_the_registry_whatever_wrote_it(
         # Docker has to take them from the archive.
         run(["docker", "image", "rm", *parts(saved)])
         brought = as_oci(saved, tmp_path)
-    done = copy(Run(session.workspace, STACK, Console()), want(*NAMES), str(brought))
+    done = copy(CommandContext(session.workspace, STACK, Console()), want(*NAMES), str(brought))
     assert done.pushed and sorted(done.pushed.new) == sorted(NAMES)
     for name in NAMES:
         manifest = target.store.manifest(f"{kind}/{name}", "2026.1")
@@ -209,7 +209,7 @@ def test_an_archive_arrives_in_the_registry_whatever_wrote_it(
 def test_what_is_below_a_prefix_arrives_with_its_digests(
     target: Target, saved: Path, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = Run(session.workspace, STACK, Console())
+    asked = CommandContext(session.workspace, STACK, Console())
     monkeypatch.setattr(Target, "open", lambda *_: replace(target, namespace="quay.io/kolla", tag="2026.1-x"))
     brought = copy(asked, want(*NAMES), str(saved)).pushed
     monkeypatch.setattr(Target, "open", lambda *_: target)
@@ -223,7 +223,7 @@ def test_what_is_below_a_prefix_arrives_with_its_digests(
 @pytest.mark.full
 @DOCKER
 def test_base_and_cron_are_built_with_a_key_and_not_built_again() -> None:
-    asked = Run(WORKSPACE, STACK, Console())
+    asked = CommandContext(WORKSPACE, STACK, Console())
     first = build(asked, want("cron"), fresh=True, push=False)
     assert list(first.built) == ["base", "cron"]
     inside = run(

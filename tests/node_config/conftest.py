@@ -14,7 +14,7 @@ import pytest
 from components.node_config.cloud_init import meta_data, network_config, user_data
 from components.node_config.machine import Machine, Secrets, machines
 from config.stackfile import parse
-from operations.bootstrap import node_tools
+from operations.host import node_tools
 from tests.front.certificates import Authority
 from tests.lab_node import docker_options
 from tests.unit.components.node_stack import HASH, everything

@@ -16,7 +16,7 @@ import pulumi
 import yaml
 from pulumi.runtime import settings, stack
 
-from operations.preview.values import opened, read
+from operations.pulumi.values import opened, read
 from plugins import recorder
 from plugins.interface import Properties
 from plugins.values import from_struct

@@ -148,7 +148,7 @@ def test_a_stack_file_that_is_no_plain_file_or_too_much_is_refused(world: World)
 
 
 def test_a_stack_without_state_and_other_options_beside_it_are_refused(world: World, tmp_path: Path, cli: Path) -> None:
-    refused(world.preview("--without-secrets"), "--requested needs the stack's state")
+    refused(world.preview("--offline"), "--requested needs the stack's state")
     new = Checkout(tmp_path, cli)
     ended = new.berth("preview", "--requested", str(world.folder))
     assert ended.code == 1 and "prod is not deployed here" in ended.err

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from operations.preview.values import SIGNATURE
+from operations.pulumi.values import SIGNATURE
 from tests.program.checkout import Checkout, Ended
 
 
@@ -90,4 +90,4 @@ def test_a_wrong_passphrase_is_one_sentence(deployed: tuple[Checkout, set[str]])
 
 def test_without_a_passphrase_the_way_without_one_is_named(deployed: tuple[Checkout, set[str]]) -> None:
     ended = deployed[0].berth("preview", "--markdown", passphrase=None)
-    assert ended.code == 2 and "preview --without-secrets shows what can be seen" in ended.err
+    assert ended.code == 2 and "preview --offline shows what can be seen" in ended.err

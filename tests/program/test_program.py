@@ -13,8 +13,8 @@ import yaml
 from components.lib.host_files import parse
 from components.registry.render import DRAIN_SECONDS
 from config import stackfile
-from operations import policies
-from operations.preview import values
+from operations.preview import policies
+from operations.pulumi import values
 from tests.program.recorder import ROOT, Recording, run_program
 
 STACKS = sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml"))

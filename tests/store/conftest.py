@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from operations.store_contract import Store
-from operations.store_contract.store import bucket_of_its_own
 from tests import minio_server
+from tests.store.contract import Store
+from tests.store.contract.store import bucket_of_its_own
 
 Program = Callable[[str], Path]
 

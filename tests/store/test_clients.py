@@ -14,9 +14,9 @@ import pytest
 import urllib3
 from minio import Minio
 
-from operations.store_contract import Store
 from tests.minio_server import SECONDS, free_port
 from tests.store.conftest import Program
+from tests.store.contract import Store
 
 CONFIG = """\
 version: 0.1

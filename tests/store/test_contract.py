@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 import pytest
 
-from operations.store_contract import CHECKS, Broken, Store
-from operations.store_contract.__main__ import main
 from tests.minio_server import ROOT
+from tests.store.contract import CHECKS, Broken, Store
+from tests.store.contract.__main__ import main
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
@@ -24,7 +24,7 @@ def test_the_command_names_what_a_store_does_not_do(
     def refused(store: Store) -> None:
         store.ask("GET", "missing").want(200)
 
-    monkeypatch.setattr("operations.store_contract.__main__.CHECKS", (CHECKS[0], refused))
+    monkeypatch.setattr("tests.store.contract.__main__.CHECKS", (CHECKS[0], refused))
     monkeypatch.setattr(sys, "stdin", io.StringIO("\n".join(ROOT)))
     assert main([server.endpoint]) == 1
     first, second = capsys.readouterr().out.splitlines()

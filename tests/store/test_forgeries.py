@@ -6,9 +6,9 @@ from urllib.parse import quote
 
 import pytest
 
-from operations.store_contract import Store
-from operations.store_contract.checks import begin
-from operations.store_contract.forgeries import SNOWBALL, TRAILER, forgeries
+from tests.store.contract import Store
+from tests.store.contract.checks import begin
+from tests.store.contract.forgeries import SNOWBALL, TRAILER, forgeries
 
 NAMES = [one.name for one in forgeries(Store("http://127.0.0.1:1", "x", "x", bucket="x"), "x", "x")]
 CHUNK = b"6\r\nforged\r\n0\r\n\r\n\r\n"

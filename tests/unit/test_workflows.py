@@ -126,7 +126,7 @@ def test_gitlabs_jobs_with_a_secret_run_for_the_default_branch_only_in_their_env
 
 
 def test_gitlabs_jobs_without_a_secret_have_neither_an_environment_nor_a_deploy_host() -> None:
-    for name in ("settings", "tests", "preview-without-secrets"):
+    for name in ("settings", "tests", "preview-offline"):
         job = gitlab()[name]
         assert "environment" not in job and "berth-$STACK" not in json.dumps(job)
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from config import paths
-from operations.bootstrap import mirrors
+from operations.host import mirrors
 
 # Before any test sets another home.
 ROOT = paths.home().resolve() / "cache" / "virtualbox"

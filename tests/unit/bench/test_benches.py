@@ -11,7 +11,7 @@ import pytest
 
 from bench import cold_pulls, conformance, kolla, kolla_images, passwords, promote, throughput, tls
 from operations.kolla import play
-from operations.promote.store import Manifest, Store
+from operations.registry.client import Manifest, Store
 
 NGINX = """\
 pid /run/nginx.pid;

@@ -9,7 +9,7 @@ import tarfile
 from pathlib import Path
 
 import images
-from operations.bootstrap.archive import ImageConfig, layer, pack, run_config
+from operations.host.archive import ImageConfig, layer, pack, run_config
 
 
 def packed(folder: Path, config: ImageConfig) -> tuple[str, dict[str, bytes]]:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from operations import bootstrap
-from operations.bootstrap import BootstrapError, docker_engine
+from operations.host import docker_engine, prepare
+from operations.host.prepare import BootstrapError
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_images_are_found_by_their_label_and_removed(home: Path, monkeypatch: py
 
     monkeypatch.setattr(docker_engine, "server_version", lambda: "26.1.5")
     monkeypatch.setattr(subprocess, "run", run)
-    bootstrap.clean(Console(quiet=True))
+    prepare.clean(Console(quiet=True))
     assert "label=berth.image" in calls[0]
     assert calls[1:] == [["docker", "rmi", "--force", "sha256:a"], ["docker", "rmi", "--force", "sha256:b"]]
 
@@ -44,14 +44,14 @@ def test_caches_and_the_seeds_storage_go_and_environment_and_state_stay(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(docker_engine, "server_version", lambda: "")
-    bootstrap.clean(Console(quiet=True))
+    prepare.clean(Console(quiet=True))
     assert left(home) == {"venv", "state", "logs"}
 
 
 def test_a_daemon_that_runs_is_not_forgotten(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(docker_engine, "server_version", lambda: "26.1.5")
     monkeypatch.setattr(subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 0, "", ""))
-    bootstrap.clean(Console(quiet=True))
+    prepare.clean(Console(quiet=True))
     assert "dockerd.pid" in left(home)
 
 
@@ -63,5 +63,5 @@ def test_an_image_in_use_is_refused_with_the_way_out(home: Path, monkeypatch: py
     monkeypatch.setattr(docker_engine, "server_version", lambda: "26.1.5")
     monkeypatch.setattr(subprocess, "run", run)
     with pytest.raises(BootstrapError, match=r"`./berth down` first.*container 12"):
-        bootstrap.clean(Console(quiet=True))
+        prepare.clean(Console(quiet=True))
     assert "images.json" in left(home)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from operations.bootstrap import docker_engine
+from operations.host import docker_engine
 
 
 def test_a_pid_file_of_a_daemon_that_died_is_removed_even_when_its_number_is_in_use_again(tmp_path: Path) -> None:

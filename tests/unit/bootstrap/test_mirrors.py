@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from operations.bootstrap import BootstrapError, mirrors
-from operations.bootstrap.mirrors import AptSource, DebianMirror
+from operations.host import mirrors
+from operations.host.mirrors import AptSource, DebianMirror
+from operations.host.prepare import BootstrapError
 
 DEBIAN_12 = {"ID": "debian", "VERSION_CODENAME": "bookworm"}
 DEB822 = """\

@@ -13,8 +13,8 @@ import pytest
 from rich.console import Console
 
 import images
-from operations import bootstrap
-from operations.bootstrap import BootstrapError, debian, docker_engine, golang, plan, seed, toolchain
+from operations.host import debian, docker_engine, golang, plan, preflight, prepare, seed, steps, toolchain
+from operations.host.prepare import BootstrapError
 
 
 class Machine:
@@ -132,15 +132,15 @@ def test_a_go_older_than_the_pinned_minimum_is_not_used(
 
 def run(yes: bool = True, only_check: bool = False) -> str:
     text = io.StringIO()
-    bootstrap.run(yes, Console(file=text, width=300), only_check)
+    prepare.run(yes, Console(file=text, width=300), only_check)
     return text.getvalue()
 
 
 @pytest.fixture
 def ran(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     found: list[str] = []
-    monkeypatch.setattr(bootstrap.steps, "run", lambda todo, *_: found.extend(step.name for step in todo))
-    monkeypatch.setattr(bootstrap.preflight, "refuse", lambda checks: None)
+    monkeypatch.setattr(steps, "run", lambda todo, *_: found.extend(step.name for step in todo))
+    monkeypatch.setattr(preflight, "refuse", lambda checks: None)
     return found
 
 

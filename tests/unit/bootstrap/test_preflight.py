@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from operations.bootstrap import BootstrapError, docker_engine, preflight
+from operations.host import docker_engine, preflight
+from operations.host.prepare import BootstrapError
 
 Usage = namedtuple("Usage", "total used free")
 

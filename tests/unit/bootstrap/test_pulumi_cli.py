@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from operations.bootstrap import BootstrapError, pulumi_cli, toolchain
-from operations.bootstrap.shell import CommandFailed, Shell
+from operations.host import pulumi_cli, toolchain
+from operations.host.prepare import BootstrapError
+from operations.host.shell import CommandFailed, Shell
 
 REASON = "pulumi is not here"
 

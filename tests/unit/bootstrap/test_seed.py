@@ -16,9 +16,10 @@ import pytest
 import urllib3
 
 import images
-from operations.bootstrap import BootstrapError, docker_engine, seed
-from operations.bootstrap.archive import ImageConfig, layer, pack
-from operations.bootstrap.shell import Shell
+from operations.host import docker_engine, seed
+from operations.host.archive import ImageConfig, layer, pack
+from operations.host.prepare import BootstrapError
+from operations.host.shell import Shell
 
 DIGEST = "sha256:" + "ab" * 32
 CONFIG = b"{}"

@@ -12,9 +12,10 @@ import pytest
 
 import images
 from config import paths
-from operations.bootstrap import BootstrapError, golang, source, toolchain
-from operations.bootstrap.archive import layer
-from operations.bootstrap.shell import CommandFailed, Shell
+from operations.host import golang, source, toolchain
+from operations.host.archive import layer
+from operations.host.prepare import BootstrapError
+from operations.host.shell import CommandFailed, Shell
 
 CACHE = paths.home() / "cache"
 GO = toolchain.find(CACHE)

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from operations.bootstrap import BootstrapError, steps
-from operations.bootstrap.shell import Shell
-from operations.bootstrap.steps import Step
+from operations.host import steps
+from operations.host.prepare import BootstrapError
+from operations.host.shell import Shell
+from operations.host.steps import Step
 
 
 def console() -> tuple[Console, io.StringIO]:

@@ -15,9 +15,9 @@ import pytest
 from components.etcd.render import ETCDCTL_FILE, entries, reconciliation
 from components.lib.host_files.bundle import File
 from images import reference
-from operations import probe
 from operations.errors import BerthError
-from operations.etcd import Member
+from operations.housekeeping.etcd import Member
+from operations.inspect import probe
 from tests.front.certificates import Authority
 from tests.front.world import image_is_here
 from tests.unit.components.test_etcd import CLUSTER, PEM

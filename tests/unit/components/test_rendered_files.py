@@ -24,7 +24,7 @@ from components.registry import render as registry
 from components.seed_registry.render import config as seed_config
 from config import stackfile
 from config.model.stack import CacheSettings, DockerSettings, ObjectStoreSettings, UpstreamSettings
-from operations import probe
+from operations.inspect import probe
 from tests.golden import assert_golden
 from tests.program.recorder import ROOT
 

@@ -9,7 +9,7 @@ import pytest
 
 import images
 from config import paths
-from operations.bootstrap import golang, toolchain
+from operations.host import golang, toolchain
 
 CACHE = paths.home() / "cache"
 GO = toolchain.find(CACHE)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import images
-from operations.bootstrap import plan
+from operations.host import plan
 
 ROOT = Path(images.__file__).resolve().parents[1]
 

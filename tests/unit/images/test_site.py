@@ -9,7 +9,8 @@ import pytest
 from rich.console import Console
 
 import images
-from operations.bootstrap import BootstrapError, checks, run, seed
+from operations.host import seed
+from operations.host.prepare import BootstrapError, checks, run
 
 FORK = 'replace = "example.com/fork/minio"\nversion = "v1.2.3"\nreleased = 2026-09-16T08:00:00Z\n'
 
@@ -97,10 +98,10 @@ def test_other_images_are_not_built_from_elsewhere(home: Path) -> None:
 
 def test_up_and_doctor_say_what_is_wrong_with_the_file(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(home, "version = 1\n")
-    monkeypatch.setattr("operations.bootstrap.preflight.refuse", lambda checks: None)
+    monkeypatch.setattr("operations.host.preflight.refuse", lambda checks: None)
     with pytest.raises(BootstrapError, match=r"minio\.version is no text"):
         run(yes=True, console=Console())
     monkeypatch.setattr(seed, "read_lock", lambda home: {"minio": {}})
-    monkeypatch.setattr("operations.bootstrap.docker_engine.server_version", lambda: "26.1.5")
+    monkeypatch.setattr("operations.host.docker_engine.server_version", lambda: "26.1.5")
     found = next(check for check in checks() if check.name == "images")
     assert not found.ok and "minio.version is no text" in found.sentence

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from operations import cli, host
+from operations import cli
 from operations.pulumi.cli import plugin_versions
 from operations.pulumi.session import Session
+from operations.teardown import deploy_host
 from operations.workspace import StackFile, Workspace
 
 FAKE_PULUMI = Path(__file__).with_name("fake_pulumi.py")
@@ -152,7 +153,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checkout:
     monkeypatch.setattr(Workspace, "current", classmethod(lambda cls: made.workspace))
     monkeypatch.setenv("PATH", f"{made.bin}:/usr/bin:/bin")
     # A test must never take back what a real stack has on this machine.
-    monkeypatch.setattr(host, "STATE", tmp_path / "var-lib-berth")
+    monkeypatch.setattr(deploy_host, "STATE", tmp_path / "var-lib-berth")
     Docker(made)
     monkeypatch.setenv("HOME", str(made.user))
     monkeypatch.setenv("FAKE_PULUMI", str(made.answers))
@@ -175,9 +176,9 @@ def docker(checkout: Checkout) -> Docker:
 @pytest.fixture(autouse=True)
 def bare_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is installed, which has tests of its own, and no network is in the way."""
-    monkeypatch.setattr("operations.bootstrap.run", lambda yes, console, **_: None, raising=False)
+    monkeypatch.setattr("operations.host.prepare.run", lambda yes, console, **_: None, raising=False)
     (tmp_path / "no-routes").write_text("Iface\n")
-    monkeypatch.setattr("operations.doctor.ROUTES", tmp_path / "no-routes")
+    monkeypatch.setattr("operations.host.doctor.ROUTES", tmp_path / "no-routes")
 
 
 class Ended:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import asyncssh
 
-from operations.access import Door
+from operations.ssh import Door
 
 
 class _Forwarding(asyncssh.SSHServer):

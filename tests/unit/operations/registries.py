@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from operations.endpoint import Endpoint, User
-from operations.promote.store import INDEXES, MANIFESTS, Store
+from operations.registry.client import INDEXES, MANIFESTS, Store
+from operations.registry.endpoint import Endpoint, User
 from tests.front.certificates import Authority
 from tests.front.fake import Answer, Asked, Fake
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from operations import doctor
+from operations.host import doctor
 from operations.workspace import StackFile
 from tests.unit.operations.conftest import Checkout, Docker
 
 
 @pytest.fixture(autouse=True)
 def no_bootstrap_checks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("operations.bootstrap.checks", lambda: [], raising=False)
+    monkeypatch.setattr("operations.host.prepare.checks", lambda: [], raising=False)
 
 
 def test_control_groups_of_either_version_will_do(tmp_path: Path) -> None:
@@ -27,13 +27,13 @@ def test_control_groups_of_either_version_will_do(tmp_path: Path) -> None:
 
 
 def test_bootstraps_own_checks_come_first(checkout: Checkout, berth: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from operations.bootstrap.preflight import Check
+    from operations.host.preflight import Check
 
     checks = [Check("disk", False, "1 GB free", "make room"), Check("root", True, "running as root", "never shown")]
-    monkeypatch.setattr("operations.bootstrap.checks", lambda: checks, raising=False)
+    monkeypatch.setattr("operations.host.prepare.checks", lambda: checks, raising=False)
     found = json.loads(berth("doctor", "--json").out)
-    assert found[0] == {"subject": "disk", "found": "1 GB free", "ok": False, "mend": "make room"}
-    assert found[1]["mend"] == ""
+    assert found[0] == {"subject": "disk", "found": "1 GB free", "ok": False, "remedy": "make room"}
+    assert found[1]["remedy"] == ""
 
 
 def test_a_missing_capability_is_told_but_no_fault(tmp_path: Path) -> None:

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from components.lib.host_files.bundle import File, render
-from operations import desired
-from operations.desired import DEPLOY_HOST
-from operations.differences import Finding, Unknown, of_machine
-from operations.drift import DriftReport, store
-from operations.probe import ContainerFact, FileFact, Probe, Report, UnitFact
+from operations.drift import object_store
+from operations.drift.report import DriftReport
+from operations.inspect import expected
+from operations.inspect.compare import Finding, Unknown, of_machine
+from operations.inspect.expected import DEPLOY_HOST
+from operations.inspect.probe import ContainerFact, FileFact, Probe, Report, UnitFact
 from plugins.interface import Created, ProviderError
 from tests.unit.operations.conftest import Checkout
 from tests.unit.operations.test_verify import CONFIG_SUM, IMAGE, command, export, good, reports, secret
@@ -78,7 +79,7 @@ def seen(node: str = "node1") -> Report:
 
 
 def found(report: Report, node: str = "node1") -> list[tuple[str, str, str, str]]:
-    machine = desired.read(exported(), "dev").machines[node]
+    machine = expected.read(exported(), "dev").machines[node]
     result = []
     for one in of_machine(node, machine, report):
         assert CANARY not in repr(one)
@@ -106,7 +107,7 @@ def test_a_file_is_compared_by_checksum_mode_and_owner(fact: FileFact | None, ex
 
 
 @pytest.mark.parametrize(
-    ("told", "expected"),
+    ("told", "differences"),
     [
         ("in force", []),
         ("missing", [("firewall", "table inet berth", "in force", "missing")]),
@@ -116,22 +117,22 @@ def test_a_file_is_compared_by_checksum_mode_and_owner(fact: FileFact | None, ex
         (None, [("?", "whether the table berth of nftables is as written: not told")]),
     ],
 )
-def test_a_nodes_own_rules_have_to_be_in_force(told: str | None, expected: list[tuple[str, ...]]) -> None:
+def test_a_nodes_own_rules_have_to_be_in_force(told: str | None, differences: list[tuple[str, ...]]) -> None:
     document = exported()
     bundle = command("berth:firewall:Firewall$command:remote:Command", "berth-bundle 1\nask\tfirewall\n")
     document["deployment"]["resources"].append(bundle)
-    machine = desired.read(document, "dev").machines["node1"]
+    machine = expected.read(document, "dev").machines["node1"]
     assert "firewall" in Probe("dev", "r.test:4000", "10.77.0.10", {}).questions(machine).splitlines()
     report = seen()
     report.told = {"firewall": [[told]]} if told else {}
-    differences = list(of_machine("node1", machine, report))
-    shown = [(o.kind, o.name, o.expected, o.found) if isinstance(o, Finding) else ("?", o.reason) for o in differences]
-    assert shown == expected
-    assert all(one.resource == bundle["urn"] and one.mark for one in differences if isinstance(one, Finding))
+    found = list(of_machine("node1", machine, report))
+    shown = [(o.kind, o.name, o.expected, o.found) if isinstance(o, Finding) else ("?", o.reason) for o in found]
+    assert shown == differences
+    assert all(one.resource == bundle["urn"] and one.mark for one in found if isinstance(one, Finding))
 
 
 def test_an_owner_that_the_node_has_no_name_for_is_compared_by_its_number() -> None:
-    machine = desired.read(exported(), "dev").machines["node1"]
+    machine = expected.read(exported(), "dev").machines["node1"]
     machine.files[CONFIG] = dataclasses.replace(machine.files[CONFIG], owner="65532:65532")
     report = seen()
     report.files[CONFIG] = FileFact("600", ("UNKNOWN:UNKNOWN", "65532:65532"), CONFIG_SUM)
@@ -139,11 +140,11 @@ def test_an_owner_that_the_node_has_no_name_for_is_compared_by_its_number() -> N
 
 
 def test_a_file_that_only_some_machines_get_may_be_missing_but_not_changed() -> None:
-    machine = desired.Machine()
+    machine = expected.Machine()
     variants = [
         File("/etc/default/docker", text, when=[word]) for word, text in (("systemd", "one\n"), ("service", "two\n"))
     ]
-    desired.take_bundle(machine, render(variants), "urn")
+    expected.take_bundle(machine, render(variants), "urn")
     report = seen()
     report.files = {}
     sums = [hashlib.sha256(text).hexdigest() for text in (b"one\n", b"two\n", b"three\n")]
@@ -221,8 +222,8 @@ def test_a_daemon_that_does_not_answer_leaves_its_containers_unknown() -> None:
 
 
 def test_a_service_that_shows_another_certificate_than_the_states_is_named() -> None:
-    machine = desired.read(exported(), "dev").machines["node1"]
-    machine.listeners = [desired.Listener("berth-registry", "10.77.0.11", 4010)]
+    machine = expected.read(exported(), "dev").machines["node1"]
+    machine.listeners = [expected.Listener("berth-registry", "10.77.0.11", 4010)]
     machine.certificates = {"a" * 64}
     report = seen()
     for shown, kind in (("a" * 64, None), ("b" * 64, "certificate"), ("(refused)", "unknown")):
@@ -252,8 +253,8 @@ def stored(monkeypatch: pytest.MonkeyPatch, answer: Created | ProviderError | No
     package = type("Package", (), {"configure": lambda self, inputs: Minio(answer)})
     monkeypatch.setattr("plugins.providers.minio.package", package)
     monkeypatch.setattr("socket.create_connection", lambda *_: type("C", (), {"close": lambda self: None})())
-    monkeypatch.setattr(store, "_lets_in", lambda *_: known)
-    told = list(store.differences(desired.read(exported(), "dev")))
+    monkeypatch.setattr(object_store, "_lets_in", lambda *_: known)
+    told = list(object_store.differences(expected.read(exported(), "dev")))
     assert CANARY not in repr(told)
     return told
 
@@ -281,7 +282,7 @@ def test_an_object_store_that_does_not_answer_is_unknown(monkeypatch: pytest.Mon
         raise ConnectionRefusedError(111, "Connection refused")
 
     monkeypatch.setattr("socket.create_connection", refused)
-    [told] = store.differences(desired.read(exported(), "dev"))
+    [told] = object_store.differences(expected.read(exported(), "dev"))
     assert told == Unknown("registry.berth.test:9443", "the object store can't be asked: Connection refused")
 
 
@@ -301,13 +302,13 @@ def deployed(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> Checkout:
     checkout.install_pulumi()
     checkout.deploy()
     checkout.answer("stack export", out=json.dumps(exported()))
-    monkeypatch.setattr(store, "differences", lambda wanted: [])
+    monkeypatch.setattr(object_store, "differences", lambda wanted: [])
     return checkout
 
 
 def told(monkeypatch: pytest.MonkeyPatch, **changes: Report) -> None:
     answers = {**reports(), "node1": seen(), **changes}
-    monkeypatch.setattr("operations.probe.Probe.ask", lambda self, doors: answers)
+    monkeypatch.setattr("operations.inspect.probe.Probe.ask", lambda self, doors: answers)
 
 
 def test_drift_exits_with_three_on_drift_and_one_when_only_unknown(

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from operations.events import EventLog, RunView, Step, display_name, without_trace
-from operations.progress import LiveDisplay, PlainDisplay
+from operations.pulumi.events import EventLog, RunView, Step, display_name, without_trace
+from operations.pulumi.progress import LiveDisplay, PlainDisplay
 
 URN = "urn:pulumi:dev::berth::berth:nodes:Nodes$docker:index/container:Container::lab-node1"
 META = {"metadata": {"urn": URN, "op": "create"}}

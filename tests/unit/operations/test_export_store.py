@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from minio import Minio, MinioAdmin
 from minio.credentials.providers import StaticProvider
 
-from operations import sealed
+from components.lib import encryption
 
 ROOT = Path(__file__).resolve().parents[3]
 USER, PASSWORD, PASSPHRASE = "berth-root", "hunter2-hunter2", "the stack's own"
@@ -164,7 +164,7 @@ def listener(answer: bytes) -> Iterator[str]:
 
 
 def opened(file: Path) -> zipfile.ZipFile:
-    return zipfile.ZipFile(io.BytesIO(sealed.unseal(file.read_bytes(), PASSPHRASE)))
+    return zipfile.ZipFile(io.BytesIO(encryption.unseal(file.read_bytes(), PASSPHRASE)))
 
 
 def test_buckets_and_users_are_in_files_that_only_the_passphrase_opens(store: tuple[str, Path], tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ def test_two_exports_are_kept_and_a_plain_one_is_sealed(store: tuple[str, Path],
     kept = sorted(path.name for path in exports.iterdir())
     assert kept[0] == "20250102T000000Z" and kept[2:] == ["of-mine"] and len(kept) == 3
     assert [path.name for path in (exports / kept[0]).iterdir()] == ["iam.zip.sealed"]
-    assert sealed.unseal((exports / kept[0] / "iam.zip.sealed").read_bytes(), PASSPHRASE) == b"plain keys"
+    assert encryption.unseal((exports / kept[0] / "iam.zip.sealed").read_bytes(), PASSPHRASE) == b"plain keys"
 
 
 def test_without_a_passphrase_nothing_is_written_and_the_way_out_is_named(

@@ -19,10 +19,10 @@ import yaml
 from components.kolla import render
 from config import stackfile
 from operations.errors import BerthError
-from operations.kolla import differences, images, play, steps, verify
+from operations.kolla import differences, image_check, play, steps, verify
 from operations.kolla.alone import alone
 from operations.kolla.environment import Environment
-from operations.kolla_images.published import read_lock
+from operations.kolla.images.published import read_lock
 from operations.workspace import write_private
 from tests.unit.operations.conftest import Checkout, Ended
 from tests.unit.operations.registries import PASSWORD, World
@@ -120,19 +120,19 @@ def test_a_run_is_kolla_ansible_on_the_rendered_inputs(tmp_path: Path, inputs: p
 def test_a_failed_task_is_told_with_host_task_message_and_log(tmp_path: Path, inputs: play.Inputs) -> None:
     played = run(tmp_path, inputs, [TASK, FAILED, STATS], 2)
     with pytest.raises(BerthError) as refused:
-        play.insist(played)
+        play.raise_if_failed(played)
     text = str(refused.value)
     assert "control2: mariadb : Check port\n    in use" in text and str(tmp_path / "deploy.log") in text
 
 
 def test_a_failure_that_kolla_ignores_is_none(tmp_path: Path, inputs: play.Inputs) -> None:
     played = run(tmp_path, inputs, [TASK, {**FAILED, "ignored": True}, STATS], 0)
-    assert play.insist(played).failures == []
+    assert play.raise_if_failed(played).failures == []
 
 
 def test_a_run_that_fails_without_a_task_shows_the_end_of_its_log(tmp_path: Path, inputs: play.Inputs) -> None:
     with pytest.raises(BerthError, match=r"PLAY \[all\]"):
-        play.insist(run(tmp_path, inputs, [], 1))
+        play.raise_if_failed(run(tmp_path, inputs, [], 1))
 
 
 def test_an_interrupted_run_leaves_no_worker_of_ansible_behind(
@@ -240,7 +240,7 @@ def check(checkout: Checkout, world: World, berth: Any, tmp_path: Path, monkeypa
     monkeypatch.setattr(steps, "environment", lambda *_: of_kolla)
     hosts = {"control1": ["kolla/cron", "kolla/etcd"], "control2": ["kolla/cron"]}
     wanted = {host: {f"{made.name}/{image}:2026.1": "cron" for image in own} for host, own in hosts.items()}
-    monkeypatch.setattr(steps.images, "needed", lambda *_: wanted)
+    monkeypatch.setattr(steps.image_check, "needed", lambda *_: wanted)
     return made
 
 
@@ -289,12 +289,12 @@ def test_a_wrong_password_names_the_user_and_where_it_comes_from(check: Check) -
 
 
 def test_an_image_of_another_registry_is_refused() -> None:
-    found = images.images(
+    found = image_check.images(
         {"control1": {f"{REGISTRY}/kolla/cron:1": "cron"}, "control2": {f"{REGISTRY}/kolla/cron:1": "cron"}}, REGISTRY
     )
-    assert found == [images.Image("kolla/cron", "1")]
+    assert found == [image_check.Image("kolla/cron", "1")]
     with pytest.raises(BerthError, match=r"quay.io/kolla/cron:1 is not in the stack's registry"):
-        images.images({"control1": {"quay.io/kolla/cron:1": "cron"}}, REGISTRY)
+        image_check.images({"control1": {"quay.io/kolla/cron:1": "cron"}}, REGISTRY)
 
 
 def listed(text: str, status: int = 0) -> subprocess.CompletedProcess[str]:
@@ -327,9 +327,9 @@ def test_a_missing_container_and_a_silent_node_are_wrong() -> None:
 
 def test_what_is_wrong_is_told_line_by_line() -> None:
     good, bad = verify.Finding("a", "etcd", True, "Up"), verify.Finding("b", "etcd", False, "gone")
-    assert verify.insist([good]) == "verify: all 1 answers are right"
-    with pytest.raises(BerthError, match=r"1 of 2 answers are wrong:\n    BAD b: etcd: gone"):
-        verify.insist([good, bad])
+    assert verify.raise_if_failed([good]) == "verify: all 1 checks passed"
+    with pytest.raises(BerthError, match=r"1 of 2 checks failed:\n    BAD b: etcd: gone"):
+        verify.raise_if_failed([good, bad])
 
 
 def test_a_token_that_nobody_issues_is_an_answer_too() -> None:
@@ -353,12 +353,12 @@ def test_ansible_itself_says_which_images_every_node_will_pull(tmp_path: Path) -
     told = render.document(stackfile.parse("kolla", raw), {})
     for path, text in render.files(told, made.sample_inventory, {}).items():
         write_private(tmp_path / path, text)
-    needed = images.needed(made, tmp_path)
-    names = {host: {image.name for image in images.images({host: own}, REGISTRY)} for host, own in needed.items()}
+    needed = image_check.needed(made, tmp_path)
+    names = {host: {image.name for image in image_check.images({host: own}, REGISTRY)} for host, own in needed.items()}
     everywhere = {"cron", "haproxy", "keepalived", "keystone", "keystone-fernet", "keystone-ssh", "kolla-toolbox"}
     everywhere |= {"mariadb-server", "memcached", "rabbitmq"}
     assert names == {"control1": everywhere | {"etcd"}, "control2": everywhere, "control3": everywhere}
     tags = {image.rpartition("/")[2]: tag for own in needed.values() for image, tag in own.items()}
     assert tags["haproxy:2026.1"] == tags["keepalived:2026.1"] == "loadbalancer"
     assert tags["mariadb-server:2026.1"] == "mariadb" and tags["keystone-fernet:2026.1"] == "keystone"
-    assert images.needed_by(made, told) == needed
+    assert image_check.needed_by(made, told) == needed

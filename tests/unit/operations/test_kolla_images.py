@@ -20,20 +20,19 @@ import yaml
 from rich.console import Console
 
 from config import paths
-from operations import deploy
-from operations.bootstrap.steps import Display
-from operations.deploy import Run
-from operations.endpoint import User
+from config.paths import ROOT
+from operations.context import CommandContext
 from operations.errors import BerthError, UsageError
-from operations.kolla_images import builder, catalogue, packed, published, recipes, run
-from operations.kolla_images.published import Locked, Target, publish, read_lock, write_lock
-from operations.pulumi import documents
+from operations.host.steps import Display
+from operations.kolla.images import build_keys, builder, catalogue, export, published, run
+from operations.kolla.images.published import Locked, Target, publish, read_lock, write_lock
+from operations.pulumi import documents, up
 from operations.pulumi.session import Session
+from operations.registry.endpoint import User
 from operations.workspace import StackFile
 from tests.unit.operations.conftest import OUTPUTS, Checkout, Docker, Ended, executable
 from tests.unit.operations.registries import OCI, PASSWORD, Registry, World, digest_of
 
-ROOT = Path(deploy.__file__).resolve().parents[1]
 GROUND = "berth/kolla/debian:0123456789ab"
 SMALLEST = ["cron", "etcd", "kolla-toolbox", "mariadb-server", "memcached"]
 
@@ -93,7 +92,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 def keys(tree: Path, **taken_in: str) -> dict[str, str]:
-    return recipes.keys(recipes.read(tree), {name.replace("_", "-"): text for name, text in taken_in.items()})
+    return build_keys.keys(build_keys.read(tree), {name.replace("_", "-"): text for name, text in taken_in.items()})
 
 
 def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
@@ -101,7 +100,7 @@ def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
 
 
 def test_parents_come_before_the_images_that_start_from_them(tree: Path) -> None:
-    assert recipes.with_parents(["keystone", "cron"], recipes.read(tree)) == [
+    assert build_keys.with_parents(["keystone", "cron"], build_keys.read(tree)) == [
         *("base", "openstack-base", "keystone"),
         "cron",
     ]
@@ -109,7 +108,7 @@ def test_parents_come_before_the_images_that_start_from_them(tree: Path) -> None
 
 def test_an_image_without_a_template_is_an_error_of_the_table(tree: Path) -> None:
     with pytest.raises(BerthError, match=r"image glance: images/kolla/services.toml"):
-        recipes.with_parents(["glance"], recipes.read(tree))
+        build_keys.with_parents(["glance"], build_keys.read(tree))
 
 
 def test_a_changed_file_changes_the_keys_of_its_image_and_of_all_that_start_from_it(tree: Path) -> None:
@@ -133,8 +132,8 @@ def test_a_changed_source_counts_as_a_changed_file_and_a_template_does_not(tree:
 
 
 def test_recipes_come_back_from_a_file_as_they_were(tree: Path) -> None:
-    known = recipes.read(tree)
-    assert recipes.load(recipes.dump(known)) == known
+    known = build_keys.read(tree)
+    assert build_keys.load(build_keys.dump(known)) == known
 
 
 @pytest.fixture
@@ -142,33 +141,33 @@ def own_recipes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of images/kolla that a test may change."""
     folder = tmp_path / "kolla"
     shutil.copytree(catalogue.FOLDER, folder)
-    monkeypatch.setattr(recipes, "FOLDER", folder)
+    monkeypatch.setattr(build_keys, "FOLDER", folder)
     return folder
 
 
 def config(pip: dict[str, str] | None = None, threads: int = 2) -> str:
-    return recipes.build_config("2026.1", GROUND, pip or {}, threads)
+    return build_keys.build_config("2026.1", GROUND, pip or {}, threads)
 
 
 def test_every_local_source_is_there_and_belongs_to_an_image() -> None:
-    assert set(recipes.sources(config())) == {"openstack-base", "kolla-toolbox", "mariadb-server"}
+    assert set(build_keys.sources(config())) == {"openstack-base", "kolla-toolbox", "mariadb-server"}
 
 
 def test_other_constraints_are_another_source_of_just_the_images_that_use_them(own_recipes: Path) -> None:
-    before = recipes.sources(config())
+    before = build_keys.sources(config())
     with (own_recipes / "requirements" / "upper-constraints.txt").open("a") as file:
         file.write("x===1\n")
-    assert changed(before, recipes.sources(config())) == {"openstack-base", "kolla-toolbox"}
+    assert changed(before, build_keys.sources(config())) == {"openstack-base", "kolla-toolbox"}
 
 
 def test_templates_are_rendered_again_for_another_override_and_not_for_another_index_or_speed(
     own_recipes: Path,
 ) -> None:
-    before = recipes.rendering_key(config())
-    assert recipes.rendering_key(config({"PIP_INDEX_URL": "https://pypi.example.com/simple"}, threads=8)) == before
+    before = build_keys.rendering_key(config())
+    assert build_keys.rendering_key(config({"PIP_INDEX_URL": "https://pypi.example.com/simple"}, threads=8)) == before
     with (own_recipes / "overrides.j2").open("a") as file:
         file.write("{% block cron_footer %}RUN true{% endblock %}\n")
-    assert recipes.rendering_key(config()) != before
+    assert build_keys.rendering_key(config()) != before
 
 
 def test_an_index_with_a_password_is_refused_before_a_history_keeps_it() -> None:
@@ -372,8 +371,8 @@ def test_missing_images_are_packed_and_layers_of_several_sent_once(
     base, own = os.urandom(3_000_000), b"own" * 1000
     ids = docker_save(tmp_path / "saved.tar", cron=(base,), etcd=(base, own))
     docker.answers({f"image inspect --format={{{{.Id}}}} {name}": f"{id_}\n" for name, id_ in ids.items()})
-    monkeypatch.setattr(packed, "_save", lambda ids, file: shutil.copy(tmp_path / "saved.tar", file))
-    monkeypatch.setattr(packed, "ROOM", tmp_path)
+    monkeypatch.setattr(export, "_save", lambda ids, file: shutil.copy(tmp_path / "saved.tar", file))
+    monkeypatch.setattr(export, "ROOM", tmp_path)
     done = publish(target, {"cron": "cron", "etcd": "etcd"}, display()[0])
     assert done.new == ["cron", "etcd"] and not list(tmp_path.glob("berth-push-*"))
     for name, layers in {"cron": [base], "etcd": [base, own]}.items():
@@ -390,7 +389,7 @@ def test_no_room_to_pack_images_in_is_told(
     target: Target, docker: Docker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     docker.answers({"image inspect": f"sha256:{'e' * 64}\n"})
-    monkeypatch.setattr(packed, "ROOM", tmp_path / "none")
+    monkeypatch.setattr(export, "ROOM", tmp_path / "none")
     with pytest.raises(BerthError, match=r"can't be packed in .*none.*No such file or directory"):
         publish(target, {"etcd": "new/etcd"}, display()[0])
 
@@ -470,10 +469,10 @@ def test_a_lock_that_cannot_be_read_is_empty(session: Session, kept: Any) -> Non
 
 
 @pytest.fixture
-def dev(checkout: Checkout, world: World) -> Run:
+def dev(checkout: Checkout, world: World) -> CommandContext:
     checkout.install_pulumi()
     checkout.deploy(outputs={**OUTPUTS, "registry_ca": world.ca})
-    return Run(checkout.workspace, StackFile.read(checkout.workspace, "dev"), Console(file=io.StringIO()))
+    return CommandContext(checkout.workspace, StackFile.read(checkout.workspace, "dev"), Console(file=io.StringIO()))
 
 
 def want(*images: str) -> run.Wanted:
@@ -504,7 +503,7 @@ ETCD, CRON = (f"Loaded image: quay.io/openstack.kolla/{name}:2026.1-debian-trixi
 
 
 def test_an_archive_gives_the_images_whatever_they_were_called(
-    dev: Run, docker: Docker, tmp_path: Path, pushed: dict[str, str]
+    dev: CommandContext, docker: Docker, tmp_path: Path, pushed: dict[str, str]
 ) -> None:
     (tmp_path / "kolla.tar").touch()
     loads(docker, ETCD, CRON)
@@ -514,7 +513,7 @@ def test_an_archive_gives_the_images_whatever_they_were_called(
 
 
 def test_an_archive_that_lacks_an_image_says_what_it_has_and_pushes_none(
-    dev: Run, docker: Docker, tmp_path: Path, pushed: dict[str, str]
+    dev: CommandContext, docker: Docker, tmp_path: Path, pushed: dict[str, str]
 ) -> None:
     (tmp_path / "kolla.tar").touch()
     loads(docker, ETCD)
@@ -524,7 +523,7 @@ def test_an_archive_that_lacks_an_image_says_what_it_has_and_pushes_none(
 
 
 def test_a_folder_has_an_archive_for_each_image_whose_file_gives_a_name_to_one_without(
-    dev: Run, docker: Docker, tmp_path: Path, pushed: dict[str, str]
+    dev: CommandContext, docker: Docker, tmp_path: Path, pushed: dict[str, str]
 ) -> None:
     folder = tmp_path / "kolla"
     folder.mkdir()
@@ -536,7 +535,7 @@ def test_a_folder_has_an_archive_for_each_image_whose_file_gives_a_name_to_one_w
 
 
 def test_of_two_images_of_one_name_the_stacks_own_tag_is_meant(
-    dev: Run, docker: Docker, tmp_path: Path, pushed: dict[str, str]
+    dev: CommandContext, docker: Docker, tmp_path: Path, pushed: dict[str, str]
 ) -> None:
     (tmp_path / "kolla.tar").touch()
     both = {f"r/etcd:{tag}": f"sha256:{tag}" for tag in ("2026.1", "a", "b")}
@@ -550,7 +549,12 @@ def test_of_two_images_of_one_name_the_stacks_own_tag_is_meant(
 
 @pytest.mark.parametrize("source", ["kolla.tar", "quay.io/openstack.kolla:2025.2-debian-trixie"])
 def test_images_of_another_release_are_refused(
-    dev: Run, docker: Docker, tmp_path: Path, pushed: dict[str, str], monkeypatch: pytest.MonkeyPatch, source: str
+    dev: CommandContext,
+    docker: Docker,
+    tmp_path: Path,
+    pushed: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    source: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("kolla.tar").touch()
@@ -579,7 +583,7 @@ def tar_of(path: Path, **members: bytes) -> bytes:
     ],
 )
 def test_a_file_that_is_no_archive_of_images_is_told_from_one_that_was_cut(
-    dev: Run, tmp_path: Path, checkout: Checkout, content: Callable[[bytes], bytes], said: str
+    dev: CommandContext, tmp_path: Path, checkout: Checkout, content: Callable[[bytes], bytes], said: str
 ) -> None:
     executable(checkout.bin / "docker", "import sys; sys.exit('unexpected EOF')")
     file = tmp_path / "kolla.tar"
@@ -588,7 +592,9 @@ def test_a_file_that_is_no_archive_of_images_is_told_from_one_that_was_cut(
         run.copy(dev, want("etcd"), str(file))
 
 
-def test_a_docker_that_does_not_answer_is_not_the_archives_fault(dev: Run, tmp_path: Path, checkout: Checkout) -> None:
+def test_a_docker_that_does_not_answer_is_not_the_archives_fault(
+    dev: CommandContext, tmp_path: Path, checkout: Checkout
+) -> None:
     executable(checkout.bin / "docker", "import sys; sys.exit('Cannot connect to the Docker daemon')")
     tar_of(tmp_path / "kolla.tar", manifest_json=b"[]")
     with pytest.raises(BerthError, match=r"Docker can't read .*kolla\.tar: Cannot connect to the Docker daemon"):
@@ -599,7 +605,7 @@ PLACE = "quay.io/openstack.kolla"
 
 
 @pytest.fixture
-def cached(dev: Run, target: Target, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+def cached(dev: CommandContext, target: Target, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """The digests of two images below an upstream's prefix, with a layer that both have."""
     monkeypatch.setattr(Target, "open", lambda *_: target)
     tag = "2026.1-debian-trixie"
@@ -607,7 +613,7 @@ def cached(dev: Run, target: Target, registry: Registry, monkeypatch: pytest.Mon
 
 
 def test_images_come_out_of_a_cache_byte_for_byte_and_a_common_layer_once(
-    dev: Run, registry: Registry, cached: dict[str, str]
+    dev: CommandContext, registry: Registry, cached: dict[str, str]
 ) -> None:
     done = run.copy(dev, want("cron", "etcd"), f"{PLACE}:2026.1-debian-trixie")
     assert done.summary().endswith("has 2 images; 2 were pushed.")
@@ -619,9 +625,9 @@ def test_images_come_out_of_a_cache_byte_for_byte_and_a_common_layer_once(
 
 
 def test_a_registry_that_is_copied_out_of_into_itself_is_not_waited_for_by_every_connection(
-    dev: Run, world: World, registry: Registry, target: Target, monkeypatch: pytest.MonkeyPatch
+    dev: CommandContext, world: World, registry: Registry, target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("operations.promote.store.CONNECTIONS", 1)
+    monkeypatch.setattr("operations.registry.client.CONNECTIONS", 1)
     narrow = replace(target, store=world.store("dev", registry))
     monkeypatch.setattr(Target, "open", lambda *_: narrow)
     digest = registry.push(f"{PLACE}/etcd:1", b"layer")
@@ -633,7 +639,7 @@ def test_a_registry_that_is_copied_out_of_into_itself_is_not_waited_for_by_every
 
 @pytest.mark.parametrize("source", [f"{PLACE}:wrong", "quay.iox/openstack.kolla:2026.1-debian-trixie"])
 def test_a_wrong_tag_or_prefix_names_what_is_not_there_and_what_to_look_at(
-    dev: Run, registry: Registry, cached: dict[str, str], source: str
+    dev: CommandContext, registry: Registry, cached: dict[str, str], source: str
 ) -> None:
     place, _, tag = source.rpartition(":")
     with pytest.raises(BerthError) as refused:
@@ -644,7 +650,7 @@ def test_a_wrong_tag_or_prefix_names_what_is_not_there_and_what_to_look_at(
 
 
 @pytest.mark.parametrize("source", ["gone.tar", "quay.io/openstack.kolla", "etcd:1"])
-def test_a_source_that_is_no_archive_and_no_place_in_the_registry_is_refused(dev: Run, source: str) -> None:
+def test_a_source_that_is_no_archive_and_no_place_in_the_registry_is_refused(dev: CommandContext, source: str) -> None:
     with pytest.raises(UsageError, match=f"{source} is neither a file here nor a place in the registry"):
         run.copy(dev, want("etcd"), source)
 
@@ -690,7 +696,7 @@ def test_a_push_with_a_wrong_password_names_the_user_and_where_it_comes_from(
 
 
 def test_the_program_pushes_what_is_built_and_refuses_to_go_on_without_it(
-    dev: Run, target: Target, pushed: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    dev: CommandContext, target: Target, pushed: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run, "plan", lambda *_: ORDER)
     with pytest.raises(BerthError, match=r"not built: openstack-base, keystone\. .*kolla build --stack dev"):
@@ -709,6 +715,6 @@ def test_up_builds_the_images_first_where_the_settings_have_them_built(
     checkout.settings("dev", {**given, "berth:kolla": {**given["berth:kolla"], "images": {"source": source}}})
     asked = []
     monkeypatch.setattr(run, "build", lambda _, wanted, push: asked.append((wanted.images, push)))
-    deploy._build_kolla_images(Run(checkout.workspace, StackFile.read(checkout.workspace, "dev"), Console()))
+    up._build_kolla_images(CommandContext(checkout.workspace, StackFile.read(checkout.workspace, "dev"), Console()))
     assert [push for _, push in asked] == ([False] if built else [])
     assert not built or set(SMALLEST) < set(asked[0][0])

@@ -192,7 +192,7 @@ def test_a_node_that_leaves_is_stopped_before_and_cleared_after_unless_it_is_los
     monkeypatch.setattr(play, "play", played)
     monkeypatch.setattr(steps, "environment", lambda *_: made)
     monkeypatch.setattr(drain, "environment", lambda *_: made)
-    monkeypatch.setattr(steps.images, "needed_by", lambda *_: {})
+    monkeypatch.setattr(steps.image_check, "needed_by", lambda *_: {})
     answer = subprocess.CompletedProcess([], 255 if lost else 0, "", "")
     monkeypatch.setattr(steps.inputs, "on_node", lambda *_: answer)
     now = document(control3=["object-store"])
@@ -210,7 +210,7 @@ def test_a_node_that_could_not_be_cleared_is_still_known(session: Session, monke
     monkeypatch.setattr(play, "play", lambda step, *_: play.Played(step, Path("/dev/null"), int(step == "destroy")))
     monkeypatch.setattr(steps, "environment", lambda *_: made)
     monkeypatch.setattr(drain, "environment", lambda *_: made)
-    monkeypatch.setattr(steps.images, "needed_by", lambda *_: {})
+    monkeypatch.setattr(steps.image_check, "needed_by", lambda *_: {})
     monkeypatch.setattr(steps.inputs, "on_node", lambda *_: subprocess.CompletedProcess([], 0, "", ""))
     with pytest.raises(BerthError, match="destroy failed"):
         wanted = play.Inputs(document(control3=["object-store"]), {}, "secret", "CA")

@@ -20,18 +20,18 @@ from typing import Any
 import pytest
 
 from operations.errors import BerthError
-from operations.lock import Holder, Process, StackLock, session_of
-from operations.recovery import end_session
+from operations.locks import Holder, Process, StackLock, session_of
+from operations.pulumi.recovery import end_session
 from tests.unit.operations.conftest import Checkout, Docker
 
 BERTH = """
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-import operations.bootstrap
+import operations.host.prepare
 from operations import cli
 from operations.workspace import Workspace
-operations.bootstrap.run = lambda *a, **k: None
+operations.host.prepare.run = lambda *a, **k: None
 Workspace.current = classmethod(lambda cls: Workspace(Path(sys.argv[1]), Path(sys.argv[2])))
 cli.main(sys.argv[3:])
 """
@@ -248,17 +248,18 @@ def test_a_lock_from_before_this_boot_is_a_dead_process_whatever_its_number(
 def test_drift_is_looked_for_beside_a_change_and_says_so(
     checkout: Checkout, berth: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from operations.drift import DriftReport, search
+    from operations.drift import detect
+    from operations.drift.report import DriftReport
 
     checkout.install_pulumi()
     checkout.deploy()
     leave_lock(checkout, hostname="elsewhere")
     session: Any = type("S", (), {"workspace": checkout.workspace, "stack": "dev"})()
     with StackLock(checkout.workspace.stack_dir("dev"), "dev", "up") as lock:
-        assert search.in_motion(session) == [], "a repair looks while it holds the lock itself"
+        assert detect.in_motion(session) == [], "a repair looks while it holds the lock itself"
         other = subprocess.Popen(["sleep", "30"])
         lock.write(Holder("up", Process.of(other.pid)))
-        warnings = search.in_motion(session)
+        warnings = detect.in_motion(session)
         other.kill()
         other.wait()
     assert f"'berth up' (process {other.pid}) changes dev at this moment" in warnings[0]

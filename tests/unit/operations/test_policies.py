@@ -10,7 +10,7 @@ import yaml
 from components.lib.host_files.bundle import File, render
 from config import stackfile
 from config.model.stack import StackFile
-from operations import policies
+from operations.preview import policies
 from operations.preview.plan import Resource
 from tests.program.recorder import ROOT
 

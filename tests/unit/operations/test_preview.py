@@ -10,10 +10,10 @@ import pytest
 from components.docker_daemon.render import entries
 from components.lib.host_files.bundle import File, render
 from config.model.stack import DockerSettings
-from operations.preview import words
+from operations.preview import sentences
 from operations.preview.daemons import RESTART, Effect
 from operations.preview.report import Report
-from operations.preview.values import SIGNATURE
+from operations.pulumi.values import SIGNATURE
 from tests.unit.operations.conftest import OUTPUTS, Checkout
 
 ROOT = "urn:pulumi:dev::berth::"
@@ -115,7 +115,7 @@ def test_the_summary_comes_first_and_says_what_docker_does_on_each_node_and_in_w
 def test_the_order_of_many_nodes_is_said_in_words() -> None:
     waves = (("light1",), ("node1",), ("node2",), ("light2", "light3"), ("light4",))
     effects = tuple(Effect(name, RESTART) for wave in waves for name in wave if name != "light4")
-    *_, order = words.nodes(Report("dev", {}, 0, daemons=effects, waves=waves))
+    *_, order = sentences.nodes(Report("dev", {}, 0, daemons=effects, waves=waves))
     assert order.startswith("Order: one node after the other (light1, node1, node2), then together (light2, light3); ")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from operations.preview.mocked import Recording, configuration, planned
-from operations.preview.values import SIGNATURE
+from operations.pulumi.values import SIGNATURE
 
 STACK = "urn:pulumi:prod::berth::pulumi:pulumi:Stack::berth-prod"
 SECRET = {SIGNATURE: "1b47061264138c4ac30d75fd1eb44270", "value": "a-password-of-somebody"}

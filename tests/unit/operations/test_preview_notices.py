@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from operations.events import Step
 from operations.preview.notices import CONTAINER, notices
+from operations.pulumi.events import Step
 
 
 def step(stage: str, name: str, op: str = "replace", type_: str = CONTAINER) -> Step:

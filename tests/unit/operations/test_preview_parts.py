@@ -12,7 +12,7 @@ import pytest
 from components.lib.host_files.bundle import Block, Directory, Fact, File, render
 from operations.preview import daemons, differences
 from operations.preview.plan import Change, Resource
-from operations.preview.values import LATER, SIGNATURE, UNKNOWN, Redactor, Secret, read, secret_texts, shown
+from operations.pulumi.values import LATER, SIGNATURE, UNKNOWN, Redactor, Secret, read, secret_texts, shown
 
 DAEMON_SH = Path(__file__).resolve().parents[3] / "components/docker_daemon/scripts/daemon.sh"
 URN = "urn:pulumi:dev::berth::berth:docker-daemon:DockerDaemons$command:remote:Command::docker-node1"

@@ -16,9 +16,9 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from operations import probe
-from operations.desired import DEPLOY_HOST, Listener, Machine, Readiness, WantedBlock, WantedFile, fingerprint
-from operations.probe import FileFact, JournalFact, Probe, Report, UnitFact, parse
+from operations.inspect import probe
+from operations.inspect.expected import DEPLOY_HOST, Listener, Machine, Readiness, WantedBlock, WantedFile, fingerprint
+from operations.inspect.probe import FileFact, JournalFact, Probe, Report, UnitFact, parse
 from tests.unit.operations.conftest import Checkout, Docker
 from tests.unit.operations.nodes import Node
 from tests.unit.operations.test_export_store import self_signed

@@ -15,19 +15,21 @@ import pytest
 from rich.console import Console
 from ruamel.yaml import YAML
 
-from operations import preview as previews
-from operations import verified
-from operations.deploy import Run
-from operations.desired import Desired, Machine, Service
-from operations.drift import DriftReport, Finding, Unknown
+from operations.context import CommandContext
+from operations.drift.report import DriftReport
 from operations.errors import BerthError
-from operations.front import Front, Reply
-from operations.lock import Holder, Process
-from operations.look import Look
-from operations.probe import ContainerFact
-from operations.promote import content, proof
+from operations.inspect import verified
+from operations.inspect.collect import ClusterSnapshot
+from operations.inspect.compare import Finding, Unknown
+from operations.inspect.endpoint_checks import Front, Reply
+from operations.inspect.expected import Desired, Machine, Service
+from operations.inspect.probe import ContainerFact
+from operations.locks import Holder, Process
+from operations.preview.report import Report
+from operations.promote import preconditions
 from operations.promote.run import Options, promote
 from operations.pulumi.session import Session
+from operations.registry import copy_images
 from operations.workspace import StackFile
 from tests.front.fake import Answer
 from tests.unit.components.node_stack import host_key
@@ -103,16 +105,16 @@ class Stacks:
     def records(self) -> list[Path]:
         return sorted((self.checkout.workspace.root / "promotions").glob("*"))
 
-    def preview(self, changed: Run, session: Session) -> tuple[previews.Report, dict[str, Any]]:
+    def preview(self, changed: CommandContext, session: Session) -> tuple[Report, dict[str, Any]]:
         self.previewed.append((session.argv(["preview"]), changed.stack_file.path.read_text()))
-        return previews.Report("prod", {"update": 2}, 90, failures=self.failures, exit_code=len(self.failures)), {}
+        return Report("prod", {"update": 2}, 90, failures=self.failures, exit_code=len(self.failures)), {}
 
-    def look(self, session: Any) -> Look:
+    def look(self, session: Any) -> ClusterSnapshot:
         service = Service("berth-object-store", "object-store", "i")
         fact = ContainerFact(**{**dict.fromkeys(ContainerFact.__dataclass_fields__, ""), **HEALTH})
         outputs = json.loads(session.ask("stack", "output"))
         report = SimpleNamespace(containers={service.name: fact})
-        return Look(Desired(outputs, {"node1": Machine(services=[service])}), {"node1": report}, self.front)  # type: ignore[dict-item]
+        return ClusterSnapshot(Desired(outputs, {"node1": Machine(services=[service])}), {"node1": report}, self.front)  # type: ignore[dict-item]
 
 
 HEALTH: dict[str, Any] = {"version": "2026-02-12", "state": "running", "image": "i", "health": "healthy"}
@@ -124,20 +126,20 @@ def stacks(checkout: Checkout, berth: Any, tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("NO_PROXY", "localhost")
     with World.of(tmp_path) as world:
         made = Stacks(checkout, berth, world.registry(), world.registry(), world.ca)
-        monkeypatch.setattr(proof, "look", made.look)
-        monkeypatch.setattr(proof, "answers", lambda desired, reports, front: _front_answers(desired, front))
-        monkeypatch.setattr(proof, "drift_in", lambda session, seen: made.drift)
+        monkeypatch.setattr(preconditions, "collect", made.look)
+        monkeypatch.setattr(preconditions, "answers", lambda desired, reports, front: _front_answers(desired, front))
+        monkeypatch.setattr(preconditions, "drift_in", lambda session, seen: made.drift)
         for stack, registry in (("staging", made.staging), ("prod", made.prod)):
             made.settings(stack, LAB)
             made.deploy(stack, registry)
         made.seed(BUILT)
         made.verify()
-        monkeypatch.setattr("operations.preview.look_with", made.preview)
+        monkeypatch.setattr("operations.preview.build.preview_with", made.preview)
         yield made
 
 
 def _front_answers(desired: Desired, front: Front) -> list[Any]:
-    from operations.verify import _front
+    from operations.inspect.checks import _front
 
     return list(_front(desired, front))
 
@@ -199,7 +201,7 @@ def test_a_no_at_the_question_leaves_all_as_it_is(stacks: Stacks) -> None:
         asked.append(question)
         return False
 
-    run = Run(workspace, StackFile.read(workspace, "prod"), Console(quiet=True), confirm=no)
+    run = CommandContext(workspace, StackFile.read(workspace, "prod"), Console(quiet=True), confirm=no)
     before = everything(workspace.root)
     with pytest.raises(BerthError, match="Nothing was promoted"):
         promote(run, Options("staging"))
@@ -469,14 +471,14 @@ def test_a_stack_file_that_was_edited_meanwhile_is_not_overwritten(
     stacks: Stacks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stacks.staging.push("team/app:1", b"layer")
-    move = content.move
+    move = copy_images.move
 
     def slowly(*arguments: Any) -> None:
         with stacks.file("prod").open("a") as file:
             file.write("# mine\n")
         move(*arguments)
 
-    monkeypatch.setattr(content, "move", slowly)
+    monkeypatch.setattr(copy_images, "move", slowly)
     done = stacks.promote("--from", "staging")
     assert done.code == 1 and "was changed while images were copied" in done.err
     assert stacks.file("prod").read_text().endswith("# mine\n")

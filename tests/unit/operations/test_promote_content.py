@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from operations.errors import BerthError
-from operations.promote import content, store
-from operations.promote.content import Image, check, look, move, names, read
+from operations.registry import client, copy_images
+from operations.registry.copy_images import Image, check, look, move, names, read
 from tests.front.fake import Answer
 from tests.unit.operations.registries import DOCKER, OCI, PASSWORD, Registry, World, digest_of
 
@@ -188,7 +188,7 @@ def test_layers_that_may_not_be_handed_on_stay_where_they_are(world: World, sour
 def test_a_large_layer_is_never_held_in_memory(
     world: World, source: Registry, target: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "CHUNK", 64 * 1024)
+    monkeypatch.setattr(client, "CHUNK", 64 * 1024)
     layer = os.urandom(1024) * 32 * 1024
     source.push("team/app:1", layer)
     asked = world.store("staging", source, "reader")
@@ -242,5 +242,5 @@ def test_an_error_ends_what_has_not_begun() -> None:
         raise BerthError("no")
 
     with pytest.raises(BerthError):
-        content.each(work, range(10_000))
+        copy_images.each(work, range(10_000))
     assert len(begun) < 10_000

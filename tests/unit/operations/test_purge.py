@@ -17,8 +17,9 @@ from cryptography import x509
 from minio import Minio
 
 from config import stackfile
-from operations import purge
+from config.paths import ROOT
 from operations.errors import BerthError, UsageError
+from operations.registry import purge
 from tests.unit.operations.conftest import LAB, Checkout
 from tests.unit.operations.test_export_store import PASSWORD, USER, minio
 from tests.unit.operations.test_verify import export
@@ -186,5 +187,5 @@ def test_a_store_that_does_not_answer_is_named(checkout: Checkout, berth: Any, t
 
 
 def test_what_is_remembered_is_what_the_caches_remember() -> None:
-    source = Path(purge.__file__).parents[1] / "images" / "registry" / "keeping.go"
+    source = ROOT / "images" / "registry" / "keeping.go"
     assert f"remembered = {purge.REMEMBERED} * time.Second" in source.read_text(encoding="utf-8")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from operations.recovery import CONTAINER, PROVIDER, Daemon, daemon, orphans
+from operations.pulumi.recovery import CONTAINER, PROVIDER, Daemon, daemon, orphans
 from tests.unit.operations.conftest import Checkout, Docker
 
 NODE = {"host": "ssh://root@10.77.0.11:22", "sshOpts": json.dumps(["-i", "/k/id", "-o", "StrictHostKeyChecking=yes"])}

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from operations.differences import GONE, UNWRITTEN, Finding, Unknown
-from operations.drift import DriftReport
 from operations.drift.repair import marked
+from operations.drift.report import DriftReport
+from operations.inspect.compare import GONE, UNWRITTEN, Finding, Unknown
 from tests.unit.operations.conftest import Checkout, Docker
 
 FILES = "urn:pulumi:dev::berth::command:remote:Command::registry-files"
@@ -91,7 +91,7 @@ def drifted(checkout: Checkout, docker: Docker, monkeypatch: pytest.MonkeyPatch)
 
 def finds(monkeypatch: pytest.MonkeyPatch, *looks: DriftReport) -> None:
     told = iter(looks)
-    monkeypatch.setattr("operations.drift.repair.look_for_drift", lambda session: next(told))
+    monkeypatch.setattr("operations.drift.repair.detect", lambda session: next(told))
 
 
 def test_repair_shows_what_it_mends_and_looks_again(drifted: Checkout, berth: Any) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from operations import recovery
-from operations.drift.search import under_way
+from operations.drift.detect import under_way
 from operations.errors import BerthError
+from operations.pulumi import recovery
 from operations.pulumi.locks import StateLock, StateLocked, named_in
 from operations.pulumi.session import Session
 from tests.unit.operations.conftest import Checkout, Docker

@@ -27,7 +27,7 @@ def run(tmp_path: Path, *arguments: str) -> str:
     (tmp_path / "test_suite.py").write_text(SUITE)
     (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = full: long\n")
     root = Path(__file__).resolve().parents[3]
-    argv = [sys.executable, "-m", "pytest", "-p", "operations.testing", "-q", "--rootdir", str(tmp_path), str(tmp_path)]
+    argv = [sys.executable, "-m", "pytest", "-p", "tests.plugin", "-q", "--rootdir", str(tmp_path), str(tmp_path)]
     environment = {"PYTHONPATH": str(root), "PATH": "/usr/bin:/bin"}
     return subprocess.run(
         [*argv, *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
@@ -57,7 +57,7 @@ def test_berth_test_hands_its_arguments_to_pytest(
         "-m",
         "pytest",
         "-p",
-        "operations.testing",
+        "tests.plugin",
         "tests/unit",
         "-k",
         "a and b",

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from operations.doctor import Finding
+from operations.host.doctor import Finding
 from tests.unit.operations.conftest import Checkout, Docker
 
 CREATE = {"urn": "urn:pulumi:dev::berth::docker:index/container:Container::lab-node1", "op": "create"}
@@ -47,7 +47,7 @@ def test_a_download_that_fails_falls_through_to_the_build(
         asked.append(pulumi)
         checkout.install_pulumi()
 
-    monkeypatch.setattr("operations.bootstrap.run", build)
+    monkeypatch.setattr("operations.host.prepare.run", build)
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
     checkout.answer("up", events=created())
     ended = berth("up", "--download")
@@ -118,7 +118,7 @@ def test_an_unexpected_error_is_one_sentence_and_a_file(checkout: Checkout, bert
     def broken(*_: object) -> None:
         raise ZeroDivisionError("inner detail")
 
-    monkeypatch.setattr("operations.deploy.up", broken)
+    monkeypatch.setattr("operations.pulumi.up.up", broken)
     ended = berth("up")
     assert ended.code == 1
     assert ended.err.count("\n") == 1 and "Traceback" not in ended.err
@@ -127,19 +127,19 @@ def test_an_unexpected_error_is_one_sentence_and_a_file(checkout: Checkout, bert
 
 
 def test_what_bootstrap_refuses_is_shown_as_it_is(checkout: Checkout, berth: Any, monkeypatch: Any) -> None:
-    from operations.bootstrap import BootstrapError
+    from operations.host.prepare import BootstrapError
 
     def refuse(*_: object, **__: object) -> None:
         raise BootstrapError("This machine has 2 GB of memory.")
 
-    monkeypatch.setattr("operations.bootstrap.run", refuse)
+    monkeypatch.setattr("operations.host.prepare.run", refuse)
     ended = berth("up")
     assert (ended.code, ended.err) == (1, "This machine has 2 GB of memory.\n")
 
 
 def test_a_network_in_the_way_of_a_new_lab_is_refused_early(checkout: Checkout, berth: Any, monkeypatch: Any) -> None:
     taken = Finding("network", "10.77.0.0/24 overlaps with 10.0.0.0/8 on eth0", False, "Choose others.")
-    monkeypatch.setattr("operations.doctor.subnet", lambda stack_file: taken)
+    monkeypatch.setattr("operations.host.doctor.subnet", lambda stack_file: taken)
     checkout.install_pulumi()
     ended = berth("up")
     assert ended.code == 1 and "overlaps with 10.0.0.0/8 on eth0. Choose others." in ended.err
@@ -263,7 +263,7 @@ def test_env_prints_lines_for_a_shell_and_no_passphrase(checkout: Checkout, bert
 
 def test_clean_wants_every_stack_down_first(checkout: Checkout, berth: Any, monkeypatch: Any) -> None:
     cleaned: list[bool] = []
-    monkeypatch.setattr("operations.bootstrap.clean", lambda: cleaned.append(True))
+    monkeypatch.setattr("operations.host.prepare.clean", lambda: cleaned.append(True))
     checkout.deploy("dev")
     ended = berth("clean", "--yes")
     assert ended.code == 1 and "Still deployed: dev." in ended.err and not cleaned

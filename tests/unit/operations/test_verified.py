@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from operations import front, look, verified, verify
-from operations.desired import Desired
-from operations.endpoint import Endpoint, User
-from operations.front import Front, Reply
-from operations.look import Look
-from operations.verify import Answer
+from operations.inspect import checks, endpoint_checks, verified
+from operations.inspect.checks import Answer
+from operations.inspect.collect import ClusterSnapshot
+from operations.inspect.endpoint_checks import Front, Reply
+from operations.inspect.expected import Desired
+from operations.registry.endpoint import Endpoint, User
 from tests.unit.operations.conftest import OUTPUTS, Checkout
 from tests.unit.operations.registries import PASSWORD, World
 
@@ -35,9 +35,9 @@ def git(folder: Path, *words: str) -> None:
 def test_only_a_green_run_is_kept(green: bool, checkout: Checkout, berth: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     checkout.install_pulumi()
     checkout.deploy()
-    seen = Look(Desired(OUTPUTS, {}), {}, Front(Reply(401), Reply(200), Reply(200), 3000))
-    monkeypatch.setattr(look, "look", lambda session: seen)
-    monkeypatch.setattr(verify, "answers", lambda *_: [Answer("q", "n", "a", green)])
+    seen = ClusterSnapshot(Desired(OUTPUTS, {}), {}, Front(Reply(401), Reply(200), Reply(200), 3000))
+    monkeypatch.setattr("operations.commands.verify.collect", lambda session: seen)
+    monkeypatch.setattr("operations.commands.verify.answers", lambda *_: [Answer("q", "n", "a", green)])
     assert berth("verify").code == (0 if green else 3)
     kept = verified.read(checkout.session())
     assert (kept is not None) is green
@@ -51,12 +51,12 @@ def test_a_run_is_kept_for_the_state_that_it_asked_about_and_not_for_a_later_one
     checkout.install_pulumi()
     checkout.deploy()
 
-    def deployed_meanwhile(session: Any) -> Look:
+    def deployed_meanwhile(session: Any) -> ClusterSnapshot:
         checkout.answer("stack export", out=exported({"urn": "another"}))
-        return Look(Desired(OUTPUTS, {}), {}, Front(Reply(401), Reply(200), Reply(200), 3000))
+        return ClusterSnapshot(Desired(OUTPUTS, {}), {}, Front(Reply(401), Reply(200), Reply(200), 3000))
 
-    monkeypatch.setattr(look, "look", deployed_meanwhile)
-    monkeypatch.setattr(verify, "answers", lambda *_: [])
+    monkeypatch.setattr("operations.commands.verify.collect", deployed_meanwhile)
+    monkeypatch.setattr("operations.commands.verify.answers", lambda *_: [])
     berth("verify")
     kept = verified.read(checkout.session())
     assert kept and kept.state != verified.fingerprint(checkout.session())
@@ -135,7 +135,7 @@ def test_who_promotes_has_a_name_with_and_without_git(tmp_path: Path, monkeypatc
 def test_a_promoted_tag_has_to_be_the_promoted_image(there: dict[str, str | None], ok: bool, words: str) -> None:
     desired = Desired({**OUTPUTS, "promoted": {"team/app:1": NEW}}, {})
     seen = Front(Reply(401), Reply(200), Reply(200), 3000, there)
-    (answer,) = [one for one in verify.answers(desired, {}, seen) if "promoted" in one.question]
+    (answer,) = [one for one in checks.answers(desired, {}, seen) if "promoted" in one.question]
     assert answer.ok is ok and words in answer.answer
 
 
@@ -144,12 +144,12 @@ def test_tags_are_asked_of_the_registry_as_its_user(tmp_path: Path) -> None:
         registry = world.registry()
         digest = registry.push("team/app:1", b"x")
         end = Endpoint(registry.end().registry, "ca.pem", {"pull": User("reader", PASSWORD)})
-        asked = front._promoted(end, "prod", world.ca, ["team/app:1", "team/none:1"])
+        asked = endpoint_checks._promoted(end, "prod", world.ca, ["team/app:1", "team/none:1"])
         assert asked == {"team/app:1": digest, "team/none:1": None}
         heads = [path for method, path in registry.asked if method == "HEAD"]
         assert heads == ["/v2/team/app/manifests/1"], "to ask for what only an upstream has makes its cache fetch it"
         stranger = Endpoint(end.registry, "ca.pem", {"pull": User("reader", "wrong")})
-        assert front._promoted(stranger, "prod", world.ca, ["team/app:1"]) == {}
+        assert endpoint_checks._promoted(stranger, "prod", world.ca, ["team/app:1"]) == {}
 
 
 @pytest.mark.parametrize("text", ["{", "[]", json.dumps({"time": "t"})])

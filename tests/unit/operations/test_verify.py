@@ -12,11 +12,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from operations import desired, look, verify
-from operations.desired import DEPLOY_HOST, SIGNATURE
 from operations.errors import BerthError
-from operations.front import Front, Reply
-from operations.probe import ContainerFact, DiskFact, FileFact, JournalFact, Report, UnitFact
+from operations.inspect import checks, collect, expected, status
+from operations.inspect.endpoint_checks import Front, Reply
+from operations.inspect.expected import DEPLOY_HOST, SIGNATURE
+from operations.inspect.probe import ContainerFact, DiskFact, FileFact, JournalFact, Report, UnitFact
 from tests.unit.operations.conftest import OUTPUTS, Checkout
 
 BUNDLE = (
@@ -106,16 +106,16 @@ def reports() -> dict[str, Report]:
 
 
 def wrong(told: dict[str, Report], front: Front = FINE) -> dict[str, str]:
-    return wrong_of(desired.read(export(), "dev"), told, front)
+    return wrong_of(expected.read(export(), "dev"), told, front)
 
 
-def wrong_of(known: desired.Desired, told: dict[str, Report], front: Front = FINE) -> dict[str, str]:
-    found = verify.answers(known, told, front)
+def wrong_of(known: expected.Desired, told: dict[str, Report], front: Front = FINE) -> dict[str, str]:
+    found = checks.answers(known, told, front)
     return {f"{answer.node}: {answer.question}": answer.answer for answer in found if not answer.ok}
 
 
 def test_the_state_says_which_files_services_and_answers_belong_where() -> None:
-    wanted = desired.read(export(), "dev")
+    wanted = expected.read(export(), "dev")
     node1 = wanted.machines["node1"]
     bundle = node1.files["/etc/berth/registry/config.yml"]
     assert (bundle.mode, bundle.owner, bundle.checksum) == ("600", "root:root", CONFIG_SUM)
@@ -131,7 +131,7 @@ def test_the_state_says_which_files_services_and_answers_belong_where() -> None:
 
 def test_a_stack_that_never_came_up_whole_says_what_to_do() -> None:
     with pytest.raises(BerthError, match="Stack dev was never deployed to its end"):
-        desired.read({"deployment": {"resources": []}}, "dev")
+        expected.read({"deployment": {"resources": []}}, "dev")
 
 
 def test_a_stack_as_its_state_says_is_green() -> None:
@@ -172,12 +172,15 @@ def test_a_table_of_rules_that_is_gone_is_named() -> None:
     document = export()
     bundle = command("berth:firewall:Firewall$command:remote:Command", "berth-bundle 1\nask\tfirewall\n")
     document["deployment"]["resources"].append(bundle)
-    known, told = desired.read(document, "dev"), reports()
+    known, told = expected.read(document, "dev"), reports()
     told["node1"].told = {"firewall": [["in force"]]}
     assert wrong_of(known, told) == {}
     told["node1"].told = {"firewall": [["missing"]]}
     assert wrong_of(known, told) == {"node1: firewall as written": "table inet berth is missing, not in force"}
-    rows = {(row.node, row.service): (row.healthy, row.detail) for row in look.rows(look.Look(known, told, FINE))}
+    rows = {
+        (row.node, row.service): (row.healthy, row.detail)
+        for row in status.rows(collect.ClusterSnapshot(known, told, FINE))
+    }
     assert rows["node1", "firewall"] == (False, "missing")
     assert ("node2", "firewall") not in rows
 
@@ -187,7 +190,7 @@ def test_an_unhealthy_container_is_named_with_what_its_check_said() -> None:
     told["node1"].containers["berth-registry"] = ContainerFact(
         "registry", "berth-registry", IMAGE, "running", "unhealthy", 0, "3.1.2", reason="it answers 503"
     )
-    rows = look.rows(look.Look(desired.read(export(), "dev"), told, FINE))
+    rows = status.rows(collect.ClusterSnapshot(expected.read(export(), "dev"), told, FINE))
     (row,) = (row for row in rows if (row.node, row.service) == ("node1", "registry"))
     assert (row.healthy, row.detail) == (False, "running, unhealthy: it answers 503")
     assert wrong(told) == {"node1: registry runs": "running, unhealthy: it answers 503"}
@@ -209,18 +212,22 @@ def test_a_stopped_daemon_shows_once_and_its_settings_are_not_asked() -> None:
 
 @pytest.mark.parametrize(("holders", "text"), [((), "none"), (("node1", "node2"), "node1, node2")])
 def test_two_balancers_with_the_address_are_as_bad_as_none(holders: tuple[str, ...], text: str) -> None:
-    known, told = desired.read(export(), "dev"), reports()
+    known, told = expected.read(export(), "dev"), reports()
     for name in ("node1", "node2"):
-        known.machines[name].services.append(desired.Service("berth-virtual-address", "virtual-address", IMAGE))
+        known.machines[name].services.append(expected.Service("berth-virtual-address", "virtual-address", IMAGE))
         fact = ContainerFact("virtual-address", "berth-virtual-address", IMAGE, "running", "-", 0, "")
         told[name].containers[fact.name] = fact
         told[name].holds = frozenset({known.address} if name in holders else ())
-    found = {answer.question: answer for answer in verify.answers(known, told, FINE)}
+    found = {answer.question: answer for answer in checks.answers(known, told, FINE)}
     held = found["one balancer holds the address"]
     assert (held.node, held.answer, held.ok) == (known.address, text, False)
     told["node1"].holds, told["node2"].holds = frozenset({known.address}), frozenset()
     assert wrong_of(known, told) == {}
-    details = {row.node: row.detail for row in look.rows(look.Look(known, told, FINE)) if "virtual" in row.service}
+    details = {
+        row.node: row.detail
+        for row in status.rows(collect.ClusterSnapshot(known, told, FINE))
+        if "virtual" in row.service
+    }
     assert details == {"node1": f"running, holds {known.address}", "node2": "running, stands by"}
 
 
@@ -242,7 +249,10 @@ def test_a_registry_that_lets_strangers_in_is_an_alarm() -> None:
 def test_status_blames_the_node_whose_service_does_not_answer() -> None:
     told = reports()
     told["node1"].urls = {HEALTH: ("200", "503")}
-    rows = {(row.node, row.service): row for row in look.rows(look.Look(desired.read(export(), "dev"), told, FINE))}
+    rows = {
+        (row.node, row.service): row
+        for row in status.rows(collect.ClusterSnapshot(expected.read(export(), "dev"), told, FINE))
+    }
     assert not rows["node1", "registry"].healthy
     assert rows["node1", "registry"].detail == f"{HEALTH} answers 503"
     assert rows["node1", "registry"].version == "3.1.2"
@@ -254,16 +264,16 @@ def deployed(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> Checkout:
     checkout.install_pulumi()
     checkout.deploy()
     checkout.answer("stack export", out=json.dumps(export()))
-    monkeypatch.setattr("operations.probe.Probe.ask", lambda self, doors: reports())
-    monkeypatch.setattr("operations.front.ask", lambda *_: FINE)
+    monkeypatch.setattr("operations.inspect.probe.Probe.ask", lambda self, doors: reports())
+    monkeypatch.setattr("operations.inspect.endpoint_checks.ask", lambda *_: FINE)
     return checkout
 
 
 def test_verify_is_green_or_exits_with_three(deployed: Checkout, berth: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     ended = berth("verify")
-    assert ended.code == 0 and "answers are right" in ended.out, ended.err
+    assert ended.code == 0 and "checks passed" in ended.out, ended.err
     broken = {**reports(), "node2": Report("node2", error="gone [odd] text")}
-    monkeypatch.setattr("operations.probe.Probe.ask", lambda self, doors: broken)
+    monkeypatch.setattr("operations.inspect.probe.Probe.ask", lambda self, doors: broken)
     ended = berth("verify", "--json")
     assert ended.code == 3
     assert {"question": "reachable", "node": "node2", "answer": "gone [odd] text", "ok": False} in json.loads(

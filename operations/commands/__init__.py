@@ -1,0 +1,1 @@
+"""The commands of `berth`, one file each: arguments, one call, output."""

@@ -1,0 +1,48 @@
+"""`berth cache`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from config import stackfile
+from operations.commands.options import Json, Stack, Yes
+from operations.context import CommandContext, check_settings, quiet_session
+from operations.errors import BerthError
+from operations.inspect import collect, object_store
+from operations.output import print_json
+from operations.registry import purge as purging
+
+app = typer.Typer(help="Manage the contents of the pull-through caches.", no_args_is_help=True)
+
+
+@app.callback()
+def _cache() -> None:
+    """With one command alone typer would leave its name out."""
+
+
+@app.command()
+def purge(
+    repository: Annotated[str, typer.Argument(help="As in image names: docker.io/library/x.")],
+    stack: Stack = "dev",
+    tag: Annotated[
+        str | None, typer.Option("--tag", metavar="TAG", help="Only this tag, and the manifests that no other has.")
+    ] = None,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Take a repository out of a cache: the next pull asks the upstream. What was pushed is left alone."""
+    run = CommandContext.of(stack, yes, as_json)
+    check_settings(run.stack_file)
+    known = stackfile.parse(stack, run.stack_file.document)
+    wanted = purging.target(known, repository, tag)
+    state = collect.desired(quiet_session(stack))
+    if not yes and run.confirm and not run.confirm(f"Take {wanted.name} out of the cache {wanted.upstream}?"):
+        raise BerthError("Nothing was removed.")
+    with object_store.client(state) as store:
+        done = purging.purge(store, known.object_store.bucket, wanted)
+    if as_json:
+        print_json(done.as_json())
+    else:
+        run.say(str(done))

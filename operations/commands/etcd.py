@@ -1,0 +1,36 @@
+"""`berth etcd`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from operations.commands.options import Stack, Yes
+from operations.context import CommandContext, quiet_session
+from operations.housekeeping import etcd as stage
+
+app = typer.Typer(help="Back up and restore a stack's etcd.", no_args_is_help=True)
+
+
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="Where the snapshot goes; nothing may be there yet.")],
+    stack: Stack = "dev",
+) -> None:
+    """Write a snapshot of everything that etcd holds to a file."""
+    member = stage.backup(quiet_session(stack), file)
+    typer.echo(f"{file}: {file.stat().st_size} bytes, from {member}. It holds every value in plain text.")
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="A snapshot, as `backup` writes it.")],
+    stack: Stack = "dev",
+    yes: Yes = False,
+) -> None:
+    """Replace everything that etcd holds by a snapshot; it does not answer for some seconds."""
+    run = CommandContext.of(stack, yes=yes)
+    stage.restore(run, file, typer.prompt if run.confirm else None)
+    run.say(f"etcd of {stack} holds what {file} holds. What it held before is kept beside its data, on each member.")

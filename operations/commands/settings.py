@@ -1,0 +1,32 @@
+"""`berth settings`."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import typer
+
+from operations.commands.options import Json, Stack
+from operations.context import check_settings, problems
+from operations.errors import DONE, WRONG_USE
+from operations.output import print_json
+from operations.workspace import StackFile, Workspace
+
+app = typer.Typer(help="Work with a stack's settings.", no_args_is_help=True)
+
+
+@app.callback()
+def _settings() -> None:
+    """With one command alone typer would leave its name out."""
+
+
+@app.command()
+def check(stack: Stack = "dev", as_json: Json = False) -> None:
+    """Validate the stack file, all problems at once; exit with 2 if there are any."""
+    stack_file = StackFile.read(Workspace.current(), stack)
+    if as_json:
+        found = problems(stack_file)
+        print_json([dataclasses.asdict(problem) for problem in found])
+        raise typer.Exit(WRONG_USE if found else DONE)
+    check_settings(stack_file)
+    typer.echo(f"{stack_file.path.name} is accepted.")

@@ -1,0 +1,91 @@
+"""Asks every node and service at once, and compares."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+from operations import ssh
+from operations.drift import object_store
+from operations.drift.report import DriftReport
+from operations.inspect import collect, compare
+from operations.inspect.checks import WARN_DAYS
+from operations.inspect.collect import ClusterSnapshot
+from operations.inspect.compare import Difference, Finding, Unknown
+from operations.inspect.expected import Desired
+from operations.inspect.probe import Probe, Report
+from operations.locks import Holder
+from operations.pulumi.locks import locks
+from operations.pulumi.session import Session
+
+SECONDS = 60.0
+"""For a node's whole answer: a hundred of them together may keep this machine busy for longer than a glance takes."""
+
+
+def detect(session: Session) -> DriftReport:
+    """What differs from the stack's state, and what could not be asked. Raises BerthError for a stack without state."""
+    wanted = collect.desired(session)
+    probe = Probe(session.stack, str(wanted.outputs["registry"]), wanted.address, wanted.machines, SECONDS)
+    with ThreadPoolExecutor(1) as beside:
+        stored = beside.submit(lambda: list(object_store.differences(wanted)))
+        reports = probe.ask(ssh.doors(session.workspace, wanted.outputs))
+    return _report(session, wanted, reports, stored.result())
+
+
+def drift_in(session: Session, seen: ClusterSnapshot) -> DriftReport:
+    """The same, of machines that were asked already."""
+    return _report(session, seen.desired, seen.reports, object_store.differences(seen.desired))
+
+
+def _report(
+    session: Session, wanted: Desired, reports: Mapping[str, Report], stored: Iterable[Difference]
+) -> DriftReport:
+    found: list[Difference] = [
+        one for name, machine in wanted.machines.items() for one in compare.of_machine(name, machine, reports[name])
+    ]
+    found += stored
+    return DriftReport(
+        session.stack,
+        [one for one in found if isinstance(one, Finding)],
+        [one for one in found if isinstance(one, Unknown)],
+        [*(in_motion(session) or under_way(wanted)), *ending(wanted)],
+    )
+
+
+def ending(wanted: Desired) -> list[str]:
+    """Certificates of the state that end soon: what is served is compared with them."""
+    found = []
+    for resource in wanted.resources:
+        end = (resource.get("outputs") or {}).get("validityEndTime")
+        days = (datetime.fromisoformat(str(end)) - datetime.now(UTC)).days if end else WARN_DAYS
+        if days < WARN_DAYS:
+            name = str(resource["urn"]).rpartition("::")[2]
+            found.append(f"The certificate {name} ends in {days} days; ./berth up renews it.")
+    return found
+
+
+def under_way(wanted: Desired) -> list[str]:
+    """Operations that the state says have begun: of a change that goes on elsewhere, or that never ended."""
+    if not wanted.pending:
+        return []
+    return [
+        f"operations on {', '.join(wanted.pending)} are under way or never ended: what was found may be on its way."
+    ]
+
+
+def in_motion(session: Session) -> list[str]:
+    """Who changes the stack while it is looked at, or left its lock: what was found may be on its way."""
+    file = session.workspace.stack_dir(session.stack) / "lock"
+    berth = Holder.parse(file.read_text(encoding="utf-8")) if file.exists() else None
+    # Other backends tell it to nobody but a change, and this is none: see `under_way`.
+    held = locks(session.workspace.locks(session.stack)) if session.workspace.has_file_backend else []
+    told = [f"the state is locked by {lock}" for lock in held if not lock.surely_dead()]
+    if berth and berth.berth.pid == os.getpid():
+        return []  # a repair looks while it holds the lock itself
+    if berth and not berth.berth.is_dead:
+        told.insert(0, f"'berth {berth.command}' (process {berth.berth.pid}) changes {session.stack} at this moment")
+    elif berth:
+        told = [f"the last 'berth {berth.command}' did not end in order, and the next one goes on from there"]
+    return [f"{text}: what was found may be on its way." for text in told]

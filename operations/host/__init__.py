@@ -1,0 +1,1 @@
+"""This machine: what a deploy host needs, and whether it is there."""

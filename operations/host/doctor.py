@@ -1,0 +1,127 @@
+"""What on this machine will not work, and how to remedy it."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from config import stackfile
+from config.naming import lab_network
+from config.problems import SettingsError
+from operations.host import prepare
+from operations.pulumi import cli
+from operations.workspace import StackFile
+
+CAP_SYS_RESOURCE = 24
+ROUTES = Path("/proc/net/route")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing about this machine; `remedy` is empty where nothing has to be done."""
+
+    subject: str
+    found: str
+    ok: bool
+    remedy: str = ""
+
+    def as_json(self) -> dict[str, object]:
+        return {"subject": self.subject, "found": self.found, "ok": self.ok, "remedy": self.remedy}
+
+
+def findings(stack_file: StackFile) -> list[Finding]:
+    """Everything there is to say, bootstrap's own checks first."""
+
+    result = [Finding(c.name, c.found, c.ok, "" if c.ok else c.remedy) for c in prepare.checks()]
+    result += [cgroup(), capabilities(), pulumi(), names(stack_file), subnet(stack_file)]
+    return result
+
+
+def cgroup(mounts: Path = Path("/sys/fs/cgroup")) -> Finding:
+    """Lab nodes run systemd, which needs control groups."""
+    if (mounts / "cgroup.controllers").exists():
+        return Finding("control groups", "version 2", True)
+    if (mounts / "systemd").is_dir() or (mounts / "memory").is_dir():
+        return Finding("control groups", "version 1", True)
+    remedy = "Mount them: mount -t cgroup2 none /sys/fs/cgroup (lab nodes need them for systemd)."
+    return Finding("control groups", "not mounted", False, remedy)
+
+
+def capabilities(status: Path = Path("/proc/self/status")) -> Finding:
+    """SYS_RESOURCE is missing in some containers; Berth does without, `docker run --privileged` does not."""
+    lines = dict(line.split(":\t", 1) for line in status.read_text().splitlines() if ":\t" in line)
+    bounding = int(lines.get("CapBnd", "0"), 16)
+    if bounding >> CAP_SYS_RESOURCE & 1:
+        return Finding("capabilities", "SYS_RESOURCE is there", True)
+    return Finding("capabilities", "no SYS_RESOURCE: lab nodes do without it, privileged containers fail here", True)
+
+
+def pulumi() -> Finding:
+    """Which CLI runs the program, and with which plugins."""
+    chosen, reason = cli.available()
+    if chosen is None:
+        return Finding("Pulumi CLI", reason, False, "`./berth up` compiles one; with --download it fetches one")
+    return Finding("Pulumi CLI", chosen.sentence.partition(": ")[2], True)
+
+
+def names(stack_file: StackFile, hosts: Path = Path("/etc/hosts")) -> Finding:
+    """Whether the registry's name can be made to resolve here."""
+    if (stack_file.settings.get("registry") or {}).get("names") == "external":
+        return Finding("name resolution", "left to DNS by registry.names", True)
+    if os.access(hosts, os.W_OK):
+        return Finding("name resolution", f"{hosts} can be written", True)
+    if _succeeds("sudo", "-n", "test", "-w", str(hosts)):
+        return Finding("name resolution", f"{hosts} can be written with sudo", True)
+    remedy = "Run as root, allow sudo without a password, or set registry.names: external and use DNS."
+    return Finding("name resolution", f"{hosts} can't be written", False, remedy)
+
+
+def subnet(stack_file: StackFile, table: Path | None = None) -> Finding:
+    """Whether the lab's network is free on this machine."""
+    try:
+        settings = stackfile.parse(stack_file.stack, stack_file.document)
+    except SettingsError:
+        remedy = f"./berth settings check --stack {stack_file.stack} says what is wrong."
+        return Finding("settings", f"{stack_file.path.name} is not accepted", False, remedy)
+    if settings.lab is None:
+        return Finding("network", "no lab, no network to make", True)
+    wanted = ipaddress.IPv4Network(settings.lab.subnet)
+    own = _own_bridge(stack_file.stack)
+    for device, taken in _routes(table or ROUTES):
+        if device != own and taken.overlaps(wanted):
+            remedy = "Choose other addresses for the lab's nodes in the settings, or remove that network."
+            return Finding("network", f"{wanted} overlaps with {taken} on {device}", False, remedy)
+    return Finding("network", f"{wanted} is free", True)
+
+
+def _routes(table: Path) -> Iterator[tuple[str, ipaddress.IPv4Network]]:
+    """Device and network of each route but the default one; the kernel writes addresses as little-endian numbers."""
+    for line in table.read_text().splitlines()[1:]:
+        device, destination, *_, mask, _mtu, _window, _irtt = line.split()
+        address, bits = (int.from_bytes(bytes.fromhex(text), "little") for text in (destination, mask))
+        if bits:
+            yield device, ipaddress.IPv4Network((address, bits.bit_count()))
+
+
+def _own_bridge(stack: str) -> str:
+    """The bridge device of the lab's own network, if it is up."""
+    try:
+        asked = _run("docker", "network", "inspect", "--format", "{{.Id}}", lab_network(stack))
+    except FileNotFoundError:
+        return ""
+    return f"br-{asked.stdout.strip()[:12]}" if asked.returncode == 0 else ""
+
+
+def _run(*argv: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+
+
+def _succeeds(*argv: str) -> bool:
+    try:
+        return _run(*argv).returncode == 0
+    except FileNotFoundError:
+        return False

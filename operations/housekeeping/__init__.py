@@ -1,0 +1,1 @@
+"""Day two: what keeps a stack in good order."""

@@ -1,0 +1,126 @@
+"""`berth etcd`: a snapshot of what the cluster holds, and the way back to it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from config.paths import ROOT
+from operations import ssh
+from operations.context import CommandContext
+from operations.errors import BerthError, UsageError
+from operations.inspect import collect
+from operations.locks import StackLock
+from operations.pulumi.session import Session
+from operations.ssh import Door
+
+SCRIPTS = ROOT / "components" / "etcd" / "scripts"
+MEMBER_URN = "berth:etcd:Etcd$command:remote:Command::etcd-"
+SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Member:
+    """One member of a stack's etcd, and the way to its node."""
+
+    name: str
+    prefix: Sequence[str]
+    """Of a command there as root."""
+    lines: str
+    """What the scripts are told of the cluster, as the state has it."""
+
+    def run(self, script: str, *arguments: str, snapshot: bytes | None = None) -> bytes:
+        """Output of one of the stage's scripts, run there as root; a snapshot goes along on standard input."""
+        text = "".join((SCRIPTS / f"{part}.sh").read_text(encoding="utf-8") for part in ("members", script))
+        argv = [*self.prefix, shlex.join(["sh", "-c", text, "berth", *arguments])]
+        stdin = self.lines.encode() + (b"" if snapshot is None else b"snapshot\n" + snapshot)
+        try:
+            done = subprocess.run(argv, input=stdin, capture_output=True, timeout=SECONDS, check=False)
+        except subprocess.TimeoutExpired:
+            raise BerthError(f"{self.name} did not answer within {SECONDS} s.") from None
+        if done.returncode:
+            reason = done.stderr.decode(errors="replace").strip().splitlines()
+            raise BerthError(f"{self.name}: {reason[-1].removeprefix('berth: ') if reason else 'no reason given'}.")
+        return done.stdout
+
+
+def members(session: Session) -> list[Member]:
+    """Every member, in the settings' order."""
+    wanted = collect.desired(session)
+    doors = ssh.doors(session.workspace, wanted.outputs)
+    lines = {
+        str(resource["urn"]).rpartition("::etcd-")[2]: str(resource["inputs"]["stdin"])
+        for resource in wanted.resources
+        if MEMBER_URN in str(resource.get("urn"))
+    }
+    # Each of these writes the file with the nodes' keys: one after the other, and not while members are asked at once.
+    found = [Member(door.name, _prefix(session, doors, door), lines[door.name]) for door in doors if door.name in lines]
+    if not found:
+        raise UsageError(f"{session.stack} has no etcd: give three nodes the role etcd, and run up.")
+    return found
+
+
+def _prefix(session: Session, doors: Sequence[Door], door: Door) -> list[str]:
+    argv = ssh.ssh_command(session.workspace, session.stack, doors, door.name, ())
+    return [*argv, "--", *([] if door.user == "root" else ["sudo", "-n"])]
+
+
+def backup(session: Session, file: Path) -> str:
+    """Write a snapshot to a file that only its owner reads; the name of the member that made it."""
+    if file.exists():
+        raise UsageError(f"{file} is there already: a backup replaces no other one.")
+    if not file.absolute().parent.is_dir():
+        raise UsageError(f"There is no directory {file.absolute().parent}.")
+    problems = []
+    for member in members(session):
+        try:
+            snapshot = member.run("snapshot")
+        except BerthError as problem:
+            problems.append(str(problem))
+            continue
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+            stream.write(snapshot)
+        return member.name
+    raise BerthError("No member could make a snapshot.\n" + "\n".join(problems))
+
+
+def restore(run: CommandContext, file: Path, typed: Callable[[str], str] | None) -> None:
+    """Put a snapshot in the place of all that the cluster holds; `typed` asks for the stack's name."""
+    if not file.is_file():
+        raise UsageError(f"There is no file {file}.")
+    if not run.yes:
+        question = f"All that etcd of {run.stack} holds is replaced by what {file.name} holds. Type the stack's name"
+        if typed is None:
+            raise UsageError("A restore replaces all that etcd holds: without a terminal to ask at, give --yes.")
+        if typed(question) != run.stack:
+            raise BerthError("Nothing was changed.")
+    with StackLock(run.workspace.stack_dir(run.stack), run.stack, "etcd restore", run.say):
+        every = members(run.session())
+        # Another token than any before: a member that comes back with older data is not taken for one of these.
+        token = f"berth-{run.stack}-{int(time.time())}"
+        try:
+            snapshot = file.read_bytes()
+            _on_all(every, lambda member: member.run("restore", "unpack", token, snapshot=snapshot))
+            _on_all(every, lambda member: member.run("restore", "swap", token))
+            _on_all(every, lambda member: member.run("restore", "start"))
+        except (BerthError, KeyboardInterrupt) as problem:
+            for member in every:
+                with suppress(BerthError):
+                    member.run("restore", "back", token)
+            if isinstance(problem, KeyboardInterrupt):
+                raise
+            raise BerthError(f"{problem}\netcd holds what it held before.") from None
+
+
+def _on_all(every: Sequence[Member], act: Callable[[Member], object]) -> None:
+    """On all members at once; the first problem when all have ended."""
+    with ThreadPoolExecutor(len(every)) as pool:
+        for done in [pool.submit(act, member) for member in every]:
+            done.result()

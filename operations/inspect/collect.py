@@ -1,0 +1,46 @@
+"""One round of queries over a running stack, which `status`, `verify`, `drift` and gates are views of."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from operations import ssh
+from operations.errors import BerthError
+from operations.inspect import endpoint_checks, expected
+from operations.inspect.endpoint_checks import Front
+from operations.inspect.expected import Desired
+from operations.inspect.probe import Probe, Report
+from operations.pulumi.session import NOT_DEPLOYED, Session
+
+JOURNALS = ("docker.service", "etcd.service", "etcd-member.service")
+"""Units whose journal is read; the last is etcd's on CoreOS and Flatcar."""
+
+
+@dataclass(frozen=True)
+class ClusterSnapshot:
+    """What the state says beside what every machine and the endpoints answered."""
+
+    desired: Desired
+    reports: dict[str, Report]
+    endpoints: Front
+
+
+def collect(session: Session) -> ClusterSnapshot:
+    """Query every machine and endpoint once; unreachable machines are part of the result."""
+    return query(session, desired(session))
+
+
+def desired(session: Session) -> Desired:
+    """What the state says; raises BerthError for a stack that is not deployed."""
+    if not session.is_deployed:
+        raise BerthError(NOT_DEPLOYED.format(stack=session.stack))
+    return expected.read(json.loads(session.ask("stack", "export", "--show-secrets")), session.stack)
+
+
+def query(session: Session, desired: Desired) -> ClusterSnapshot:
+    """Query the machines and endpoints of a given desired state."""
+    registry = str(desired.outputs["registry"])
+    probe = Probe(session.stack, registry, desired.address, desired.machines, journals=JOURNALS)
+    reports = probe.ask(ssh.doors(session.workspace, desired.outputs))
+    return ClusterSnapshot(desired, reports, endpoint_checks.ask(session.workspace, session.stack, desired.outputs))

@@ -1,0 +1,117 @@
+"""What a stack has proved, and the reasons for which nothing may be taken from it, or put into it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from operations.drift.detect import drift_in
+from operations.errors import BerthError
+from operations.inspect import verified
+from operations.inspect.checks import answers
+from operations.inspect.collect import ClusterSnapshot, collect
+from operations.inspect.verified import Verified
+from operations.locks import StackLock
+from operations.pulumi.session import NOT_DEPLOYED, Session
+
+COMMAND = "promote"
+SHOWN = 5
+"""Reasons that are listed; one is enough to begin with."""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A stack that is as it was when it was last found right."""
+
+    verified: Verified
+    outputs: Mapping[str, Any]
+    versions: Mapping[str, str]
+    """What runs, by service."""
+
+
+@contextmanager
+def unchanging(session: Session) -> Iterator[None]:
+    """Nobody deploys the stack meanwhile; refused where somebody does, or where the last deployment never ended."""
+    stack = session.stack
+    if not session.is_deployed:
+        raise BerthError(NOT_DEPLOYED.format(stack=stack))
+    unfinished = BerthError(
+        f"The last deployment of {stack} never ended: ./berth up --stack {stack} finishes it first."
+    )
+    with StackLock(session.workspace.stack_dir(stack), stack, COMMAND) as lock:
+        if lock.interrupted is not None and lock.interrupted.command != COMMAND:
+            # What a killed run left is for the next `up` to clear up: its record stays.
+            lock.write(lock.interrupted)
+            lock.unfinished = True
+            raise unfinished
+        held = session.locks()
+        if held:
+            raise BerthError(
+                f"The state of {stack} is locked by {held[0]}: wait for it to end, or, if it is dead, "
+                f"./berth up --stack {stack}."
+            )
+        _refuse_pending(session)
+        yield
+
+
+def _refuse_pending(session: Session) -> None:
+    """Operations whose outcome nobody knows stand in the state; it is read without its secrets."""
+    stack = session.stack
+    pending = (json.loads(session.ask("stack", "export")).get("deployment") or {}).get("pending_operations")
+    if pending:
+        urn = str((pending[0].get("resource") or {}).get("urn", "")).rpartition("::")[2]
+        raise BerthError(
+            f"{stack} has operations that never ended ({len(pending)}, the first on {urn or 'a resource'}): "
+            f"./berth up --stack {stack} clears them up."
+        )
+
+
+def prove(session: Session) -> Proof:
+    """Everything that has to be right of a source, the cheapest question first."""
+    stack, again = session.stack, f"./berth verify --stack {session.stack}"
+    last = verified.read(session)
+    if last is None:
+        raise BerthError(f"{stack} was never found right: {again}, and promote what it has verified.")
+    if last.state != verified.fingerprint(session):
+        raise BerthError(f"{stack} was deployed after its last green verify ({last.time}): {again} first.")
+    seen = collect(session)
+    _healthy(stack, seen)
+    _as_deployed(session, seen)
+    return Proof(last, seen.desired.outputs, dict(_versions(seen)))
+
+
+def _healthy(stack: str, seen: ClusterSnapshot) -> None:
+    wrong = [
+        f"{answer.question} on {answer.node}: {answer.answer}"
+        for answer in answers(seen.desired, seen.reports, seen.endpoints)
+        if not answer.ok
+    ]
+    if wrong:
+        raise BerthError(
+            _listed(f"{stack} is not healthy, so there is nothing to promote", wrong, "berth verify", stack)
+        )
+
+
+def _as_deployed(session: Session, seen: ClusterSnapshot) -> None:
+    found = drift_in(session, seen)
+    differs = [f"{one.node}: {one.kind} {one.sentence}" for one in found.findings]
+    differs += [f"{one.node} could not be asked: {one.reason}" for one in found.unknown]
+    if differs:
+        raise BerthError(_listed(f"{session.stack} has drifted from its state", differs, "berth drift", session.stack))
+
+
+def _listed(headline: str, lines: list[str], command: str, stack: str) -> str:
+    more = [f"  and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
+    mend = f"./{command} --stack {stack} shows all; ./berth up --repair --stack {stack} mends it, then verify again."
+    return "\n".join([f"{headline}:", *(f"  {line}" for line in lines[:SHOWN]), *more, mend])
+
+
+def _versions(seen: ClusterSnapshot) -> Iterator[tuple[str, str]]:
+    for name, machine in seen.desired.machines.items():
+        for service in machine.services:
+            fact = seen.reports[name].containers.get(service.name)
+            if fact is not None and fact.version:
+                yield service.service, fact.version

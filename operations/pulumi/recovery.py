@@ -1,0 +1,191 @@
+"""Continues after a killed run: clears its lock on the state, and what it made but did not get to note down."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from config.naming import STACK_LABEL
+from operations.errors import BerthError
+from operations.locks import Holder, Process, session_of
+from operations.pulumi.locks import StateLocked
+from operations.pulumi.session import Session
+
+PROVIDER = "pulumi:providers:docker"
+CONTAINER = "docker:index/container:Container"
+NETWORK = "docker:index/network:Network"
+LISTINGS = {
+    CONTAINER: ("container", ("ps", "--all"), "{{.ID}} {{.Names}}", ("rm", "--force", "--volumes")),
+    NETWORK: ("network", ("network", "ls", "--filter", "scope=local"), "{{.ID}} {{.Name}}", ("network", "rm")),
+}
+"""Volumes are left out: making one that is there already is no error, and it may hold data. So are a swarm's networks:
+a command makes them, every manager lists them, and services may be on them."""
+
+
+def go_on(session: Session, interrupted: Holder | None, say: Callable[[str], None]) -> None:
+    """Before a change: continue after a killed run of `berth`, or of a `pulumi` without one."""
+    _refuse_journal(session)
+    if interrupted:
+        clear(session, interrupted, say)
+    elif session.workspace.has_file_backend:
+        release_dead(session, say)
+    elif session.is_deployed:
+        release_dead(session, say)
+        if _pending(_export(session)):
+            say(f"A change of {session.stack} by another deploy host did not end: going on from where it stopped.")
+            settle(session, say)
+
+
+def _refuse_journal(session: Session) -> None:
+    """Versions of Berth with an engine of their own kept what a killed run had done in a journal, not in the state."""
+    journal = session.workspace.checkpoint(session.stack).with_suffix(".journal")
+    if session.workspace.has_file_backend and journal.exists() and journal.stat().st_size:
+        raise BerthError(
+            f"A run of an earlier version of Berth was killed, and what it did is in {journal} only: finish it with "
+            f"that version (git checkout 88ae271 && ./berth up --stack {session.stack}), then go on with this one."
+        )
+
+
+def release_dead(session: Session, say: Callable[[str], None], cli: Process | None = None) -> None:
+    """Release locks on the state whose processes, or `cli`, are surely dead; any other is named and refuses."""
+    found = session.locks()
+    own = (cli.pid, socket.gethostname()) if cli else None
+    alive = [lock for lock in found if (lock.pid, lock.hostname) != own and not lock.surely_dead()]
+    if alive:
+        raise StateLocked(session.stack, alive)
+    if found:
+        session.ask("cancel", "--yes")
+        say(f"  {', '.join(map(str, found))} is dead: its lock on the state was released")
+
+
+def clear(session: Session, interrupted: Holder, say: Callable[[str], None]) -> None:
+    """Announce the killed run and put the stack into a state from which a plain run goes on."""
+    last = f"The last 'berth {interrupted.command}' of {session.stack}"
+    say(f"{last} did not end in order: going on from where it stopped.")
+    if interrupted.cli is not None and end_session(interrupted.cli):
+        say("  what it had left running was ended")
+    if not session.is_deployed:
+        return
+    release_dead(session, say, interrupted.cli)
+    settle(session, say)
+
+
+def settle(session: Session, say: Callable[[str], None]) -> None:
+    """Remove what no state knows, and forget operations that never ended: a plain run does them again."""
+    for orphan in _orphans_of_nobody(session):
+        orphan.remove()
+        say(f"  {orphan.kind} {orphan.name} was half made and is removed, to be made again")
+    export = _export(session)
+    # No `up` drops one of a creation, and promotions wait for its end.
+    if _pending(export):
+        session.import_state(export)
+
+
+def _pending(export: Mapping[str, Any]) -> bool:
+    return bool((export.get("deployment") or {}).get("pending_operations"))
+
+
+def _orphans_of_nobody(session: Session) -> list[Orphan]:
+    """Orphans that are not of somebody's run: what was there before nobody held the state, and is not in it after."""
+    found = list(orphans(_export(session), session.stack))
+    # A service for states leases them and does not say to whom.
+    if not found or session.workspace.is_service:
+        return []
+    if others := session.locks():
+        raise StateLocked(session.stack, others)
+    still = set(orphans(_export(session), session.stack))
+    return [orphan for orphan in found if orphan in still]
+
+
+def _export(session: Session) -> dict[str, Any]:
+    return dict(json.loads(session.ask("stack", "export")))
+
+
+def end_session(cli: Process, seconds: float = 3.0) -> bool:
+    """End the provider plugins and commands of a CLI that was killed; whether there were any."""
+    left = session_of(cli)
+    for pid in left:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + seconds
+    while (still := session_of(cli)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    for pid in still:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return bool(left)
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """A Docker daemon of the stack: the deploy host's own, or a node's through ssh."""
+
+    command: tuple[str, ...] = ("docker",)
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run docker there."""
+        remote = self.command[0] == "ssh"
+        argv = [*self.command, *(map(shlex.quote, words) if remote else words)]
+        return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+
+
+@dataclass(frozen=True)
+class Orphan:
+    """An object with the stack's label that the stack's state does not know."""
+
+    daemon: Daemon
+    type: str
+    name: str
+    id: str
+    """Docker's own: another one that got the name since is not meant."""
+
+    @property
+    def kind(self) -> str:
+        return LISTINGS[self.type][0]
+
+    def remove(self) -> None:
+        """Remove it, so that the next run can make it again under the same name."""
+        removed = self.daemon.run(*LISTINGS[self.type][3], self.id)
+        if removed.returncode:
+            raise BerthError(f"Could not remove the half-made {self.kind} {self.name}: {removed.stderr.strip()}")
+
+
+def orphans(export: Mapping[str, Any], stack: str) -> Iterator[Orphan]:
+    """What the killed run made last. A daemon that can't be asked is passed over: the run to come will name it."""
+    resources: Sequence[Mapping[str, Any]] = (export.get("deployment") or {}).get("resources") or []
+    daemons = {str(r.get("urn")): daemon(r.get("inputs") or {}) for r in resources if r.get("type") == PROVIDER}
+    known = {
+        (daemons.get(str(r.get("provider", "")).rpartition("::")[0], Daemon()), r.get("type"), _name(r))
+        for r in resources
+        if r.get("type") in LISTINGS
+    }
+    for asked in dict.fromkeys([Daemon(), *daemons.values()]):
+        for type_, (_, listing, form, _) in LISTINGS.items():
+            found = asked.run(*listing, "--filter", f"label={STACK_LABEL}={stack}", "--format", form)
+            for line in found.stdout.splitlines() if found.returncode == 0 else ():
+                id_, _, name = line.partition(" ")
+                if (asked, type_, name) not in known:
+                    yield Orphan(asked, type_, name, id_)
+
+
+def _name(resource: Mapping[str, Any]) -> str:
+    return str((resource.get("inputs") or {}).get("name", ""))
+
+
+def daemon(provider: Mapping[str, Any]) -> Daemon:
+    """The daemon that a docker provider with these inputs talks to."""
+    host = str(provider.get("host") or "")
+    if not host.startswith("ssh://"):
+        return Daemon()
+    options = provider.get("sshOpts") or "[]"
+    parsed = json.loads(options) if isinstance(options, str) else options
+    return Daemon(("ssh", *map(str, parsed), "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", host, "docker"))

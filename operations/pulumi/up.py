@@ -1,0 +1,121 @@
+"""`up`: from settings to a running stack."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from config import stackfile
+from operations.context import CommandContext, check_settings
+from operations.errors import BerthError
+from operations.host import prepare
+from operations.kolla.images.published import follow_other_hosts
+from operations.locks import StackLock
+from operations.preview import build, text
+from operations.pulumi import cli, download, recovery
+from operations.pulumi.events import QUIET_OPS
+from operations.pulumi.follow import Outcome, describe_failure, follow
+from operations.pulumi.session import Session
+from operations.registry.endpoint import Endpoint
+from operations.workspace import write_private
+
+
+def up(run: CommandContext) -> Outcome:
+    """Deploy the stack; `run.yes` answers what would be asked."""
+
+    check_settings(run.stack_file)
+    with StackLock(run.workspace.stack_dir(run.stack), run.stack, "up", run.say) as lock:
+        prepare.run(run.yes or run.confirm is None, run.console, pulumi=_cli_needed(run))
+        _build_kolla_images(run)
+        session = run.session()
+        recovery.go_on(session, lock.interrupted, run.say)
+        if not session.is_deployed:
+            _refuse_taken(run)
+            session.ensure_stack()
+        follow_other_hosts(run, session)
+        if run.confirm and not run.stack_file.is_lab and not run.yes:
+            _ask_first(run, session, run.confirm)
+        outcome = follow(
+            session,
+            ["up", "--yes", "--skip-preview"],
+            lock,
+            console=run.console,
+            title=f"Deploying {run.stack}",
+            expected=_expected(run),
+        )
+        if outcome.failed:
+            raise BerthError(describe_failure(f"Deploying {run.stack} failed", outcome))
+        write_private(_count_file(run), json.dumps({"resources": outcome.view.done}) + "\n")
+        return outcome
+
+
+def _cli_needed(run: CommandContext) -> str:
+    """Why the CLI has to be compiled here; empty where one is there, or was fetched."""
+    found, reason = cli.fitting()
+    if run.download or (found is None and _wants_download(run)):
+        download.download(run.say)
+        found, reason = cli.fitting()
+    return "" if found else reason
+
+
+def _wants_download(run: CommandContext) -> bool:
+    if run.confirm is None or run.yes:
+        return False
+    return run.confirm("There is no Pulumi CLI here. Download it with its plugins? Otherwise it is compiled, once.")
+
+
+def _build_kolla_images(run: CommandContext) -> None:
+    """What the settings have built here, before anything waits for it; pushed once there is a registry."""
+    kolla = stackfile.parse(run.stack, run.stack_file.document).kolla
+    if kolla.enabled and kolla.images.source == "built":
+        from operations.kolla.images import run as images
+
+        images.build(run, images.wanted(run.stack_file), push=False)
+
+
+def _refuse_taken(run: CommandContext) -> None:
+    """Before the first `up`: what the stack needs of this machine must not be somebody else's."""
+    from operations.host import doctor
+
+    network = doctor.subnet(run.stack_file)
+    if not network.ok:
+        raise BerthError(f"{network.found}. {network.remedy}")
+    seed = stackfile.parse(run.stack, run.stack_file.document).images.seed
+    if not run.stack_file.is_lab and seed.address:
+        prepare.refuse_taken_ports([(seed.address, seed.port)])
+
+
+def _ask_first(run: CommandContext, session: Session, confirm: Callable[[str], bool]) -> None:
+
+    seen, _ = build.preview_with(run, session)
+    run.say(text.text(seen))
+    if seen.failed:
+        raise BerthError(f"The preview of {session.stack} failed; nothing was changed.")
+    if not confirm(f"Deploy this to {session.stack}?"):
+        raise BerthError(f"Nothing was changed on {session.stack}.")
+
+
+def _count_file(run: CommandContext) -> Path:
+    return run.workspace.stack_dir(run.stack) / "resources.json"
+
+
+def _expected(run: CommandContext) -> int | None:
+    """How many resources the last complete run had, the measure of this one's progress."""
+    try:
+        return int(json.loads(_count_file(run).read_text(encoding="utf-8"))["resources"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def closing_words(outcome: Outcome, end: Endpoint, stack: str) -> str:
+    """What `up` ends with: what it did, where the registry is, how to use it."""
+    if outcome.view.changed:
+        changes = (outcome.view.changes or {}).items()
+        parts = [f"{count} {op.removesuffix('e')}ed" for op, count in changes if op not in QUIET_OPS]
+        did = f"Done in {outcome.seconds:.0f} s: {', '.join(parts)}."
+    else:
+        did = f"No change ({outcome.view.done} resources, {outcome.seconds:.0f} s)."
+    option = "" if stack == "dev" else f" --stack {stack}"
+    lines = [did, f"Registry: {end.registry}", *(f"  {command}" for command in end.commands())]
+    return "\n".join([*lines, f"Passwords: ./berth endpoint --show-secrets{option}"])
