@@ -119,6 +119,10 @@ class Package(Protocol):
 
     def diff_config(self, olds: Properties, news: Properties) -> Diff: ...
 
+    def cancel(self) -> None:
+        """The run was cancelled: what is waited for ends at once. By default nothing is waited for."""
+        return
+
 
 Packages = Mapping[str, Package]
 """By package name, as `plugins.providers.load` returns them."""

@@ -47,12 +47,13 @@ def _answered(method: Method) -> Method:
 class ProviderServer(ResourceProviderServicer):
     """One provider instance. Calls come on many threads at once and may take minutes."""
 
-    def __init__(self, package: Package, version: str, note: Callable[[str], None]) -> None:
+    def __init__(self, package: Package, version: str, note: Callable[[str], None], cancel: Callable[[], None]) -> None:
         self._package = package
         self._version = version
         self._provider: Provider | None = None
         self._unknown = False
         self._cancelled = threading.Event()
+        self._cancel = cancel
         self.note = note
         """Takes what only somebody who looks into the CLI's debug log wants to read."""
 
@@ -75,8 +76,12 @@ class ProviderServer(ResourceProviderServicer):
         return pb.GetSchemaResponse(schema=json.dumps({"name": self._package.name, "version": self._version}))
 
     def Cancel(self, request: empty_pb2.Empty, context: grpc.ServicerContext) -> Any:
-        """Begin nothing more. What is under way ends by itself: a node is not left in the middle of a change."""
+        """Begin nothing more, and end what only waits.
+
+        What is under way ends by itself: a node is not left in the middle of a change.
+        """
         self._cancelled.set()
+        self._cancel()
         return empty_pb2.Empty()
 
     @_answered

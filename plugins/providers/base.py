@@ -159,9 +159,13 @@ class TypedPackage:
     tokens: frozenset[str]
     config: Mapping[str, Prop] = field(default_factory=dict)
     validate: Callable[[Properties], list[CheckFailure]] = lambda config: []
+    end_waiting: Callable[[], None] = lambda: None
 
     def types(self) -> frozenset[str]:
         return self.tokens
+
+    def cancel(self) -> None:
+        self.end_waiting()
 
     def configure(self, inputs: Properties) -> Provider:
         return self.make({name: value for name, value in inputs.items() if name in self.config})

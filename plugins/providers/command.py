@@ -229,4 +229,5 @@ def package(session: Session) -> TypedPackage:
     def make(config: Properties) -> TypedProvider:
         return TypedProvider([RemoteCommand(session), LocalCommand()])
 
-    return TypedPackage("command", make, frozenset({RemoteCommand.type.token, LocalCommand.type.token}))
+    tokens = frozenset({RemoteCommand.type.token, LocalCommand.type.token})
+    return TypedPackage("command", make, tokens, end_waiting=session.cancel)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -96,8 +97,9 @@ class Network(Resource):
         return _corrected(self, known, facts, always=("options", "ipamConfigs", "driver", "internal"))
 
     def delete(self, id_: str, inputs: Properties, outputs: Properties, context: Context) -> None:
-        with self._daemon.doing(f"network {inputs.get('name', id_[:12])}: cannot be removed") as api:
-            _removed(lambda: api.remove_network(id_), "has active endpoints")
+        what = f"network {inputs.get('name', id_[:12])}"
+        with self._daemon.doing(f"{what}: cannot be removed") as api:
+            _removed(lambda: api.remove_network(id_), "has active endpoints", lambda: self._daemon.pause(1, what))
 
     def read(self, id_: str, inputs: Properties, outputs: Properties) -> Created | None:
         with self._daemon.doing(f"network {outputs.get('name', id_[:12])}: cannot be read") as api:
@@ -139,7 +141,8 @@ class Volume(Resource):
 
     def delete(self, id_: str, inputs: Properties, outputs: Properties, context: Context) -> None:
         with self._daemon.doing(f"volume {id_}: cannot be removed") as api:
-            _removed(lambda: api.remove_volume(id_, force=True), "volume is in use")
+            remove = functools.partial(api.remove_volume, id_, force=True)
+            _removed(remove, "volume is in use", lambda: self._daemon.pause(1, f"volume {id_}"))
 
     def read(self, id_: str, inputs: Properties, outputs: Properties) -> Created | None:
         with self._daemon.doing(f"volume {id_}: cannot be read") as api:
@@ -162,7 +165,7 @@ def _corrected(resource: Resource, known: Properties, facts: Properties, always:
     return outputs
 
 
-def _removed(remove: Callable[[], Any], held: str) -> None:
+def _removed(remove: Callable[[], Any], held: str, pause: Callable[[], None]) -> None:
     give_up = time.monotonic() + _RELEASE_LIMIT
     while True:
         try:
@@ -173,7 +176,7 @@ def _removed(remove: Callable[[], Any], held: str) -> None:
         except APIError as error:
             if held not in str(error.explanation) or time.monotonic() > give_up:
                 raise
-        time.sleep(1)
+        pause()
 
 
 def _within(wanted: dict[str, Any], there: dict[str, Any]) -> bool:

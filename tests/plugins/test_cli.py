@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import time
 import uuid
@@ -207,6 +208,22 @@ docker.Container("c", name="berth-test-{end}", image="{tiny_image}", command=["/
         assert "1 to create" in project.do("preview", "--refresh")
     finally:
         project.do("destroy", "--yes", "--skip-preview")
+
+
+def test_an_interrupt_ends_the_dialling_of_a_host(project: Project) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(60)
+        port = silent.getsockname()[1]
+        told = {"host": "127.0.0.1", "port": port, "password": "some-password"}
+        project.program(f"from pulumi_command import remote\nremote.Command('x', create='true', connection={told})\n")
+        with project.start("up", "--yes", "--skip-preview") as process:
+            accepted, _ = silent.accept()
+            begun = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            said, _ = process.communicate(timeout=60)
+            accepted.close()
+    assert process.returncode != 0 and time.monotonic() - begun < 5
+    assert f"root@127.0.0.1:{port}: the run was cancelled before this was done" in said
 
 
 def test_a_host_is_dialled_once_in_a_run_whatever_asks_for_it(project: Project, server: Server) -> None:

@@ -6,6 +6,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from pulumi.runtime.proto import provider_pb2 as pb
 
 from plugins.interface import UNKNOWN
 from plugins.values import Secret, from_struct, plain, to_struct
+from tests.plugins.providers.conftest import Server
 
 from .conftest import Host, Instance, refused, urn
 
@@ -240,6 +242,19 @@ def test_a_function_is_refused_by_name(instance: Open) -> None:
     stub = instance("docker").stub
     said = refused(lambda: stub.Invoke(pb.InvokeRequest(tok="docker:index/getNetwork:getNetwork")))
     assert said.startswith("docker:index/getNetwork:getNetwork: Berth's own providers have no functions")
+
+
+def test_cancel_of_one_instance_ends_what_all_wait_for(own_host: Host, server: Server) -> None:
+    connection = server.connection()
+    server.stop()
+    with own_host.instance("command") as waiting, own_host.instance("tls") as other, ThreadPoolExecutor(1) as pool:
+        call = pool.submit(waiting.make, REMOTE, "x", create="true", connection=connection)
+        time.sleep(0.5)
+        begun = time.monotonic()
+        other.stub.Cancel(empty_pb2.Empty())
+        said = refused(lambda: call.result(5))
+    assert "the run was cancelled before this was done" in said
+    assert time.monotonic() - begun < 2
 
 
 def test_an_import_is_refused_with_the_way_out(instance: Open) -> None:

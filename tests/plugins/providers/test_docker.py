@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from components.service import Confinement
 from config import LimitsSettings
 from plugins.interface import UNKNOWN, Provider, ProviderError
 from plugins.providers.docker_connection import ssh_target
+from plugins.ssh import Session
 
 from .conftest import Made, Server, context, make
 
@@ -267,3 +270,39 @@ def test_a_host_that_known_hosts_does_not_have_is_refused(provider: Configured, 
 def test_an_ssh_option_that_is_not_known_is_refused_by_name() -> None:
     with pytest.raises(ProviderError, match="proxycommand"):
         ssh_target("ssh://root@host", ["-o", "ProxyCommand=nc"])
+
+
+@pytest.mark.parametrize("type_", [NETWORK, VOLUME])
+def test_a_cancelled_run_waits_for_no_release(made: Maker, session: Session, tiny_image: str, type_: str) -> None:
+    held = made(type_, "held")
+    name = held.outputs["name"]
+    uses = {
+        NETWORK: {"networksAdvanced": [{"name": name}]},
+        VOLUME: {"volumes": [{"containerPath": "/x", "volumeName": name}]},
+    }
+    made(CONTAINER, "user", image=tiny_image, command=["/bin/tiny", "stay"], **uses[type_])
+    with ThreadPoolExecutor(1) as pool:
+        removal = pool.submit(held.delete)
+        time.sleep(1.5)
+        assert not removal.done(), "what holds it may be about to go"
+        begun = time.monotonic()
+        session.cancel()
+        with pytest.raises(ProviderError, match=rf"{name} on unix:.*: the run was cancelled before this was done"):
+            removal.result(5)
+    assert time.monotonic() - begun < 1
+
+
+def test_a_cancelled_run_waits_for_no_daemon(
+    provider: Configured, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "tunnel", lambda target: tmp_path / "nobody-listens")
+    away = provider("docker", host="ssh://root@node")
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(away.read, NETWORK, "some", {}, {"name": "some"})
+        time.sleep(1.5)
+        assert not call.done(), "a daemon has half a minute to start"
+        begun = time.monotonic()
+        session.cancel()
+        with pytest.raises(ProviderError, match=r"Docker on ssh://root@node: the run was cancelled"):
+            call.result(5)
+    assert time.monotonic() - begun < 1
