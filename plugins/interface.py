@@ -119,6 +119,10 @@ class Package(Protocol):
 
     def diff_config(self, olds: Properties, news: Properties) -> Diff: ...
 
+    def schema(self, version: str) -> Properties:
+        """The package's schema, in the words of Pulumi's metaschema; by default its name and version."""
+        return {"name": self.name, "version": version}
+
     def cancel(self) -> None:
         """The run was cancelled: what is waited for ends at once. By default nothing is waited for."""
         return

@@ -72,8 +72,8 @@ class ProviderServer(ResourceProviderServicer):
         return plugin_pb2.PluginInfo(version=self._version)
 
     def GetSchema(self, request: pb.GetSchemaRequest, context: grpc.ServicerContext) -> Any:
-        """Name and version: what the program may write is the business of its Python packages."""
-        return pb.GetSchemaResponse(schema=json.dumps({"name": self._package.name, "version": self._version}))
+        """What these providers know, which is less than what the program's Python packages can say."""
+        return pb.GetSchemaResponse(schema=json.dumps(self._package.schema(self._version)))
 
     def Cancel(self, request: empty_pb2.Empty, context: grpc.ServicerContext) -> Any:
         """Begin nothing more, and end what only waits.

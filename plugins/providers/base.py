@@ -9,21 +9,10 @@ from typing import Any, Protocol
 
 from ..interface import UNKNOWN, Checked, CheckFailure, Context, Created, Diff, Properties, Provider, ProviderError
 from . import schema
-from .schema import DEFAULTS, Prop, canonical, plain
+from .package_schema import package_schema
+from .schema import DEFAULTS, Prop, ResourceType, canonical, plain
 
-
-@dataclass(frozen=True)
-class ResourceType:
-    """The facts about one resource type that need no code."""
-
-    token: str
-    fields: Mapping[str, Prop]
-    computed: tuple[str, ...] = ()
-    secret_outputs: frozenset[str] = frozenset()
-    auto_name: bool = False
-    """Fill in `name` from the resource's own name and a random end, as Terraform-based providers do."""
-    delete_before_replace: bool = False
-    marks_defaults: bool = True
+__all__ = ["Resource", "ResourceType", "TypedPackage", "TypedProvider", "logical_name"]
 
 
 class Resource:
@@ -156,13 +145,16 @@ class TypedPackage:
 
     name: str
     make: Make
-    tokens: frozenset[str]
+    resources: tuple[ResourceType, ...]
     config: Mapping[str, Prop] = field(default_factory=dict)
     validate: Callable[[Properties], list[CheckFailure]] = lambda config: []
     end_waiting: Callable[[], None] = lambda: None
 
     def types(self) -> frozenset[str]:
-        return self.tokens
+        return frozenset(resource.token for resource in self.resources)
+
+    def schema(self, version: str) -> Properties:
+        return package_schema(self.name, version, self.resources, self.config)
 
     def cancel(self) -> None:
         self.end_waiting()

@@ -229,5 +229,4 @@ def package(session: Session) -> TypedPackage:
     def make(config: Properties) -> TypedProvider:
         return TypedProvider([RemoteCommand(session), LocalCommand()])
 
-    tokens = frozenset({RemoteCommand.type.token, LocalCommand.type.token})
-    return TypedPackage("command", make, tokens, end_waiting=session.cancel)
+    return TypedPackage("command", make, (RemoteCommand.type, LocalCommand.type), end_waiting=session.cancel)

@@ -67,5 +67,5 @@ def package(session: Session) -> TypedPackage:
         }
         return _Provider(Daemon(session, _host(config), _list(config.get("sshOpts")), logins))
 
-    tokens = frozenset(item.type.token for item in _RESOURCES)
-    return TypedPackage("docker", make, tokens, _CONFIG, _problems, session.cancel)
+    types = tuple(item.type for item in _RESOURCES)
+    return TypedPackage("docker", make, types, _CONFIG, _problems, session.cancel)

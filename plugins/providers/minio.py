@@ -249,4 +249,4 @@ def package() -> TypedPackage:
         )
         return TypedProvider([resource(server) for resource in _RESOURCES])
 
-    return TypedPackage("minio", make, frozenset(item.type.token for item in _RESOURCES), _CONFIG)
+    return TypedPackage("minio", make, tuple(item.type for item in _RESOURCES), _CONFIG)

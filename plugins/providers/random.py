@@ -103,4 +103,4 @@ def package() -> TypedPackage:
     def make(config: Properties) -> TypedProvider:
         return TypedProvider([RandomPassword(), RandomId()])
 
-    return TypedPackage("random", make, frozenset({RandomPassword.type.token, RandomId.type.token}))
+    return TypedPackage("random", make, (RandomPassword.type, RandomId.type))

@@ -210,6 +210,14 @@ docker.Container("c", name="berth-test-{end}", image="{tiny_image}", command=["/
         project.do("destroy", "--yes", "--skip-preview")
 
 
+@pytest.mark.parametrize("package", ["command", "docker", "minio", "random", "tls"])
+def test_the_cli_reads_the_schema_of_a_package(project: Project, package: str) -> None:
+    versions = cli.plugin_versions()
+    schema = json.loads(project.do("package", "get-schema", f"{package}@{versions[package]}"))
+    assert (schema["name"], schema["version"]) == (package, versions[package])
+    assert all("inputProperties" in resource for resource in schema["resources"].values())
+
+
 def test_an_interrupt_ends_the_dialling_of_a_host(project: Project) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent.settimeout(60)

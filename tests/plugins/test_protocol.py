@@ -44,7 +44,8 @@ def test_a_provider_takes_secrets_and_says_its_name_and_version(instance: Open, 
     assert provider.stub.Handshake(pb.ProviderHandshakeRequest(engine_address="127.0.0.1:1")).accept_secrets
     assert provider.stub.GetPluginInfo(empty_pb2.Empty()).version == "1.2.3"
     schema = json.loads(provider.stub.GetSchema(pb.GetSchemaRequest()).schema)
-    assert schema == {"name": package, "version": "1.2.3"}
+    assert (schema["name"], schema["version"]) == (package, "1.2.3")
+    assert SMALL[package][0] in schema["resources"]
     configured = provider.configure(**CONFIG.get(package, {}))
     assert configured.acceptSecrets and configured.supportsPreview
 
