@@ -67,6 +67,15 @@ class Created:
 
 
 @dataclass(frozen=True)
+class Imported:
+    """A resource that no program made yet: what a program would say to get it, and what there is."""
+
+    id: str
+    inputs: Checked
+    outputs: Properties
+
+
+@dataclass(frozen=True)
 class Context:
     """What surrounds one call: whether this is a preview, the resource's URN, and the configured provider's inputs."""
 
@@ -96,6 +105,10 @@ class Provider(Protocol):
     def read(self, type_: str, id_: str, inputs: Properties, outputs: Properties) -> Created | None:
         """The resource as it is now (for refresh), or None when it is gone."""
         ...
+
+    def import_(self, type_: str, id_: str) -> Imported | None:
+        """The resource with this id, or None when there is none; by default no type can be imported."""
+        raise ProviderError(f"resources of type {type_} cannot be imported")
 
     def secret_outputs(self, type_: str) -> frozenset[str]:
         """Top-level outputs that the provider's schema declares secret."""

@@ -143,13 +143,20 @@ class ProviderServer(ResourceProviderServicer):
 
     @_answered
     def Read(self, request: pb.ReadRequest, context: grpc.ServicerContext) -> Any:
-        """The resource as it is now; an answer without an id says that it is gone."""
+        """The resource as it is now; an answer without an id says that it is gone.
+
+        A request with an id alone asks for a resource to be imported: its inputs are answered, too.
+        """
         provider, type_ = self._begin(request.urn)
         inputs, outputs = from_struct(request.inputs), marks.outputs_of(request.properties)
         if not inputs and not outputs:
-            raise ProviderError(
-                f"{request.urn}: Berth's own {self._package.name} provider only reads what it made; import it with the "
-                "published plugin"
+            imported = provider.import_(type_, request.id)
+            if imported is None:
+                return pb.ReadResponse()
+            return pb.ReadResponse(
+                id=imported.id,
+                inputs=to_struct(marks.inputs({}, imported.inputs)),
+                properties=to_struct(marks.sealed(imported.outputs, {}, provider.secret_outputs(type_))),
             )
         found = provider.read(type_, request.id, plain(inputs), plain(outputs))
         if found is None:

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from ..interface import UNKNOWN, Checked, CheckFailure, Context, Created, Diff, Properties, Provider, ProviderError
+from ..interface import (
+    UNKNOWN,
+    Checked,
+    CheckFailure,
+    Context,
+    Created,
+    Diff,
+    Imported,
+    Properties,
+    Provider,
+    ProviderError,
+)
 from . import schema
 from .package_schema import package_schema
 from .schema import DEFAULTS, Prop, ResourceType, canonical, plain
@@ -89,6 +100,22 @@ class Resource:
         """By default the state is all there is."""
         return Created(id_, outputs)
 
+    def import_(self, id_: str) -> Imported | None:
+        """By default the type is one that the published plugin cannot import either."""
+        raise ProviderError(
+            f"resources of type {self.type.token} cannot be imported, nor with the published plugin; let `up` make it"
+        )
+
+    def told(self, inputs: Properties) -> Checked:
+        """Inputs of an imported resource, with defaults as a program that says no more than these would get them."""
+        fields = self.type.fields
+        chosen = {name: value for name, value in inputs.items() if value != fields[name].default}
+        filled = schema.with_defaults(fields, chosen, self.type.marks_defaults)
+        if self.type.auto_name and self.type.marks_defaults:
+            # A program that gives no name goes on with the one that the resource has.
+            filled[DEFAULTS] = sorted([*filled[DEFAULTS], "name"])
+        return Checked(filled, [], frozenset(schema.secret_paths(fields, filled)))
+
 
 class TypedProvider(Provider):
     """A provider made of resources, one per type."""
@@ -125,6 +152,10 @@ class TypedProvider(Provider):
 
     def read(self, type_: str, id_: str, inputs: Properties, outputs: Properties) -> Created | None:
         return self._of(type_).read(id_, plain(inputs), outputs)
+
+    def import_(self, type_: str, id_: str) -> Imported | None:
+        found = self._of(type_).import_(id_)
+        return found and replace(found, outputs=plain(found.outputs))
 
     def secret_outputs(self, type_: str) -> frozenset[str]:
         return self._of(type_).type.secret_outputs

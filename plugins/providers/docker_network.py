@@ -9,7 +9,7 @@ from typing import Any
 
 from docker.errors import APIError, NotFound
 
-from ..interface import Context, Created, Properties
+from ..interface import Context, Created, Imported, Properties
 from .base import Resource, ResourceType
 from .docker_connection import Daemon
 from .schema import TEXT, TEXT_MAP, Prop, canonical
@@ -108,6 +108,19 @@ class Network(Resource):
             except NotFound:
                 return None
 
+    def import_(self, id_: str) -> Imported | None:
+        """By id or name."""
+        with self._daemon.doing(f"network {id_}: cannot be read") as api:
+            try:
+                info = api.inspect_network(id_)
+            except NotFound:
+                return None
+        seen = self._outputs(info, {})
+        # The daemon chooses driver and addresses where nobody does; a program that names them is compared with outputs.
+        left_open = {"ipamConfigs", *(["driver"] if seen["driver"] == "bridge" else [])}
+        inputs = self.told(_given(self, seen, left_open))
+        return Imported(info["Id"], inputs, {**inputs.inputs, **seen})
+
 
 class Volume(Resource):
     """A volume of one daemon."""
@@ -151,6 +164,17 @@ class Volume(Resource):
             except NotFound:
                 return None
 
+    def import_(self, id_: str) -> Imported | None:
+        """By name."""
+        with self._daemon.doing(f"volume {id_}: cannot be read") as api:
+            try:
+                info = api.inspect_volume(id_)
+            except NotFound:
+                return None
+        seen = self._outputs(info, {})
+        inputs = self.told(_given(self, seen, {"driver"} if seen["driver"] == "local" else set()))
+        return Imported(info["Name"], inputs, {**inputs.inputs, **seen})
+
 
 def _corrected(resource: Resource, known: Properties, facts: Properties, always: tuple[str, ...]) -> Properties:
     """The known outputs, corrected where the daemon says something that means something else."""
@@ -163,6 +187,16 @@ def _corrected(resource: Resource, known: Properties, facts: Properties, always:
         elif name in always or canonical(prop, value) is not None:
             outputs[name] = value
     return outputs
+
+
+def _given(resource: Resource, seen: Properties, left_open: set[str]) -> Properties:
+    """What a program must have said to get what is seen."""
+    fields = resource.type.fields
+    return {
+        name: value
+        for name, value in seen.items()
+        if name in fields and name not in left_open and canonical(fields[name], value) is not None
+    }
 
 
 def _removed(remove: Callable[[], Any], held: str, pause: Callable[[], None]) -> None:

@@ -258,10 +258,25 @@ def test_cancel_of_one_instance_ends_what_all_wait_for(own_host: Host, server: S
     assert time.monotonic() - begun < 2
 
 
-def test_an_import_is_refused_with_the_way_out(instance: Open) -> None:
-    stub = instance("docker").stub
-    said = refused(lambda: stub.Read(pb.ReadRequest(urn=urn(NETWORK, "n"), id="some")))
-    assert "import it with the published plugin" in said
+@pytest.mark.parametrize("type_", [LOCAL, REMOTE, KEY, "docker:index/remoteImage:RemoteImage"])
+def test_a_type_that_cannot_be_imported_is_refused_by_name(instance: Open, type_: str) -> None:
+    stub = instance(type_.split(":", maxsplit=1)[0]).stub
+    said = refused(lambda: stub.Read(pb.ReadRequest(urn=urn(type_, "n"), id="some")))
+    assert said == (f"resources of type {type_} cannot be imported, nor with the published plugin; let `up` make it")
+
+
+def test_an_import_answers_inputs_and_outputs_with_their_secrets(instance: Open) -> None:
+    stub = instance("random").stub
+    found = stub.Read(pb.ReadRequest(urn=urn(PASSWORD, "p"), id="hush-hush"))
+    assert (found.id, from_struct(found.inputs)) == ("none", {"length": 9})
+    outputs = from_struct(found.properties)
+    assert outputs["result"] == Secret("hush-hush")
+    assert "hush-hush" not in str({key: value for key, value in outputs.items() if not isinstance(value, Secret)})
+
+
+def test_an_import_of_what_is_not_there_has_no_id(instance: Open, daemon: object) -> None:
+    found = instance("docker").stub.Read(pb.ReadRequest(urn=urn(NETWORK, "n"), id="berth-test-nothing"))
+    assert found == pb.ReadResponse()
 
 
 def test_a_package_that_is_not_berths_is_refused(host: Host) -> None:
