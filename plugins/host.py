@@ -62,6 +62,11 @@ class Instances:
         if self._close is not None:
             self._close()
 
+    def cancel(self) -> None:
+        """End what any instance waits for: one run has them all."""
+        for package in self._packages.values():
+            package.cancel()
+
     def run(self, package: str, version: str, ended: Callable[[Callable[[], None]], bool]) -> Iterator[str | int]:
         """Serve one instance: its port first, then what it has to say for the CLI's log, until the caller is gone.
 
@@ -72,7 +77,7 @@ class Instances:
         if known is None:
             raise LookupError(f"Berth has no provider {package}; it has {', '.join(sorted(packages))}")
         said: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        servicer = ProviderServer(known, version, said.put)
+        servicer = ProviderServer(known, version, said.put, self.cancel)
         server = grpc.server(self._calls, options=OPTIONS)
         provider_pb2_grpc.add_ResourceProviderServicer_to_server(servicer, server)
         port = server.add_insecure_port("127.0.0.1:0")

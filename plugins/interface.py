@@ -67,6 +67,15 @@ class Created:
 
 
 @dataclass(frozen=True)
+class Imported:
+    """A resource that no program made yet: what a program would say to get it, and what there is."""
+
+    id: str
+    inputs: Checked
+    outputs: Properties
+
+
+@dataclass(frozen=True)
 class Context:
     """What surrounds one call: whether this is a preview, the resource's URN, and the configured provider's inputs."""
 
@@ -97,6 +106,10 @@ class Provider(Protocol):
         """The resource as it is now (for refresh), or None when it is gone."""
         ...
 
+    def import_(self, type_: str, id_: str) -> Imported | None:
+        """The resource with this id, or None when there is none; by default no type can be imported."""
+        raise ProviderError(f"resources of type {type_} cannot be imported")
+
     def secret_outputs(self, type_: str) -> frozenset[str]:
         """Top-level outputs that the provider's schema declares secret."""
         ...
@@ -118,6 +131,14 @@ class Package(Protocol):
     def check_config(self, inputs: Properties) -> Checked: ...
 
     def diff_config(self, olds: Properties, news: Properties) -> Diff: ...
+
+    def schema(self, version: str) -> Properties:
+        """The package's schema, in the words of Pulumi's metaschema; by default its name and version."""
+        return {"name": self.name, "version": version}
+
+    def cancel(self) -> None:
+        """The run was cancelled: what is waited for ends at once. By default nothing is waited for."""
+        return
 
 
 Packages = Mapping[str, Package]

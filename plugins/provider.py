@@ -47,12 +47,13 @@ def _answered(method: Method) -> Method:
 class ProviderServer(ResourceProviderServicer):
     """One provider instance. Calls come on many threads at once and may take minutes."""
 
-    def __init__(self, package: Package, version: str, note: Callable[[str], None]) -> None:
+    def __init__(self, package: Package, version: str, note: Callable[[str], None], cancel: Callable[[], None]) -> None:
         self._package = package
         self._version = version
         self._provider: Provider | None = None
         self._unknown = False
         self._cancelled = threading.Event()
+        self._cancel = cancel
         self.note = note
         """Takes what only somebody who looks into the CLI's debug log wants to read."""
 
@@ -71,12 +72,16 @@ class ProviderServer(ResourceProviderServicer):
         return plugin_pb2.PluginInfo(version=self._version)
 
     def GetSchema(self, request: pb.GetSchemaRequest, context: grpc.ServicerContext) -> Any:
-        """Name and version: what the program may write is the business of its Python packages."""
-        return pb.GetSchemaResponse(schema=json.dumps({"name": self._package.name, "version": self._version}))
+        """What these providers know, which is less than what the program's Python packages can say."""
+        return pb.GetSchemaResponse(schema=json.dumps(self._package.schema(self._version)))
 
     def Cancel(self, request: empty_pb2.Empty, context: grpc.ServicerContext) -> Any:
-        """Begin nothing more. What is under way ends by itself: a node is not left in the middle of a change."""
+        """Begin nothing more, and end what only waits.
+
+        What is under way ends by itself: a node is not left in the middle of a change.
+        """
         self._cancelled.set()
+        self._cancel()
         return empty_pb2.Empty()
 
     @_answered
@@ -138,13 +143,20 @@ class ProviderServer(ResourceProviderServicer):
 
     @_answered
     def Read(self, request: pb.ReadRequest, context: grpc.ServicerContext) -> Any:
-        """The resource as it is now; an answer without an id says that it is gone."""
+        """The resource as it is now; an answer without an id says that it is gone.
+
+        A request with an id alone asks for a resource to be imported: its inputs are answered, too.
+        """
         provider, type_ = self._begin(request.urn)
         inputs, outputs = from_struct(request.inputs), marks.outputs_of(request.properties)
         if not inputs and not outputs:
-            raise ProviderError(
-                f"{request.urn}: Berth's own {self._package.name} provider only reads what it made; import it with the "
-                "published plugin"
+            imported = provider.import_(type_, request.id)
+            if imported is None:
+                return pb.ReadResponse()
+            return pb.ReadResponse(
+                id=imported.id,
+                inputs=to_struct(marks.inputs({}, imported.inputs)),
+                properties=to_struct(marks.sealed(imported.outputs, {}, provider.secret_outputs(type_))),
             )
         found = provider.read(type_, request.id, plain(inputs), plain(outputs))
         if found is None:

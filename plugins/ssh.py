@@ -2,6 +2,7 @@
 
 Providers call from many threads; all connections live in one event loop in one background thread. A connection that
 broke (the node restarted in the run) is dialled again. No credential is sent before the host key was found to be right.
+A cancelled run dials no more and begins no more commands; one that runs on a host is left to finish.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from plugins.ssh_target import (
     refusal,
 )
 
-__all__ = ["Result", "SSHError", "Session", "Target"]
+__all__ = ["Cancelled", "Result", "SSHError", "Session", "Target"]
 
 _T = TypeVar("_T")
 
@@ -47,6 +48,13 @@ class Result:
 
 class ConnectionBroken(SSHError):
     """The connection ended while something was running over it."""
+
+
+class Cancelled(SSHError):
+    """The run was cancelled while something was waited for."""
+
+    def __init__(self, what: object) -> None:
+        super().__init__(f"{what}: the run was cancelled before this was done; run again to go on")
 
 
 class _Client(asyncssh.SSHClient):
@@ -76,6 +84,7 @@ class Session:
         self._tunnels: dict[tuple[Any, ...], Path] = {}
         self._sockets: tempfile.TemporaryDirectory[str] | None = None
         self._servers: list[asyncio.AbstractServer] = []
+        self._cancelled = threading.Event()
 
     def run(
         self,
@@ -92,6 +101,22 @@ class Session:
     def tunnel(self, target: Target, remote_socket: str = "/var/run/docker.sock") -> Path:
         """A local unix socket that leads to a unix socket of the host for the rest of the run."""
         return self._wait(self._tunnel(target, remote_socket))
+
+    def cancel(self) -> None:
+        """End every dialling and waiting at once; connections stay open for what runs over them."""
+        self._cancelled.set()
+        with self._lock:
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._end_dialling)
+
+    def _end_dialling(self) -> None:
+        for task in self._connections.values():
+            task.cancel()
+
+    def pause(self, seconds: float, what: str) -> None:
+        """Wait before another try of `what`, which is not made once the run was cancelled."""
+        if self._cancelled.wait(seconds):
+            raise Cancelled(what)
 
     def close(self) -> None:
         """Close all connections; the session cannot be used afterwards."""
@@ -133,11 +158,21 @@ class Session:
         key = identity(target)
         task = self._connections.get(key)
         if task is None or (task.done() and (task.cancelled() or task.exception() or task.result().is_closed())):
+            if self._cancelled.is_set():
+                raise Cancelled(target)
             task = asyncio.ensure_future(self._dial(target))
             self._connections[key] = task
         return await asyncio.shield(task)
 
     async def _dial(self, target: Target) -> asyncssh.SSHClientConnection:
+        try:
+            return await self._dial_patiently(target)
+        except asyncio.CancelledError:
+            if self._cancelled.is_set():
+                raise Cancelled(target) from None
+            raise
+
+    async def _dial_patiently(self, target: Target) -> asyncssh.SSHClientConnection:
         pause, failures, key = 0.2, 0, identity(target)
         if self._dial_slots is None:
             self._dial_slots = asyncio.Semaphore(self._dials_at_once)
@@ -205,6 +240,8 @@ class Session:
     ) -> Result:
         # OpenSSH takes no more than ten sessions at once on a connection.
         async with self._sessions.setdefault(identity(target), asyncio.Semaphore(8)):
+            if self._cancelled.is_set():
+                raise Cancelled(target)
             return await self._run_now(target, command, stdin, env, timeout)
 
     async def _run_now(

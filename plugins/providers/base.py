@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from plugins.interface import (
@@ -14,26 +14,16 @@ from plugins.interface import (
     Context,
     Created,
     Diff,
+    Imported,
     Properties,
     Provider,
     ProviderError,
 )
 from plugins.providers import schema
-from plugins.providers.schema import DEFAULTS, Prop, canonical, plain
+from plugins.providers.package_schema import package_schema
+from plugins.providers.schema import DEFAULTS, Prop, ResourceType, canonical, plain
 
-
-@dataclass(frozen=True)
-class ResourceType:
-    """The facts about one resource type that need no code."""
-
-    token: str
-    fields: Mapping[str, Prop]
-    computed: tuple[str, ...] = ()
-    secret_outputs: frozenset[str] = frozenset()
-    auto_name: bool = False
-    """Fill in `name` from the resource's own name and a random end, as Terraform-based providers do."""
-    delete_before_replace: bool = False
-    marks_defaults: bool = True
+__all__ = ["Resource", "ResourceType", "TypedPackage", "TypedProvider", "logical_name"]
 
 
 class Resource:
@@ -110,6 +100,22 @@ class Resource:
         """By default the state is all there is."""
         return Created(id_, outputs)
 
+    def import_(self, id_: str) -> Imported | None:
+        """By default the type is one that the published plugin cannot import either."""
+        raise ProviderError(
+            f"resources of type {self.type.token} cannot be imported, nor with the published plugin; let `up` make it"
+        )
+
+    def told(self, inputs: Properties) -> Checked:
+        """Inputs of an imported resource, with defaults as a program that says no more than these would get them."""
+        fields = self.type.fields
+        chosen = {name: value for name, value in inputs.items() if value != fields[name].default}
+        filled = schema.with_defaults(fields, chosen, self.type.marks_defaults)
+        if self.type.auto_name and self.type.marks_defaults:
+            # A program that gives no name goes on with the one that the resource has.
+            filled[DEFAULTS] = sorted([*filled[DEFAULTS], "name"])
+        return Checked(filled, [], frozenset(schema.secret_paths(fields, filled)))
+
 
 class TypedProvider(Provider):
     """A provider made of resources, one per type."""
@@ -147,6 +153,10 @@ class TypedProvider(Provider):
     def read(self, type_: str, id_: str, inputs: Properties, outputs: Properties) -> Created | None:
         return self._of(type_).read(id_, plain(inputs), outputs)
 
+    def import_(self, type_: str, id_: str) -> Imported | None:
+        found = self._of(type_).import_(id_)
+        return found and replace(found, outputs=plain(found.outputs))
+
     def secret_outputs(self, type_: str) -> frozenset[str]:
         return self._of(type_).type.secret_outputs
 
@@ -166,12 +176,19 @@ class TypedPackage:
 
     name: str
     make: Make
-    tokens: frozenset[str]
+    resources: tuple[ResourceType, ...]
     config: Mapping[str, Prop] = field(default_factory=dict)
     validate: Callable[[Properties], list[CheckFailure]] = lambda config: []
+    end_waiting: Callable[[], None] = lambda: None
 
     def types(self) -> frozenset[str]:
-        return self.tokens
+        return frozenset(resource.token for resource in self.resources)
+
+    def schema(self, version: str) -> Properties:
+        return package_schema(self.name, version, self.resources, self.config)
+
+    def cancel(self) -> None:
+        self.end_waiting()
 
     def configure(self, inputs: Properties) -> Provider:
         return self.make({name: value for name, value in inputs.items() if name in self.config})

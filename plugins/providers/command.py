@@ -229,4 +229,4 @@ def package(session: Session) -> TypedPackage:
     def make(config: Properties) -> TypedProvider:
         return TypedProvider([RemoteCommand(session), LocalCommand()])
 
-    return TypedPackage("command", make, frozenset({RemoteCommand.type.token, LocalCommand.type.token}))
+    return TypedPackage("command", make, (RemoteCommand.type, LocalCommand.type), end_waiting=session.cancel)

@@ -67,4 +67,5 @@ def package(session: Session) -> TypedPackage:
         }
         return _Provider(Daemon(session, _host(config), _list(config.get("sshOpts")), logins))
 
-    return TypedPackage("docker", make, frozenset(item.type.token for item in _RESOURCES), _CONFIG, _problems)
+    types = tuple(item.type for item in _RESOURCES)
+    return TypedPackage("docker", make, types, _CONFIG, _problems, session.cancel)

@@ -66,6 +66,10 @@ class Daemon:
         except (requests.exceptions.RequestException, DockerException) as error:
             raise ProviderError(f"{what}: Docker on {self.host} does not answer ({_cause(error)})") from None
 
+    def pause(self, seconds: float, what: str) -> None:
+        """Wait before another try of `what`, which is not made once the run was cancelled."""
+        self._session.pause(seconds, f"{what} on {self.host}")
+
     def close(self) -> None:
         """Let go of the connection."""
         if self._client is not None:
@@ -85,7 +89,7 @@ class Daemon:
                         f"Docker on {self.host} does not answer ({_cause(error)}); check that its daemon runs and that "
                         "the user may use its socket"
                     ) from None
-            time.sleep(1)
+            self._session.pause(1, f"Docker on {self.host}")
 
 
 def registry_of(image: str) -> str:

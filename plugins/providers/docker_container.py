@@ -7,13 +7,14 @@ import time
 from typing import Any
 
 import docker
-from docker.errors import APIError, NotFound
+from docker.errors import APIError, ImageNotFound, NotFound
 
-from plugins.interface import CheckFailure, Context, Created, Properties, ProviderError
+from plugins.interface import CheckFailure, Context, Created, Imported, Properties, ProviderError
 from plugins.providers.base import Resource, ResourceType
 from plugins.providers.docker_connection import Daemon
 from plugins.providers.docker_container_body import HEALTH_TIMES, container_body, endpoint, nanoseconds, upload_archive
 from plugins.providers.docker_container_facts import COLLECTIONS, container_facts
+from plugins.providers.docker_container_import import Around, imported, unknown_settings
 from plugins.providers.docker_image import find_image
 from plugins.providers.schema import FLAG, TEXT, TEXT_SET, TEXTS, WHOLE, Prop, canonical
 
@@ -247,6 +248,32 @@ class Container(Resource):
                 return None
             return Created(id_, self._outputs(info, outputs))
 
+    def import_(self, id_: str) -> Imported | None:
+        """By id or name."""
+        with self._daemon.doing(f"container {id_}: cannot be read") as api:
+            try:
+                info = api.inspect_container(id_)
+            except NotFound:
+                return None
+            around = _around(api, info)
+        if unknown := unknown_settings(info):
+            raise ProviderError(
+                f"container {id_} on {self._daemon.host} has {', '.join(unknown)}, which Berth's own providers do not "
+                "know; import it with the published plugin"
+            )
+        given, left_open = imported(info, around)
+        inputs = self.told(given)
+        return Imported(info["Id"], inputs, {**left_open, **self._outputs(info, inputs.inputs)})
+
+
+def _around(api: docker.APIClient, info: dict[str, Any]) -> Around:
+    image: dict[str, Any] = {}
+    with contextlib.suppress(ImageNotFound):
+        image = api.inspect_image(info["Image"])["Config"] or {}
+    daemon = api.info()
+    cgroupns = "host" if daemon.get("CgroupVersion") == "1" else "private"
+    return Around(image, daemon.get("DefaultRuntime", ""), daemon.get("LoggingDriver", ""), cgroupns)
+
 
 def _spelled(name: str, value: Any, wanted: Any) -> Any:
     """One spelling for what Docker and people write in several ways; `wanted` is what the user asked for."""
@@ -260,6 +287,8 @@ def _spelled(name: str, value: Any, wanted: Any) -> Any:
             **value,
             **{time_: nanoseconds(value[time_]) for time_ in HEALTH_TIMES if isinstance(value.get(time_), str)},
         }
+    if name == "networkMode" and value == "default":
+        return "bridge"
     if name == "ports" and isinstance(value, list) and isinstance(wanted, list):
         chosen = {(port["internal"], port.get("protocol")) for port in wanted if port.get("external")}
         return [

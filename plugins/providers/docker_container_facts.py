@@ -36,7 +36,7 @@ def container_facts(info: Mapping[str, Any], known: Mapping[str, Any]) -> dict[s
     if known.get("platform") is None:
         facts["platform"] = info.get("Platform")
     if known.get("ports") and state.get("Running"):
-        facts["ports"] = _ports(networks.get("Ports") or {})
+        facts["ports"] = _ports(networks.get("Ports") or {}, host.get("PortBindings") or {})
     if not state.get("Running") and known.get("mustRun") and known.get("start", True):
         # Seen as a difference, so that the next run starts it.
         facts["mustRun"] = False
@@ -117,11 +117,18 @@ def _network(name: str, data: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _ports(ports: Mapping[str, list[Mapping[str, str]] | None]) -> list[dict[str, Any]]:
+Bindings = Mapping[str, list[Mapping[str, str]] | None]
+
+
+def _ports(ports: Bindings, wanted: Bindings) -> list[dict[str, Any]]:
     found = []
     for place, bindings in sorted(ports.items(), key=lambda item: int(item[0].split("/")[0])):
         number, _, protocol = place.partition("/")
+        # Where no address was asked for, Docker names the one of IPv6 beside the one of IPv4.
+        named = all(binding.get("HostIp") for binding in wanted.get(place) or [])
         for binding in bindings or []:
+            if not named and binding.get("HostIp") == "::":
+                continue
             outside = {"external": int(binding.get("HostPort") or 0), "ip": binding.get("HostIp")}
             found.append({"internal": int(number), "protocol": protocol, **outside})
     return found

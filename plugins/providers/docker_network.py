@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 from typing import Any
 
 from docker.errors import APIError, NotFound
 
-from plugins.interface import Context, Created, Properties
+from plugins.interface import Context, Created, Imported, Properties
 from plugins.providers.base import Resource, ResourceType
 from plugins.providers.docker_connection import Daemon
 from plugins.providers.schema import TEXT, TEXT_MAP, Prop, canonical
@@ -96,8 +97,9 @@ class Network(Resource):
         return _corrected(self, known, facts, always=("options", "ipamConfigs", "driver", "internal"))
 
     def delete(self, id_: str, inputs: Properties, outputs: Properties, context: Context) -> None:
-        with self._daemon.doing(f"network {inputs.get('name', id_[:12])}: cannot be removed") as api:
-            _removed(lambda: api.remove_network(id_), "has active endpoints")
+        what = f"network {inputs.get('name', id_[:12])}"
+        with self._daemon.doing(f"{what}: cannot be removed") as api:
+            _removed(lambda: api.remove_network(id_), "has active endpoints", lambda: self._daemon.pause(1, what))
 
     def read(self, id_: str, inputs: Properties, outputs: Properties) -> Created | None:
         with self._daemon.doing(f"network {outputs.get('name', id_[:12])}: cannot be read") as api:
@@ -105,6 +107,19 @@ class Network(Resource):
                 return Created(id_, self._outputs(api.inspect_network(id_), outputs))
             except NotFound:
                 return None
+
+    def import_(self, id_: str) -> Imported | None:
+        """By id or name."""
+        with self._daemon.doing(f"network {id_}: cannot be read") as api:
+            try:
+                info = api.inspect_network(id_)
+            except NotFound:
+                return None
+        seen = self._outputs(info, {})
+        # The daemon chooses driver and addresses where nobody does; a program that names them is compared with outputs.
+        left_open = {"ipamConfigs", *(["driver"] if seen["driver"] == "bridge" else [])}
+        inputs = self.told(_given(self, seen, left_open))
+        return Imported(info["Id"], inputs, {**inputs.inputs, **seen})
 
 
 class Volume(Resource):
@@ -139,7 +154,8 @@ class Volume(Resource):
 
     def delete(self, id_: str, inputs: Properties, outputs: Properties, context: Context) -> None:
         with self._daemon.doing(f"volume {id_}: cannot be removed") as api:
-            _removed(lambda: api.remove_volume(id_, force=True), "volume is in use")
+            remove = functools.partial(api.remove_volume, id_, force=True)
+            _removed(remove, "volume is in use", lambda: self._daemon.pause(1, f"volume {id_}"))
 
     def read(self, id_: str, inputs: Properties, outputs: Properties) -> Created | None:
         with self._daemon.doing(f"volume {id_}: cannot be read") as api:
@@ -147,6 +163,17 @@ class Volume(Resource):
                 return Created(id_, self._outputs(api.inspect_volume(id_), outputs))
             except NotFound:
                 return None
+
+    def import_(self, id_: str) -> Imported | None:
+        """By name."""
+        with self._daemon.doing(f"volume {id_}: cannot be read") as api:
+            try:
+                info = api.inspect_volume(id_)
+            except NotFound:
+                return None
+        seen = self._outputs(info, {})
+        inputs = self.told(_given(self, seen, {"driver"} if seen["driver"] == "local" else set()))
+        return Imported(info["Name"], inputs, {**inputs.inputs, **seen})
 
 
 def _corrected(resource: Resource, known: Properties, facts: Properties, always: tuple[str, ...]) -> Properties:
@@ -162,7 +189,17 @@ def _corrected(resource: Resource, known: Properties, facts: Properties, always:
     return outputs
 
 
-def _removed(remove: Callable[[], Any], held: str) -> None:
+def _given(resource: Resource, seen: Properties, left_open: set[str]) -> Properties:
+    """What a program must have said to get what is seen."""
+    fields = resource.type.fields
+    return {
+        name: value
+        for name, value in seen.items()
+        if name in fields and name not in left_open and canonical(fields[name], value) is not None
+    }
+
+
+def _removed(remove: Callable[[], Any], held: str, pause: Callable[[], None]) -> None:
     give_up = time.monotonic() + _RELEASE_LIMIT
     while True:
         try:
@@ -173,7 +210,7 @@ def _removed(remove: Callable[[], Any], held: str) -> None:
         except APIError as error:
             if held not in str(error.explanation) or time.monotonic() > give_up:
                 raise
-        time.sleep(1)
+        pause()
 
 
 def _within(wanted: dict[str, Any], there: dict[str, Any]) -> bool:

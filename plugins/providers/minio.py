@@ -9,8 +9,9 @@ from collections import defaultdict
 from datetime import UTC, datetime
 
 from minio.deleteobjects import DeleteObject
+from minio.error import S3Error
 
-from plugins.interface import Context, Created, Properties, ProviderError
+from plugins.interface import Context, Created, Imported, Properties, ProviderError
 from plugins.providers.base import ResourceType, TypedPackage, TypedProvider
 from plugins.providers.minio_base import OnServer, WithPolicy, drawn_secret
 from plugins.providers.minio_connection import Gone, Server
@@ -60,6 +61,31 @@ class S3Bucket(OnServer):
             if not self._server.store.bucket_exists(id_):
                 return None
         return Created(id_, self._known(id_, outputs))
+
+    def import_(self, id_: str) -> Imported | None:
+        """By name."""
+        try:
+            with self._server.doing(f"bucket {id_}: cannot be read"):
+                if not self._server.store.bucket_exists(id_):
+                    return None
+                quota = json.loads(self._server.admin.bucket_quota_get(id_)).get("quota")
+        except Gone:
+            return None
+        known: Properties = {"bucket": id_, **({"quota": quota} if quota else {})}
+        if self._locks_objects(id_):
+            known["objectLocking"] = True
+        inputs = self.told(known)
+        return Imported(id_, inputs, self._known(id_, inputs.inputs))
+
+    def _locks_objects(self, name: str) -> bool:
+        with self._server.doing(f"bucket {name}: cannot be read"):
+            try:
+                self._server.store.get_object_lock_config(name)
+            except S3Error as error:
+                if error.code == "ObjectLockConfigurationNotFoundError":
+                    return False
+                raise
+        return True
 
     def delete(self, id_: str, inputs: Properties, outputs: Properties, context: Context) -> None:
         store = self._server.store
@@ -113,7 +139,14 @@ class IamUser(OnServer):
         self, id_: str, old_inputs: Properties, old_outputs: Properties, news: Properties, context: Context
     ) -> Properties:
         outputs = super().update(id_, old_inputs, old_outputs, news, context)
-        return self._set(id_, news.get("secret") or old_outputs["secret"], outputs)
+        secret = news.get("secret") or old_outputs.get("secret")
+        if secret:
+            return self._set(id_, secret, outputs)
+        # Nobody here knows the secret of a user that was imported, and it stays as it is.
+        off = bool(outputs.get("disableUser"))
+        with self._server.doing(f"user {id_}: cannot be changed"):
+            (self._server.admin.user_disable if off else self._server.admin.user_enable)(id_)
+        return self._outputs(outputs, status="disabled" if off else "enabled")
 
     def read(self, id_: str, inputs: Properties, outputs: Properties) -> Created | None:
         try:
@@ -125,6 +158,14 @@ class IamUser(OnServer):
         if bool(outputs.get("disableUser")) != (status == "disabled"):
             known["disableUser"] = status == "disabled"
         return Created(id_, known)
+
+    def import_(self, id_: str) -> Imported | None:
+        """By name; the secret cannot be read."""
+        found = self.read(id_, {}, {})
+        if found is None:
+            return None
+        inputs = self.told({name: value for name, value in found.outputs.items() if name != "status"})
+        return Imported(id_, inputs, {**inputs.inputs, **found.outputs})
 
     def delete(self, id_: str, inputs: Properties, outputs: Properties, context: Context) -> None:
         try:
@@ -167,6 +208,14 @@ class IamPolicy(WithPolicy):
             known["policy"] = there
         return Created(id_, known)
 
+    def import_(self, id_: str) -> Imported | None:
+        """By name."""
+        found = self.read(id_, {}, {})
+        if found is None:
+            return None
+        inputs = self.told(found.outputs)
+        return Imported(id_, inputs, inputs.inputs)
+
     def delete(self, id_: str, inputs: Properties, outputs: Properties, context: Context) -> None:
         try:
             with self._server.doing(f"policy {id_}: cannot be removed"):
@@ -202,8 +251,7 @@ class IamUserPolicyAttachment(OnServer):
                         self._server.admin.attach_policy([policy], user=user)
         except Gone:
             raise ProviderError(f"policy {policy} or user {user} is not on {self._server.url}") from None
-        id_ = f"{user}-{datetime.now(UTC):%Y%m%d%H%M%S}{secrets.token_hex(6)}"
-        return Created(id_, self._outputs(inputs))
+        return Created(_attachment_id(user), self._outputs(inputs))
 
     def read(self, id_: str, inputs: Properties, outputs: Properties) -> Created | None:
         try:
@@ -211,6 +259,15 @@ class IamUserPolicyAttachment(OnServer):
         except Gone:
             return None
         return Created(id_, self._outputs(outputs)) if held else None
+
+    def import_(self, id_: str) -> Imported | None:
+        """By user and policy, with a slash between them, as the published provider has it."""
+        user, _, policy = id_.partition("/")
+        if not user or not policy:
+            raise ProviderError(f"{id_}: an IamUserPolicyAttachment is imported by USER/POLICY")
+        inputs = self.told({"userName": user, "policyName": policy})
+        found = self.read(_attachment_id(user), {}, inputs.inputs)
+        return None if found is None else Imported(found.id, inputs, found.outputs)
 
     def delete(self, id_: str, inputs: Properties, outputs: Properties, context: Context) -> None:
         user, policy = outputs["userName"], outputs["policyName"]
@@ -221,6 +278,10 @@ class IamUserPolicyAttachment(OnServer):
                         self._server.admin.detach_policy([policy], user=user)
         except Gone:
             return
+
+
+def _attachment_id(user: str) -> str:
+    return f"{user}-{datetime.now(UTC):%Y%m%d%H%M%S}{secrets.token_hex(6)}"
 
 
 _RESOURCES: tuple[type[OnServer], ...] = (S3Bucket, IamUser, IamPolicy, IamUserPolicyAttachment, IamServiceAccount)
@@ -249,4 +310,4 @@ def package() -> TypedPackage:
         )
         return TypedProvider([resource(server) for resource in _RESOURCES])
 
-    return TypedPackage("minio", make, frozenset(item.type.token for item in _RESOURCES), _CONFIG)
+    return TypedPackage("minio", make, tuple(item.type for item in _RESOURCES), _CONFIG)

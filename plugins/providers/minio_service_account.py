@@ -8,7 +8,7 @@ from typing import Any
 from minio.crypto import decrypt, encrypt
 from minio.minioadmin import _COMMAND
 
-from plugins.interface import Context, Created, Properties, ProviderError
+from plugins.interface import Context, Created, Imported, Properties, ProviderError
 from plugins.providers.base import ResourceType
 from plugins.providers.minio_base import WithPolicy, drawn_secret
 from plugins.providers.minio_connection import Gone
@@ -62,8 +62,13 @@ class IamServiceAccount(WithPolicy):
 
     def _seen(self, id_: str, known: Properties) -> Properties:
         """What is known, with what the server says."""
+        return self._with_answer(known, self._answer(id_))
+
+    def _answer(self, id_: str) -> dict[str, Any]:
         with self._server.doing(f"service account {id_}: cannot be read"):
-            answer = json.loads(self._server.admin.get_service_account(id_))
+            return dict(json.loads(self._server.admin.get_service_account(id_)))
+
+    def _with_answer(self, known: Properties, answer: dict[str, Any]) -> Properties:
         status = answer["accountStatus"]
         facts = {"policy": answer["policy"], "targetUser": answer["parentUser"]}
         return self._outputs(known, status=status, disableUser=status == "off", **facts)
@@ -88,6 +93,18 @@ class IamServiceAccount(WithPolicy):
             return Created(id_, self._seen(id_, outputs))
         except Gone:
             return None
+
+    def import_(self, id_: str) -> Imported | None:
+        """By access key; the secret key cannot be read."""
+        try:
+            answer = self._answer(id_)
+        except Gone:
+            return None
+        seen = self._with_answer({"updateSecret": False, "accessKey": id_}, answer)
+        # Of an account without a policy of its own the server shows what its user may.
+        own = {"policy": not answer.get("impliedPolicy"), "disableUser": seen["disableUser"]}
+        inputs = self.told({"targetUser": seen["targetUser"], **{name: seen[name] for name in own if own[name]}})
+        return Imported(id_, inputs, {**inputs.inputs, **seen})
 
     def delete(self, id_: str, inputs: Properties, outputs: Properties, context: Context) -> None:
         try:

@@ -35,6 +35,20 @@ class Prop:
     allowed: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class ResourceType:
+    """The facts about one resource type that need no code."""
+
+    token: str
+    fields: Mapping[str, Prop]
+    computed: tuple[str, ...] = ()
+    secret_outputs: frozenset[str] = frozenset()
+    auto_name: bool = False
+    """Fill in `name` from the resource's own name and a random end, as Terraform-based providers do."""
+    delete_before_replace: bool = False
+    marks_defaults: bool = True
+
+
 TEXT = Prop()
 TEXTS = Prop("list", of=TEXT)
 TEXT_SET = Prop("set", of=TEXT)

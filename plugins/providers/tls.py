@@ -172,4 +172,4 @@ def package() -> TypedPackage:
     def make(config: Properties) -> TypedProvider:
         return TypedProvider([resource() for resource in resources])
 
-    return TypedPackage("tls", make, frozenset(resource.type.token for resource in resources))
+    return TypedPackage("tls", make, tuple(resource.type for resource in resources))

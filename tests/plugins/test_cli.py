@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import time
 import uuid
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import docker
 import pytest
 
 from operations.pulumi import cli
@@ -207,6 +209,92 @@ docker.Container("c", name="berth-test-{end}", image="{tiny_image}", command=["/
         assert "1 to create" in project.do("preview", "--refresh")
     finally:
         project.do("destroy", "--yes", "--skip-preview")
+
+
+IMPORTED = """
+import pulumi, pulumi_docker as docker, pulumi_random as random
+def found(id_):
+    return pulumi.ResourceOptions(import_=id_) if {by_option} else None
+docker.Network("net", name="{name}", internal=True, opts=found("{name}"))
+docker.Volume("vol", name="{name}", opts=found("{name}"))
+docker.Container("c", name="{name}", image="{image}", command=["/bin/tiny", "stay"], envs=["A=1"], restart="always",
+    network_mode="{name}", networks_advanced=[docker.ContainerNetworksAdvancedArgs(name="{name}")],
+    volumes=[docker.ContainerVolumeArgs(volume_name="{name}", container_path="/data")], opts=found("{name}"))
+random.RandomPassword("password", length=20, special=False, opts=found("abcdefghij0123456789"))
+"""
+
+
+@pytest.fixture
+def there(daemon: docker.APIClient, tiny_image: str) -> Iterator[str]:
+    """A network, a volume and a container of one name, made by Docker's own CLI."""
+    name = f"berth-test-{uuid.uuid4().hex[:8]}"
+    run = ["run", "-d", "--name", name, "--network", name, "-v", f"{name}:/data", "-e", "A=1", "--restart", "always"]
+    for words in (
+        ["network", "create", "--internal", name],
+        ["volume", "create", name],
+        [*run, tiny_image, "/bin/tiny", "stay"],
+    ):
+        subprocess.run(["docker", *words], check=True, capture_output=True)
+    yield name
+    subprocess.run(["docker", "rm", "-f", name], check=True, capture_output=True)
+    subprocess.run(["docker", "network", "rm", name], check=True, capture_output=True)
+    subprocess.run(["docker", "volume", "rm", name], check=True, capture_output=True)
+
+
+def test_what_is_there_is_imported_by_the_clis_own_command(project: Project, there: str, tiny_image: str) -> None:
+    ids = {
+        "docker:index/network:Network net": there,
+        "docker:index/volume:Volume vol": there,
+        "docker:index/container:Container c": there,
+        "random:index/randomPassword:RandomPassword password": "abcdefghij0123456789",
+    }
+    for words, id_ in ids.items():
+        project.do("import", "--yes", "--skip-preview", "--generate-code=false", "--protect=false", *words.split(), id_)
+    project.program(IMPORTED.format(name=there, image=tiny_image, by_option=False))
+    project.do("preview", "--expect-no-changes", "--diff")
+    project.do("refresh", "--yes", "--skip-preview", "--expect-no-changes")
+    assert "5 unchanged" in project.up("--expect-no-changes")
+    assert "abcdefghij0123456789" not in project.state
+
+
+def test_what_is_there_is_imported_by_an_option_of_the_program(project: Project, there: str, tiny_image: str) -> None:
+    project.program(IMPORTED.format(name=there, image=tiny_image, by_option=True))
+    said = project.up()
+    assert "= 4 imported" in said and "updated" not in said and "replaced" not in said, said
+    project.program(IMPORTED.format(name=there, image=tiny_image, by_option=False))
+    project.do("preview", "--expect-no-changes", "--diff")
+
+
+def test_an_import_of_what_is_not_there_says_so(project: Project, daemon: object) -> None:
+    words = ("import", "--yes", "--skip-preview", "--generate-code=false")
+    code, said = project.run(*words, "docker:index/network:Network", "net", "berth-test-nothing")
+    assert code != 0 and "resource 'berth-test-nothing' does not exist" in said
+    code, said = project.run(*words, "command:local:Command", "c", "some")
+    assert code != 0 and "type command:local:Command cannot be imported" in said
+
+
+@pytest.mark.parametrize("package", ["command", "docker", "minio", "random", "tls"])
+def test_the_cli_reads_the_schema_of_a_package(project: Project, package: str) -> None:
+    versions = cli.plugin_versions()
+    schema = json.loads(project.do("package", "get-schema", f"{package}@{versions[package]}"))
+    assert (schema["name"], schema["version"]) == (package, versions[package])
+    assert all("inputProperties" in resource for resource in schema["resources"].values())
+
+
+def test_an_interrupt_ends_the_dialling_of_a_host(project: Project) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(60)
+        port = silent.getsockname()[1]
+        told = {"host": "127.0.0.1", "port": port, "password": "some-password"}
+        project.program(f"from pulumi_command import remote\nremote.Command('x', create='true', connection={told})\n")
+        with project.start("up", "--yes", "--skip-preview") as process:
+            accepted, _ = silent.accept()
+            begun = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            said, _ = process.communicate(timeout=60)
+            accepted.close()
+    assert process.returncode != 0 and time.monotonic() - begun < 5
+    assert f"root@127.0.0.1:{port}: the run was cancelled before this was done" in said
 
 
 def test_a_host_is_dialled_once_in_a_run_whatever_asks_for_it(project: Project, server: Server) -> None:

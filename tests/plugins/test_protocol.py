@@ -6,6 +6,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from pulumi.runtime.proto import provider_pb2 as pb
 from plugins.interface import UNKNOWN
 from plugins.values import Secret, from_struct, plain, to_struct
 from tests.plugins.conftest import Host, Instance, refused, urn
+from tests.plugins.providers.conftest import Server
 
 Open = Callable[..., Instance]
 PASSWORD, ID = "random:index/randomPassword:RandomPassword", "random:index/randomId:RandomId"
@@ -41,7 +43,8 @@ def test_a_provider_takes_secrets_and_says_its_name_and_version(instance: Open, 
     assert provider.stub.Handshake(pb.ProviderHandshakeRequest(engine_address="127.0.0.1:1")).accept_secrets
     assert provider.stub.GetPluginInfo(empty_pb2.Empty()).version == "1.2.3"
     schema = json.loads(provider.stub.GetSchema(pb.GetSchemaRequest()).schema)
-    assert schema == {"name": package, "version": "1.2.3"}
+    assert (schema["name"], schema["version"]) == (package, "1.2.3")
+    assert SMALL[package][0] in schema["resources"]
     configured = provider.configure(**CONFIG.get(package, {}))
     assert configured.acceptSecrets and configured.supportsPreview
 
@@ -241,10 +244,38 @@ def test_a_function_is_refused_by_name(instance: Open) -> None:
     assert said.startswith("docker:index/getNetwork:getNetwork: Berth's own providers have no functions")
 
 
-def test_an_import_is_refused_with_the_way_out(instance: Open) -> None:
-    stub = instance("docker").stub
-    said = refused(lambda: stub.Read(pb.ReadRequest(urn=urn(NETWORK, "n"), id="some")))
-    assert "import it with the published plugin" in said
+def test_cancel_of_one_instance_ends_what_all_wait_for(own_host: Host, server: Server) -> None:
+    connection = server.connection()
+    server.stop()
+    with own_host.instance("command") as waiting, own_host.instance("tls") as other, ThreadPoolExecutor(1) as pool:
+        call = pool.submit(waiting.make, REMOTE, "x", create="true", connection=connection)
+        time.sleep(0.5)
+        begun = time.monotonic()
+        other.stub.Cancel(empty_pb2.Empty())
+        said = refused(lambda: call.result(5))
+    assert "the run was cancelled before this was done" in said
+    assert time.monotonic() - begun < 2
+
+
+@pytest.mark.parametrize("type_", [LOCAL, REMOTE, KEY, "docker:index/remoteImage:RemoteImage"])
+def test_a_type_that_cannot_be_imported_is_refused_by_name(instance: Open, type_: str) -> None:
+    stub = instance(type_.split(":", maxsplit=1)[0]).stub
+    said = refused(lambda: stub.Read(pb.ReadRequest(urn=urn(type_, "n"), id="some")))
+    assert said == (f"resources of type {type_} cannot be imported, nor with the published plugin; let `up` make it")
+
+
+def test_an_import_answers_inputs_and_outputs_with_their_secrets(instance: Open) -> None:
+    stub = instance("random").stub
+    found = stub.Read(pb.ReadRequest(urn=urn(PASSWORD, "p"), id="hush-hush"))
+    assert (found.id, from_struct(found.inputs)) == ("none", {"length": 9})
+    outputs = from_struct(found.properties)
+    assert outputs["result"] == Secret("hush-hush")
+    assert "hush-hush" not in str({key: value for key, value in outputs.items() if not isinstance(value, Secret)})
+
+
+def test_an_import_of_what_is_not_there_has_no_id(instance: Open, daemon: object) -> None:
+    found = instance("docker").stub.Read(pb.ReadRequest(urn=urn(NETWORK, "n"), id="berth-test-nothing"))
+    assert found == pb.ReadResponse()
 
 
 def test_a_package_that_is_not_berths_is_refused(host: Host) -> None:

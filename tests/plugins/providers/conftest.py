@@ -179,8 +179,29 @@ class Made:
     def read(self) -> Created | None:
         return self.provider.read(self.type, self.created.id, self.inputs, self.outputs)
 
+    def imported(self, id_: str | None = None) -> ImportedMade:
+        """The same resource as an import says it is."""
+        found = self.provider.import_(self.type, id_ or self.created.id)
+        assert found is not None
+        checked = self.provider.check(self.type, "urn::imported", found.inputs.inputs, found.inputs.inputs)
+        assert not checked.failures, "inputs of an import are what can be set, and nothing else"
+        created = Created(found.id, found.outputs)
+        return ImportedMade(self.provider, self.type, found.inputs.inputs, created, made_by=self.inputs)
+
     def delete(self) -> None:
         self.provider.delete(self.type, self.created.id, self.inputs, self.outputs, context("x"))
+
+
+@dataclass(kw_only=True)
+class ImportedMade(Made):
+    """An imported resource, and the inputs of the program that once made it."""
+
+    made_by: dict[str, Any]
+
+    def diff(self, **changes: Any) -> Any:
+        """What the provider says to that program."""
+        news = {key: value for key, value in {**self.made_by, **changes}.items() if value is not None}
+        return self.provider.diff(self.type, self.created.id, self.inputs, self.outputs, news)
 
 
 def make(provider: Provider, type_: str, resource: str, /, **inputs: Any) -> Made:

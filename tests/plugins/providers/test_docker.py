@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
 import tarfile
+import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +18,11 @@ import pytest
 
 from components.lib.service.confinement import Confinement
 from config.model.stack import LimitsSettings
-from plugins.interface import UNKNOWN, Provider, ProviderError
+from plugins.interface import UNKNOWN, Created, Provider, ProviderError
+from plugins.providers import schema
 from plugins.providers.docker_connection import ssh_target
+from plugins.providers.schema import DEFAULTS
+from plugins.ssh import Session
 from tests.plugins.providers.conftest import Made, Server, context, make
 
 CONTAINER = "docker:index/container:Container"
@@ -107,6 +113,11 @@ def test_a_container_with_most_options_reads_back_without_a_difference(made: Mak
     assert container.diff().is_empty
     assert container.outputs["networkDatas"][0]["ipAddress"] == "172.31.252.9"
     assert container.outputs["command"] == ["stay"]
+    imported = container.imported()
+    assert imported.diff(wait=None).is_empty
+    assert (imported.diff().changed, imported.diff().replace) == (("wait",), ()), "Docker does not know of it"
+    imported.created = imported.read() or imported.created
+    assert imported.diff(wait=None).is_empty, "nor after a refresh"
 
 
 def test_the_order_of_sets_is_no_difference_but_their_content_is(made: Maker, tiny_image: str) -> None:
@@ -266,3 +277,124 @@ def test_a_host_that_known_hosts_does_not_have_is_refused(provider: Configured, 
 def test_an_ssh_option_that_is_not_known_is_refused_by_name() -> None:
     with pytest.raises(ProviderError, match="proxycommand"):
         ssh_target("ssh://root@host", ["-o", "ProxyCommand=nc"])
+
+
+def test_a_network_and_a_volume_are_imported_without_a_difference(made: Maker, provider: Configured) -> None:
+    full = made(
+        NETWORK,
+        "net",
+        internal=True,
+        labels=[{"label": "a", "value": "b"}],
+        ipamConfigs=[{"subnet": "172.31.252.0/24"}],
+    )
+    plain, volume = made(NETWORK, "plain", driver="bridge"), made(VOLUME, "vol", labels=[{"label": "a", "value": "b"}])
+    for one in (full, plain, volume):
+        for id_ in (one.created.id, one.outputs["name"]):
+            imported = one.imported(id_)
+            assert imported.diff().is_empty
+            assert imported.created.id == one.created.id
+    nameless = {key: value for key, value in plain.inputs.items() if key not in ("name", "driver", "__defaults")}
+    imported = plain.imported()
+    checked = imported.provider.check(NETWORK, "urn::plain", imported.inputs, nameless)
+    changed = imported.provider.diff(NETWORK, imported.created.id, imported.inputs, imported.outputs, checked.inputs)
+    assert changed.is_empty, "a program that says nothing takes the network as it is"
+    assert plain.imported().diff(internal=True).replace == ("internal",)
+
+
+@pytest.mark.parametrize("type_", [NETWORK, VOLUME, CONTAINER])
+def test_what_is_not_there_cannot_be_imported(provider: Configured, daemon: object, type_: str) -> None:
+    assert provider("docker").import_(type_, "berth-test-nothing") is None
+
+
+def test_an_image_is_no_type_to_import(provider: Configured) -> None:
+    with pytest.raises(ProviderError, match=f"type {IMAGE} cannot be imported, nor with the published plugin"):
+        provider("docker").import_(IMAGE, "some:tag")
+
+
+def test_a_container_that_says_little_is_imported_without_a_difference(made: Maker, tiny_image: str) -> None:
+    container = made(CONTAINER, "c", image=tiny_image, command=["/bin/tiny", "stay"], mustRun=False)
+    imported = container.imported(container.outputs["name"])
+    assert imported.created.id == container.created.id
+    assert imported.diff(mustRun=None).is_empty
+    assert imported.inputs.keys() - set(imported.inputs[DEFAULTS]) == {"image", "command", DEFAULTS}
+    assert imported.diff(command=["/bin/tiny", "well"]).replace == ("command",)
+
+
+def test_a_container_of_dockers_own_cli_is_imported(
+    made: Maker, provider: Configured, daemon: docker.APIClient, tiny_image: str
+) -> None:
+    name = f"berth-test-{uuid.uuid4().hex[:8]}"
+    words = ["docker", "run", "-d", "--name", name, "-p", "80", "-p", "127.0.0.1:0:81/udp", "-v", "/data", "-v"]
+    words += ["/usr:/host:ro", "--memory", "64m", "--cpus", "0.5", "-e", "A=1", "--entrypoint", "/bin/tiny"]
+    subprocess.run([*words, tiny_image, "stay"], check=True, capture_output=True)
+    try:
+        found = provider("docker").import_(CONTAINER, name)
+        assert found is not None
+        told = {key: value for key, value in found.inputs.inputs.items() if key not in found.inputs.inputs[DEFAULTS]}
+        assert schema.plain(told) == {
+            "image": tiny_image,
+            "entrypoints": ["/bin/tiny"],
+            "command": ["stay"],
+            "envs": ["A=1"],
+            "memory": 64,
+            "cpus": "0.5",
+            "volumes": [{"hostPath": "/usr", "readOnly": True, "containerPath": "/host"}, {"containerPath": "/data"}],
+            "ports": [
+                {"internal": 80, "protocol": "tcp", "ip": "0.0.0.0"},
+                {"internal": 81, "protocol": "udp", "ip": "127.0.0.1"},
+            ],
+        }
+        one = Made(provider("docker"), CONTAINER, found.inputs.inputs, Created(found.id, found.outputs))
+        assert one.diff().is_empty
+        one.created = one.read() or one.created
+        assert one.diff().is_empty
+    finally:
+        daemon.remove_container(name, force=True, v=True)
+
+
+def test_a_container_with_settings_that_no_property_can_say_is_refused(
+    provider: Configured, daemon: docker.APIClient, tiny_image: str
+) -> None:
+    settings = daemon.create_host_config(devices=["/dev/null:/dev/null:r"])
+    made = daemon.create_container(tiny_image, ["/bin/tiny"], host_config=settings)
+    try:
+        with pytest.raises(ProviderError, match="has devices, which Berth's own providers do not know"):
+            provider("docker").import_(CONTAINER, made["Id"])
+    finally:
+        daemon.remove_container(made, force=True)
+
+
+@pytest.mark.parametrize("type_", [NETWORK, VOLUME])
+def test_a_cancelled_run_waits_for_no_release(made: Maker, session: Session, tiny_image: str, type_: str) -> None:
+    held = made(type_, "held")
+    name = held.outputs["name"]
+    uses = {
+        NETWORK: {"networksAdvanced": [{"name": name}]},
+        VOLUME: {"volumes": [{"containerPath": "/x", "volumeName": name}]},
+    }
+    made(CONTAINER, "user", image=tiny_image, command=["/bin/tiny", "stay"], **uses[type_])
+    with ThreadPoolExecutor(1) as pool:
+        removal = pool.submit(held.delete)
+        time.sleep(1.5)
+        assert not removal.done(), "what holds it may be about to go"
+        begun = time.monotonic()
+        session.cancel()
+        with pytest.raises(ProviderError, match=rf"{name} on unix:.*: the run was cancelled before this was done"):
+            removal.result(5)
+    assert time.monotonic() - begun < 1
+
+
+def test_a_cancelled_run_waits_for_no_daemon(
+    provider: Configured, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "tunnel", lambda target: tmp_path / "nobody-listens")
+    away = provider("docker", host="ssh://root@node")
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(away.read, NETWORK, "some", {}, {"name": "some"})
+        time.sleep(1.5)
+        assert not call.done(), "a daemon has half a minute to start"
+        begun = time.monotonic()
+        session.cancel()
+        with pytest.raises(ProviderError, match=r"Docker on ssh://root@node: the run was cancelled"):
+            call.result(5)
+    assert time.monotonic() - begun < 1

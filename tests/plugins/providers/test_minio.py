@@ -225,3 +225,61 @@ def test_secrets_are_declared_and_what_is_missing_is_named(provider: Configured)
     assert minio.check(USER, "urn::u", None, {"secret": UNKNOWN}).secrets == {"secret"}
     failures = minio.check(BUCKET, "urn::b", None, {"acl": "public", "tags": {}}).failures
     assert {failure.property for failure in failures} == {"acl", "bucket", "tags"}
+
+
+def test_what_is_on_a_server_is_imported_without_a_difference(minio: Provider) -> None:
+    bucket = make(minio, BUCKET, "b", bucket="there", quota=1 << 20, objectLocking=True)
+    plain = make(minio, BUCKET, "c", bucket="there-too")
+    policy = make(minio, POLICY, "p", name="there", policy=TEXT)
+    user = make(minio, USER, "u", name="there", secret="first-secret")
+    off = make(minio, USER, "o", name="off", secret="first-secret", disableUser=True)
+    held = make(minio, ATTACHMENT, "a", userName="there", policyName="there")
+    made = [bucket, plain, policy, user, off, held]
+    try:
+        for one in (bucket, plain, policy):
+            assert one.imported().diff().is_empty
+            assert one.imported().outputs.keys() == one.outputs.keys()
+        imported = held.imported("there/there")
+        assert imported.diff().is_empty
+        assert imported.read() is not None
+        for one in (user, off):
+            assert one.imported().diff(secret=None).is_empty
+        assert user.imported().diff().changed == ("secret",), "which cannot be read back"
+    finally:
+        for one in reversed(made):
+            one.delete()
+
+
+def test_an_imported_user_keeps_a_secret_that_is_not_known(minio: Provider, address: str) -> None:
+    user = make(minio, USER, "u", name="kept", secret="first-secret")
+    policy = make(minio, ATTACHMENT, "a", userName="kept", policyName="readwrite")
+    imported = user.imported()
+    news = {"name": "kept", "forceDestroy": True}
+    outputs = minio.update(USER, "kept", imported.inputs, imported.outputs, news, context("u"))
+    assert outputs["status"] == "enabled" and "secret" not in outputs
+    assert not Minio(address, "kept", "first-secret", secure=False).bucket_exists("nothing-here")
+    policy.delete()
+    user.delete()
+
+
+@pytest.mark.parametrize("own", [{}, {"policy": TEXT.replace("b/*", "bobs")}])
+def test_a_service_account_is_imported_by_its_access_key(minio: Provider, bob: str, own: dict[str, str]) -> None:
+    account = make(minio, SERVICE, "s", targetUser=bob, **own)
+    imported = account.imported()
+    assert imported.diff().is_empty
+    assert imported.inputs.keys() - {"__defaults"} == {"targetUser", *own}
+    assert "secretKey" not in imported.outputs
+    account.delete()
+
+
+@pytest.mark.parametrize(
+    ("type_", "id_"),
+    [(BUCKET, "nothing"), (USER, "nothing"), (POLICY, "nothing"), (ATTACHMENT, "nobody/nothing"), (SERVICE, "nothing")],
+)
+def test_what_is_not_on_a_server_cannot_be_imported(minio: Provider, type_: str, id_: str) -> None:
+    assert minio.import_(type_, id_) is None
+
+
+def test_an_attachment_is_imported_by_user_and_policy(minio: Provider) -> None:
+    with pytest.raises(ProviderError, match="imported by USER/POLICY"):
+        minio.import_(ATTACHMENT, "alice")

@@ -7,8 +7,9 @@ import string
 from collections.abc import Callable
 
 import bcrypt
+import pytest
 
-from plugins.interface import Provider
+from plugins.interface import Provider, ProviderError
 from tests.plugins.providers.conftest import make
 
 PASSWORD, ID = "random:index/randomPassword:RandomPassword", "random:index/randomId:RandomId"
@@ -53,3 +54,28 @@ def test_an_id_is_the_same_bytes_in_every_spelling(provider: Configured) -> None
     assert made.outputs["b64Std"] == "x-" + base64.b64encode(drawn).decode()
     assert made.outputs["dec"] == f"x-{int.from_bytes(drawn, 'big')}"
     assert made.outputs["b64Url"] == "x-" + made.created.id
+
+
+@pytest.mark.parametrize("settings", [{}, {"special": False}])
+def test_a_password_is_imported_by_itself_without_a_difference(provider: Configured, settings: dict[str, bool]) -> None:
+    made = make(provider("random"), PASSWORD, "p", length=40, **settings)
+    imported = made.imported(made.outputs["result"])
+    assert imported.diff().is_empty
+    assert imported.inputs == {"length": 40}
+    assert imported.created.id == "none", "the password is no part of what is not secret"
+    assert imported.outputs.keys() == made.outputs.keys()
+    assert bcrypt.checkpw(made.outputs["result"].encode(), imported.outputs["bcryptHash"].encode())
+
+
+@pytest.mark.parametrize("settings", [{}, {"prefix": "x,y-"}])
+def test_an_id_is_imported_by_its_bytes_and_its_prefix(provider: Configured, settings: dict[str, str]) -> None:
+    made = make(provider("random"), ID, "i", byteLength=5, **settings)
+    imported = made.imported(",".join([*settings.values(), made.created.id]))
+    assert imported.diff().is_empty
+    assert (imported.created.id, imported.outputs) == (made.created.id, made.outputs)
+
+
+@pytest.mark.parametrize("id_", ["a", "a+b/", "p,", "AAAA="])
+def test_an_id_that_is_no_base64_for_urls_is_refused(provider: Configured, id_: str) -> None:
+    with pytest.raises(ProviderError, match="base64 for URLs"):
+        provider("random").import_(ID, id_)

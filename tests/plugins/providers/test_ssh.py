@@ -5,11 +5,13 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import asyncssh
 import pytest
 
-from plugins.ssh import Result, Session, SSHError, Target
+from plugins.ssh import Cancelled, Result, Session, SSHError, Target
 from tests.plugins.providers.conftest import Server
 
 
@@ -133,3 +135,40 @@ def test_a_connection_that_breaks_under_a_command_not_yet_begun_is_dialled_again
 def test_a_command_that_hangs_is_given_up_after_its_time(server: Server, session: Session) -> None:
     with pytest.raises(SSHError, match=r"within 0\.3 seconds"):
         session.run(target(server), "sleep 5", timeout=0.3)
+
+
+def test_a_cancelled_run_ends_its_dialling_at_once(server: Server, session: Session) -> None:
+    server.stop()
+    away = [target(server), target(server, user="other"), target(server, proxy=target(server))]
+    with ThreadPoolExecutor(3) as pool:
+        calls = [pool.submit(session.run, one, "true") for one in away]
+        time.sleep(0.5)
+        begun = time.monotonic()
+        session.cancel()
+        for call, one in zip(calls, away, strict=True):
+            with pytest.raises(Cancelled, match="the run was cancelled before this was done") as caught:
+                call.result(5)
+            assert str(one) in str(caught.value)
+    assert time.monotonic() - begun < 1
+
+
+def test_a_cancelled_run_dials_no_host_and_waits_for_nothing(server: Server, session: Session) -> None:
+    session.cancel()
+    begun = time.monotonic()
+    for call in (lambda: session.run(target(server), "true"), lambda: session.pause(5, "network n")):
+        with pytest.raises(Cancelled):
+            call()
+    assert time.monotonic() - begun < 1
+    assert server.connections == 0
+
+
+def test_after_cancel_a_running_command_is_left_to_finish(server: Server, session: Session, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(session.run, target(server), f"touch {tmp_path}/begun; sleep 1; echo done")
+        while not (tmp_path / "begun").exists():
+            time.sleep(0.05)
+        session.cancel()
+        with pytest.raises(Cancelled):
+            session.run(target(server), f"touch {tmp_path}/late")
+        assert running.result(10).stdout == b"done\n"
+    assert not (tmp_path / "late").exists()
