@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from config.fields.node_os import is_hash
-from config.model.stack import StackFile
+from config.model.stack import StackSettings
 from config.problems import Problem, closest, kind, path
 from config.rules.node_os import node_configs
 
@@ -64,7 +64,7 @@ class Owners:
     known: Mapping[str, Mapping[str, bool] | None]
 
     @classmethod
-    def of(cls, settings: StackFile) -> Owners:
+    def of(cls, settings: StackSettings) -> Owners:
         """The owners in settings that may be read in part only."""
         registry = settings.registry
         users, upstreams = (registry.users, registry.upstreams) if registry is not None else (None, None)
@@ -84,7 +84,7 @@ def _needs(owners: Sequence[Any] | None, needs: Callable[[Any], bool], *read: st
     return {owner.name: needs(owner) for owner in owners}
 
 
-def _node_owners(settings: StackFile) -> dict[str, dict[str, bool] | None]:
+def _node_owners(settings: StackSettings) -> dict[str, dict[str, bool] | None]:
     """Accounts and files of any node; one name has one secret, on however many nodes it is."""
     configs = node_configs(settings)
     if configs is None:

@@ -1,6 +1,6 @@
 """From raw values to settings: defaults that follow from other settings, and drafts of settings with errors in them.
 
-A draft is a `StackFile` in which everything unreadable is None, so that the rules across fields can still be asked
+A draft is a `StackSettings` in which everything unreadable is None, so that the rules across fields can still be asked
 and the user learns everything that is wrong at once.
 """
 
@@ -17,7 +17,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from config import naming
 from config.fields import common as fields
-from config.model.stack import StackFile
+from config.model.stack import StackSettings
 from config.problems import Location
 
 
@@ -117,9 +117,9 @@ def _network(value: object) -> IPv4Network | None:
     return network if network.prefixlen <= 29 else None
 
 
-def draft(raw: dict[str, Any], errors: Sequence[Location]) -> StackFile:
+def draft(raw: dict[str, Any], errors: Sequence[Location]) -> StackSettings:
     """The settings as far as they can be read; None stands where an error is."""
-    made: StackFile = _model(StackFile, raw, (), frozenset(errors))
+    made: StackSettings = _model(StackSettings, raw, (), frozenset(errors))
     return made
 
 
@@ -181,7 +181,7 @@ def _model_class(annotation: Any) -> type[BaseModel] | None:
 
 def model_at(location: Location) -> type[BaseModel] | None:
     """The model whose keys stand at this place of the file; None where there is none."""
-    cls: type[BaseModel] | None = StackFile
+    cls: type[BaseModel] | None = StackSettings
     for part in location:
         if cls is None or isinstance(part, int):
             continue

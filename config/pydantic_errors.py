@@ -8,7 +8,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from config.model.stack import StackFile
+from config.model.stack import StackSettings
 from config.partial import model_at
 from config.problems import Location, Problem, closest, key_path, kind, path, shown
 
@@ -54,7 +54,7 @@ def problem(error: ErrorDetails) -> Problem:
 
 def unknown_key(key: str) -> Problem:
     """A key directly under `config:` that Berth does not know."""
-    known = [f"berth:{field.alias or name}" for name, field in StackFile.model_fields.items()] + ["berth:secrets"]
+    known = [f"berth:{field.alias or name}" for name, field in StackSettings.model_fields.items()] + ["berth:secrets"]
     fix = f"Remove it or use one of: {', '.join(known)}."
     # The shared namespace would make every two keys look alike.
     name = key.rpartition(":")[2]

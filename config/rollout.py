@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from config.model.stack import DockerRolloutSettings, NodeSettings, Role
+from config.model.docker import DockerRolloutSettings
+from config.model.nodes import NodeSettings, Role
 
 ALONE: frozenset[Role] = frozenset(
     {

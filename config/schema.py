@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from config.model.stack import StackFile
+from config.model.stack import StackSettings
 from config.naming import PROJECT
 
 FILE = Path(__file__).with_name("schema.json")
@@ -38,7 +38,7 @@ _SECRETS = {
 
 def schema() -> dict[str, Any]:
     """The JSON schema of a whole stack file."""
-    model = StackFile.model_json_schema(by_alias=True)
+    model = StackSettings.model_json_schema(by_alias=True)
     settings = {f"{PROJECT}:{key}": value for key, value in model["properties"].items()}
     document = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -47,7 +47,7 @@ def schema() -> dict[str, Any]:
         "properties": {
             "config": {
                 "type": "object",
-                "description": StackFile.__doc__,
+                "description": StackSettings.__doc__,
                 "properties": {**settings, f"{PROJECT}:secrets": _SECRETS},
                 "required": [f"{PROJECT}:{key}" for key in model["required"]],
                 "patternProperties": {"^pulumi:": {}},

@@ -10,7 +10,7 @@ from typing import Any
 
 from config import expected_secrets
 from config.json_values import not_plain
-from config.model.stack import Settings, StackFile
+from config.model.stack import Settings, StackSettings
 from config.problems import Problem, SettingsError, closest, key_path, kind, path
 from config.pydantic_errors import unknown_key
 from config.validation import validate
@@ -62,7 +62,7 @@ def parse(stack: str, document: object) -> Settings:
     return Settings.model_construct(**dict(settings), stack=stack, user_passwords={}, upstream_passwords={})
 
 
-def _judge(stack: str, document: object) -> tuple[list[Problem], StackFile | None]:
+def _judge(stack: str, document: object) -> tuple[list[Problem], StackSettings | None]:
     problems = stack_name(stack)
     broken = not_plain(document)
     if broken:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from config.model.stack import StackFile
+from config.model.stack import StackSettings
 from config.partial import draft, with_defaults
 from config.problems import Location, Problem
 from config.pydantic_errors import location, problem
@@ -23,12 +23,12 @@ RULES = (
 )
 
 
-def validate(raw: dict[str, Any]) -> tuple[list[Problem], StackFile]:
+def validate(raw: dict[str, Any]) -> tuple[list[Problem], StackSettings]:
     """All problems, and the settings; where problems were found, what could not be read is None in them."""
     raw = with_defaults(raw)
     problems: list[Problem] = []
     try:
-        settings = StackFile.model_validate(raw)
+        settings = StackSettings.model_validate(raw)
     except ValidationError as error:
         details = error.errors(include_url=False)
         problems += [problem(detail) for detail in details]

@@ -10,7 +10,7 @@ import pulumi_random as random
 
 from components.accounts.args import AccountsArgs
 from components.accounts.render import bcrypt_hash, htpasswd
-from config.model.stack import UserSettings
+from config.model.registry import UserSettings
 
 
 @dataclass(frozen=True)

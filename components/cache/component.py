@@ -16,7 +16,7 @@ from components.object_store.render import Storage
 from components.registry.distribution import Distribution, Process
 from components.registry.render import Key, Listener
 from config import naming
-from config.model.stack import UpstreamSettings
+from config.model.registry import UpstreamSettings
 
 
 class Caches(pulumi.ComponentResource):

@@ -13,7 +13,7 @@ from components.registry.render import USER, Key, Listener, document, environmen
 from config import naming
 from config.fields.common import size_in_bytes
 from config.model.base import ProxySettings
-from config.model.stack import CacheSettings, UpstreamSettings
+from config.model.registry import CacheSettings, UpstreamSettings
 
 # The node's own trust: the upstreams' certificates come from public CAs, or from those that the site put there.
 SYSTEM_CERTIFICATES = "/etc/ssl/certs"

@@ -9,7 +9,7 @@ from typing import Any
 
 from components.docker_daemon import flags
 from components.lib.host_files.bundle import Entry, Fact, File
-from config.model.stack import DockerSettings
+from config.model.docker import DockerSettings
 
 DAEMON_JSON = "/etc/docker/daemon.json"
 

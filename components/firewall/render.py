@@ -8,7 +8,8 @@ from ipaddress import IPv4Network
 
 from components.lib.host_files.bundle import Entry, Fact, File
 from config import naming
-from config.model.stack import NodeSettings, StackFile
+from config.model.nodes import NodeSettings
+from config.model.stack import StackSettings
 
 STAGE = "firewall"
 TABLE_FILE = f"{naming.node_directory(STAGE)}/table.nft"
@@ -78,7 +79,7 @@ class Rules:
         return sorted(found | set(self.bounds.ports if self.bounds else ()))
 
 
-def rules_of(settings: StackFile, node: NodeSettings) -> Rules | None:
+def rules_of(settings: StackSettings, node: NodeSettings) -> Rules | None:
     """What is right for a node; None without services that others reach, or where somebody else sees to it."""
     if settings.firewall == "external":
         return None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from components.lib.host_files.bundle import Entry, Fact, File
-from config.model.stack import NodeSettings, Settings
+from config.model.nodes import NodeSettings
+from config.model.stack import Settings
 
 STAGE = "kolla-node"
 HEADER = "# Berth's; changes here are lost.\n"

@@ -12,7 +12,8 @@ import yaml
 
 from components.docker_daemon.render import daemon_json
 from config import naming
-from config.model.stack import KOLLA_ROLES, NodeSettings, Settings
+from config.model.nodes import NodeSettings
+from config.model.stack import KOLLA_ROLES, Settings
 
 TEMPLATES = Path(__file__).parent / "templates"
 HEADER = "# Made by Berth from the release's own sample and the stack's settings; changes here are lost."

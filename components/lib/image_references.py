@@ -11,7 +11,8 @@ import pulumi
 
 import images as recipes
 from config import naming, paths
-from config.model.stack import ImageSettings, PinnedImages, PinSettings, Settings
+from config.model.images import ImageSettings, PinnedImages, PinSettings
+from config.model.stack import Settings
 from config.problems import Problem, SettingsError
 
 Lock = Mapping[str, Mapping[str, str]]

@@ -34,7 +34,8 @@ from components.load_balancer.render import (
 from components.nodes.component import Nodes
 from components.nodes.node import Node
 from config import naming
-from config.model.stack import LimitSettings, Settings
+from config.model.limits import LimitSettings
+from config.model.stack import Settings
 
 SCRIPTS = Path(__file__).parent / "scripts"
 READY_SECONDS = 60

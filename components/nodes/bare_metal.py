@@ -26,7 +26,8 @@ from components.nodes.install import digest, disk_facts, lines, script, with_con
 from components.nodes.node import Node
 from components.nodes.provider import Stage
 from config import naming
-from config.model.stack import InstallSettings, NodeSettings, Settings
+from config.model.nodes import InstallSettings, NodeSettings
+from config.model.stack import Settings
 
 STAGE = "node-config"
 USER_DATA = "/var/lib/coreos-install/user_data"

@@ -15,7 +15,7 @@ from components.nodes.node import Node
 from components.nodes.provider import Provider, Stage
 from components.nodes.virtualbox import VirtualBox
 from config import naming
-from config.model.stack import Role
+from config.model.nodes import Role
 
 
 def _lab(stage: Stage) -> Provider:

@@ -9,7 +9,7 @@ import pulumi
 
 from components.lib.host_files.connection import Access
 from components.nodes.node import Node
-from config.model.stack import NodeSettings
+from config.model.nodes import NodeSettings
 from config.problems import Problem, SettingsError
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pulumi
 
-from config.model.stack import InstallerSettings
+from config.model.nodes import InstallerSettings
 
 _SCRIPTS = Path(__file__).parent / "scripts"
 # What both systems' partitions take up, in MB; images and data come on top.

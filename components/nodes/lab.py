@@ -13,7 +13,7 @@ from components.lib.host_files.connection import Access
 from components.nodes.node import Node
 from components.nodes.provider import Stage
 from config import naming, paths
-from config.model.stack import LabSettings, NodeSettings
+from config.model.nodes import LabSettings, NodeSettings
 
 # Everything but SYS_RESOURCE, which some hosts lack (`privileged` would fail there), and what Docker 20.10 cannot name.
 _ALL_BUT_SYS_RESOURCE = """

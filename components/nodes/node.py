@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pulumi
 
 from components.lib.host_files.connection import Access
-from config.model.stack import NodeSettings
+from config.model.nodes import NodeSettings
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ import pulumi
 
 from components.lib.image_references import Images
 from components.nodes.node import Node
-from config.model.stack import NodeSettings, Settings
+from config.model.nodes import NodeSettings
+from config.model.stack import Settings
 
 
 @dataclass(frozen=True)

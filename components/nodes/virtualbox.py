@@ -21,7 +21,8 @@ from components.nodes.install import digest, disk_facts, lines, script, with_con
 from components.nodes.node import Node
 from components.nodes.provider import Stage
 from config import naming, paths
-from config.model.stack import NodeSettings, Settings, VirtualBoxSettings
+from config.model.nodes import NodeSettings, VirtualBoxSettings
+from config.model.stack import Settings
 
 # A live system unpacks itself into memory before it answers, on a busy machine for minutes.
 BOOT_SECONDS = 600

@@ -29,7 +29,8 @@ from components.object_store.render import (
     start_digest,
 )
 from config import naming
-from config.model.stack import LimitSettings, ObjectStoreSettings
+from config.model.limits import LimitSettings
+from config.model.storage import ObjectStoreSettings
 
 # A write quorum of four servers that start at once is there in seconds; more than this means that something is wrong.
 READY_SECONDS = 120

@@ -12,7 +12,7 @@ from components.certificates.pem import Pem
 from components.lib.host_files.bundle import Directory, Entry, Fact, File
 from components.lib.service.facts import Port, service_facts
 from config import naming
-from config.model.stack import ObjectStoreSettings
+from config.model.storage import ObjectStoreSettings
 
 STAGE = "object-store"
 DIRECTORY = naming.node_directory(STAGE)

@@ -20,7 +20,8 @@ from components.lib.service.container import ServiceContainer
 from components.lib.service.stage import service
 from components.registry.render import DRAIN_SECONDS, USER, Listener, entries, start_digest
 from config import naming
-from config.model.stack import LimitSettings, Settings
+from config.model.limits import LimitSettings
+from config.model.stack import Settings
 
 # The storage health check runs every ten seconds and needs one good answer.
 READY_SECONDS = 60

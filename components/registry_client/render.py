@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from components.lib.host_files.bundle import Entry, Fact, File
 from config import naming
-from config.model.stack import Settings, UpstreamSettings
+from config.model.registry import UpstreamSettings
+from config.model.stack import Settings
 
 STAGE = "registry-client"
 LOGIN = "/root/.docker/config.json"

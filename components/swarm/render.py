@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from config.model.stack import SwarmSettings
+from config.model.clusters import SwarmSettings
 
 Line = Sequence[str]
 

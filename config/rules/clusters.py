@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import PurePosixPath
 
-from config.model.stack import Role, StackFile
+from config.model.nodes import Role
+from config.model.stack import StackSettings
 from config.problems import Problem, closest, path, shown
 from config.rules.machines import lab_network
 from config.rules.nodes import Rule, having, nodes_of
 
 
-def odd_quorums(settings: StackFile) -> Iterator[Problem]:
+def odd_quorums(settings: StackSettings) -> Iterator[Problem]:
     """An even number of voters survives no more losses than one fewer, and can split in halves."""
     roles: tuple[tuple[Role, str], ...] = (("swarm-manager", "managers"), ("etcd", "etcd members"))
     for role, word in roles:
@@ -23,7 +24,7 @@ def odd_quorums(settings: StackFile) -> Iterator[Problem]:
             yield Problem(path("nodes"), wrong, f"Use {len(found) - 1} or {len(found) + 1}.")
 
 
-def managers_for_workers(settings: StackFile) -> Iterator[Problem]:
+def managers_for_workers(settings: StackSettings) -> Iterator[Problem]:
     """Workers join a swarm through a manager."""
     managers, workers = having(settings, "swarm-manager"), having(settings, "swarm-worker")
     if managers == [] and workers:
@@ -36,7 +37,7 @@ def managers_for_workers(settings: StackFile) -> Iterator[Problem]:
             yield Problem(path("nodes", index, "roles"), wrong, "Remove swarm-worker.")
 
 
-def etcd_beside_kolla(settings: StackFile) -> Iterator[Problem]:
+def etcd_beside_kolla(settings: StackSettings) -> Iterator[Problem]:
     """Kolla runs an etcd of its own on the same ports."""
     if settings.kolla is None or not settings.kolla.enabled:
         return
@@ -45,7 +46,7 @@ def etcd_beside_kolla(settings: StackFile) -> Iterator[Problem]:
         yield Problem(path("nodes", index, "roles"), wrong, "Remove etcd from the roles, or switch Kolla off.")
 
 
-def directories_apart(settings: StackFile) -> Iterator[Problem]:
+def directories_apart(settings: StackSettings) -> Iterator[Problem]:
     """etcd's directory is moved aside when a snapshot is restored: nothing else may be in it."""
     if settings.etcd is None or settings.object_store is None:
         return
@@ -58,7 +59,7 @@ def directories_apart(settings: StackFile) -> Iterator[Problem]:
         yield Problem(path("etcd", "dataDir"), wrong, "Use a directory of its own.", shown(own))
 
 
-def swarm_needs(settings: StackFile) -> Iterator[Problem]:
+def swarm_needs(settings: StackSettings) -> Iterator[Problem]:
     """Swarm cannot work with live-restore, and its networks need the daemon's packet filter rules."""
     docker = settings.docker
     swarm = [*(having(settings, "swarm-manager") or ()), *(having(settings, "swarm-worker") or ())]
@@ -74,7 +75,7 @@ def swarm_needs(settings: StackFile) -> Iterator[Problem]:
         yield Problem(path("docker", "extra", "iptables"), wrong, fix)
 
 
-def swarm_networks(settings: StackFile) -> Iterator[Problem]:
+def swarm_networks(settings: StackSettings) -> Iterator[Problem]:
     """Overlay networks lie in the pool, apart from each other, and the pool apart from the machines' networks."""
     if settings.swarm is None or settings.swarm.address_pool is None:
         return
@@ -110,7 +111,7 @@ def swarm_networks(settings: StackFile) -> Iterator[Problem]:
         seen.append((subnet, f"{here}.subnet"))
 
 
-def _pool_apart(settings: StackFile, pool: IPv4Network) -> Iterator[Problem]:
+def _pool_apart(settings: StackSettings, pool: IPv4Network) -> Iterator[Problem]:
     lab, balancer = lab_network(settings), settings.load_balancer
     machines = [(node.address, node.name or path("nodes", index)) for index, node in nodes_of(settings)]
     if balancer is not None:
@@ -127,7 +128,7 @@ def _second(pool: IPv4Network) -> str:
     return str(IPv4Network((int(pool.network_address) + 256, 24)))
 
 
-def labelled_nodes(settings: StackFile) -> Iterator[Problem]:
+def labelled_nodes(settings: StackSettings) -> Iterator[Problem]:
     """A label for a node that is not there would wait for it in silence."""
     managers, workers = having(settings, "swarm-manager"), having(settings, "swarm-worker")
     if managers is None or workers is None or settings.swarm is None:

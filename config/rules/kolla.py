@@ -8,7 +8,7 @@ from typing import Any
 from config.kolla_release import Release, release
 from config.model.kolla import KollaSettings
 from config.model.node_os import resolve
-from config.model.stack import KOLLA_ROLES, StackFile
+from config.model.stack import KOLLA_ROLES, StackSettings
 from config.problems import Problem, closest, path, shown
 from config.rules.nodes import Rule, having, nodes_of
 from config.rules.upstreams import upstreams_of
@@ -35,10 +35,10 @@ _OWN = {
 }
 
 
-def _asked(rule: Callable[[StackFile, KollaSettings, Release], Iterable[Problem]]) -> Rule:
+def _asked(rule: Callable[[StackSettings, KollaSettings, Release], Iterable[Problem]]) -> Rule:
     """The rule for a stack whose Kolla is enabled and whose release is known."""
 
-    def asked(settings: StackFile) -> Iterator[Problem]:
+    def asked(settings: StackSettings) -> Iterator[Problem]:
         kolla = settings.kolla
         if kolla is not None and kolla.enabled and kolla.release is not None:
             yield from rule(settings, kolla, release(kolla.release))
@@ -46,7 +46,7 @@ def _asked(rule: Callable[[StackFile, KollaSettings, Release], Iterable[Problem]
     return asked
 
 
-def known_services(settings: StackFile, kolla: KollaSettings, known: Release) -> Iterator[Problem]:
+def known_services(settings: StackSettings, kolla: KollaSettings, known: Release) -> Iterator[Problem]:
     """A service that the release does not have would be left out without a word."""
     for name in kolla.services or ():
         if name not in known.services:
@@ -55,7 +55,7 @@ def known_services(settings: StackFile, kolla: KollaSettings, known: Release) ->
             yield Problem(path("kolla", "services", name), f"is no service of {known.name}.", fix, None, meant)
 
 
-def nodes_for_roles(settings: StackFile, kolla: KollaSettings, known: Release) -> Iterator[Problem]:
+def nodes_for_roles(settings: StackSettings, kolla: KollaSettings, known: Release) -> Iterator[Problem]:
     """An empty group makes Kolla leave out what belongs on it, or stop in the middle."""
     if kolla.services is None or None in kolla.services.values():
         return
@@ -71,7 +71,7 @@ def nodes_for_roles(settings: StackFile, kolla: KollaSettings, known: Release) -
             yield Problem(path("nodes"), f"has none with the role {role}, and {why}.", fix)
 
 
-def supported_systems(settings: StackFile, kolla: KollaSettings, known: Release) -> Iterator[Problem]:
+def supported_systems(settings: StackSettings, kolla: KollaSettings, known: Release) -> Iterator[Problem]:
     """Kolla sets up Debian, Ubuntu, Rocky or CentOS; a system without packages can carry the registry only."""
     for index, node in nodes_of(settings):
         found = resolve(settings.node_defaults, node.config)
@@ -83,7 +83,7 @@ def supported_systems(settings: StackFile, kolla: KollaSettings, known: Release)
             yield Problem(path("nodes", index, "roles"), wrong, fix)
 
 
-def image_source(settings: StackFile, kolla: KollaSettings, known: Release) -> Iterator[Problem]:
+def image_source(settings: StackSettings, kolla: KollaSettings, known: Release) -> Iterator[Problem]:
     """quay.io's images of Kolla are tests of its developers: its own prechecks refuse them, through a cache as well."""
     images = kolla.images
     if images is None or images.source is None:
@@ -105,7 +105,7 @@ def image_source(settings: StackFile, kolla: KollaSettings, known: Release) -> I
         yield Problem(at, wrong, "Copy them into the registry (source: archive) or build them (source: built).")
 
 
-def addresses(settings: StackFile, kolla: KollaSettings, known: Release) -> Iterator[Problem]:
+def addresses(settings: StackSettings, kolla: KollaSettings, known: Release) -> Iterator[Problem]:
     """keepalived moves the internal address: no machine's own, and not the registry's."""
     at = path("kolla", "internalAddress")
     if "internal_address" not in kolla.model_fields_set or kolla.internal_address is None:
@@ -130,7 +130,7 @@ def addresses(settings: StackFile, kolla: KollaSettings, known: Release) -> Iter
             yield Problem(path("kolla", key), wrong, "Use another free address.", shown(value))
 
 
-def inventory(settings: StackFile, kolla: KollaSettings, known: Release) -> Iterator[Problem]:
+def inventory(settings: StackSettings, kolla: KollaSettings, known: Release) -> Iterator[Problem]:
     """Groups and hosts by names that exist: Ansible takes any other for a new host."""
     names = {node.name for _, node in nodes_of(settings) if node.name}
     for key, groups in (("groups", kolla.groups), ("groupVariables", kolla.group_variables)):
@@ -151,7 +151,7 @@ def inventory(settings: StackFile, kolla: KollaSettings, known: Release) -> Iter
             yield Problem(at, "is no node of this stack.", fix, None, closest(host, names))
 
 
-def variables(settings: StackFile, kolla: KollaSettings, known: Release) -> Iterator[Problem]:
+def variables(settings: StackSettings, kolla: KollaSettings, known: Release) -> Iterator[Problem]:
     """A wrong type would be found by a template in the middle of a deployment, if at all."""
     places: list[tuple[tuple[str, ...], dict[str, Any]]] = [(("globals",), kolla.globals or {})]
     for key, nested in (("hostVariables", kolla.host_variables), ("groupVariables", kolla.group_variables)):

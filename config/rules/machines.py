@@ -7,12 +7,13 @@ from ipaddress import IPv4Address, IPv4Network
 
 from config import naming
 from config.model.node_os import resolve
-from config.model.stack import MachineSettings, NodeSettings, StackFile
+from config.model.nodes import MachineSettings, NodeSettings
+from config.model.stack import StackSettings
 from config.problems import Problem, path, shown
 from config.rules.nodes import Rule, having, in_lab, nodes_of
 
 
-def lab_nodes_in_labs(settings: StackFile) -> Iterator[Problem]:
+def lab_nodes_in_labs(settings: StackSettings) -> Iterator[Problem]:
     """`berth down` removes everything of a lab; a real machine must never be among it."""
     for index, node in nodes_of(settings):
         at = path("nodes", index, "provider")
@@ -24,7 +25,7 @@ def lab_nodes_in_labs(settings: StackFile) -> Iterator[Problem]:
             yield Problem(at, "is not lab: in a lab Berth makes and removes every node.", fix, shown(node.provider))
 
 
-def made_here(settings: StackFile, node: NodeSettings) -> bool:
+def made_here(settings: StackSettings, node: NodeSettings) -> bool:
     """Whether the node is a virtual machine that Berth makes, even if the settings for that cannot be read."""
     return node.provider == "virtualbox" and "virtualbox" in settings.model_fields_set
 
@@ -34,7 +35,7 @@ def installed_here(node: NodeSettings) -> bool:
     return "install" in node.model_fields_set
 
 
-def made_keys(settings: StackFile) -> Iterator[Problem]:
+def made_keys(settings: StackSettings) -> Iterator[Problem]:
     """Berth makes the keys of the nodes that it makes; others would silently not be used."""
     for index, node in nodes_of(settings):
         if installed_here(node) and node.ssh is not None and node.ssh.host_key is not None:
@@ -51,7 +52,7 @@ def made_keys(settings: StackFile) -> Iterator[Problem]:
                 yield Problem(path("nodes", index, "ssh", key), wrong, "Remove it.")
 
 
-def real_machines_have_keys(settings: StackFile) -> Iterator[Problem]:
+def real_machines_have_keys(settings: StackSettings) -> Iterator[Problem]:
     """Nothing is sent to a machine whose host key is not pinned; an unreadable key is not a missing one."""
     fixes = {
         "keyFile": "Write the path of the private key that may log in, such as ~/.ssh/berth.",
@@ -66,7 +67,7 @@ def real_machines_have_keys(settings: StackFile) -> Iterator[Problem]:
                 yield Problem(path("nodes", index, "ssh", key), wrong, fixes[key])
 
 
-def machines_are_made(settings: StackFile) -> Iterator[Problem]:
+def machines_are_made(settings: StackSettings) -> Iterator[Problem]:
     """What is set for virtual machines has an effect only where Berth makes them."""
     if "virtualbox" in settings.model_fields_set and in_lab(settings):
         fix = "Take one of both out: a lab's nodes are containers."
@@ -81,7 +82,7 @@ def machines_are_made(settings: StackFile) -> Iterator[Problem]:
             yield Problem(path("nodes", index, "virtualbox"), wrong, fix)
 
 
-def systems_that_are_installed(settings: StackFile) -> Iterator[Problem]:
+def systems_that_are_installed(settings: StackSettings) -> Iterator[Problem]:
     """The installers are those of CoreOS and Flatcar."""
     if settings.node_defaults is None and "node_defaults" in settings.model_fields_set:
         return
@@ -99,7 +100,7 @@ def systems_that_are_installed(settings: StackFile) -> Iterator[Problem]:
             yield Problem(path("nodes", index, "config", "operatingSystem"), wrong, fix, shown(system))
 
 
-def virtual_network(settings: StackFile) -> Iterator[Problem]:
+def virtual_network(settings: StackSettings) -> Iterator[Problem]:
     """VirtualBox's own gateway and the way to the deploy host have the first two addresses of a NAT network."""
     network = settings.virtualbox and _readable(settings.virtualbox.subnet)
     if not network:
@@ -137,7 +138,7 @@ def _addresses_in(
             yield Problem(at, wrong, "Use an address from the fourth one on.", shown(node.address))
 
 
-def forwarded_ports(settings: StackFile) -> Iterator[Problem]:
+def forwarded_ports(settings: StackSettings) -> Iterator[Problem]:
     """Each port of the deploy host leads to one place."""
     taken: dict[int | None, str] = {}
     if settings.registry is not None:
@@ -159,7 +160,7 @@ def forwarded_ports(settings: StackFile) -> Iterator[Problem]:
             yield Problem(path("nodes", index, "ssh", "port"), wrong, fix, str(node.ssh.port))
 
 
-def lab_addresses(settings: StackFile) -> Iterator[Problem]:
+def lab_addresses(settings: StackSettings) -> Iterator[Problem]:
     """Lab nodes share one bridge network with the deploy host and the seed registry."""
     network = lab_network(settings)
     if network is None or settings.lab is None:
@@ -176,7 +177,7 @@ def lab_addresses(settings: StackFile) -> Iterator[Problem]:
     yield from _addresses_in(network, "the lab's network", nodes_of(settings), taken, fix)
 
 
-def lab_infrastructure(settings: StackFile) -> Iterator[Problem]:
+def lab_infrastructure(settings: StackSettings) -> Iterator[Problem]:
     """Gateway and seed registry live in the lab's network, each at an address of its own."""
     network = lab_network(settings)
     if network is None or settings.lab is None:
@@ -200,7 +201,7 @@ def lab_infrastructure(settings: StackFile) -> Iterator[Problem]:
         yield Problem(path("images", "seed", "address"), f"is {whose}.", fix, shown(seed))
 
 
-def balancer_address(settings: StackFile) -> Iterator[Problem]:
+def balancer_address(settings: StackSettings) -> Iterator[Problem]:
     """The registry's address is in the network of every load balancer: its own, or one that moves between them."""
     balancer = settings.load_balancer
     balancers = having(settings, "load-balancer")
@@ -225,7 +226,7 @@ def balancer_address(settings: StackFile) -> Iterator[Problem]:
 
 
 def _virtual_address(
-    settings: StackFile, address: str, around: IPv4Network | None, balancers: int
+    settings: StackSettings, address: str, around: IPv4Network | None, balancers: int
 ) -> Iterator[Problem]:
     """An address that moves between nodes may be nobody's own."""
     taken: dict[str | None, str] = {
@@ -257,12 +258,12 @@ def _usable(network: IPv4Network) -> bool:
     return network.is_private and not (network.is_loopback or network.is_link_local) and 16 <= network.prefixlen <= 29
 
 
-def _seed(settings: StackFile) -> str | None:
+def _seed(settings: StackSettings) -> str | None:
     images = settings.images
     return images.seed.address if images is not None and images.seed is not None else None
 
 
-def lab_network(settings: StackFile) -> IPv4Network | None:
+def lab_network(settings: StackSettings) -> IPv4Network | None:
     """The lab's network, if there is one and it can be read."""
     return None if settings.lab is None else _readable(settings.lab.subnet)
 

@@ -8,7 +8,8 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from config import naming
 from config.model.node_os import InterfaceSettings, NodeConfig, VlanSettings, resolve
-from config.model.stack import NodeSettings, StackFile
+from config.model.nodes import NodeSettings
+from config.model.stack import StackSettings
 from config.problems import Problem, path, shown
 from config.rules.nodes import Rule, having, nodes_of
 
@@ -38,7 +39,7 @@ class _Found:
                 yield vlan, vlan.link_name, self.at("interfaces", i, "vlans", k)
 
 
-def node_configs(settings: StackFile) -> list[NodeConfig] | None:
+def node_configs(settings: StackSettings) -> list[NodeConfig] | None:
     """Every configuration that is written; None if one of them cannot be read."""
     if settings.nodes is None or None in settings.nodes:
         return None
@@ -48,7 +49,7 @@ def node_configs(settings: StackFile) -> list[NodeConfig] | None:
     return read if len(read) == len(written) else None
 
 
-def _found(settings: StackFile) -> Iterator[_Found]:
+def _found(settings: StackSettings) -> Iterator[_Found]:
     if node_configs(settings) is None:
         return
     for index, node in nodes_of(settings):
@@ -57,7 +58,7 @@ def _found(settings: StackFile) -> Iterator[_Found]:
             yield _Found(index, node, config)
 
 
-def a_system(settings: StackFile) -> Iterator[Problem]:
+def a_system(settings: StackSettings) -> Iterator[Problem]:
     """What is written for a node depends on what runs on it."""
     for found in _found(settings):
         config = found.config
@@ -77,7 +78,7 @@ def a_system(settings: StackFile) -> Iterator[Problem]:
             yield Problem(found.at("ntpdate"), "has no server to ask.", "Name some in timeServers.")
 
 
-def interfaces(settings: StackFile) -> Iterator[Problem]:
+def interfaces(settings: StackSettings) -> Iterator[Problem]:
     """What a kernel or networkd would quietly do otherwise: pick one of two routes, or find no card."""
     for found in _found(settings):
         nets: list[tuple[IPv4Network, str]] = []
@@ -106,7 +107,7 @@ def interfaces(settings: StackFile) -> Iterator[Problem]:
                     yield Problem(at, "is on this interface already.", "Give it another id.", shown(vlan.id))
 
 
-def one_owner_each(settings: StackFile) -> Iterator[Problem]:
+def one_owner_each(settings: StackSettings) -> Iterator[Problem]:
     """A MAC address and a fixed address belong to one card of one node."""
     first: dict[str, str] = {}
     for found in _found(settings):
@@ -124,7 +125,7 @@ def _second(first: dict[str, str], value: str, at: str, found: _Found) -> Iterat
         yield Problem(at, f"is {first[value]}'s already.", "Give each node its own.", shown(value))
 
 
-def docker(settings: StackFile) -> Iterator[Problem]:
+def docker(settings: StackSettings) -> Iterator[Problem]:
     """Options that have a setting of their own would say something twice."""
     for found in _found(settings):
         known = {"insecure-registry": "insecureRegistries", "host": "tcp", "tlsverify": "tcp", "tls": "tcp"}
@@ -138,7 +139,7 @@ def docker(settings: StackFile) -> Iterator[Problem]:
             yield from _tls_files(found, "docker", naming.DOCKER_TLS)
 
 
-def etcd(settings: StackFile) -> Iterator[Problem]:
+def etcd(settings: StackSettings) -> Iterator[Problem]:
     """etcd's members are the nodes with the role; flannel keeps its network there."""
     members = having(settings, "etcd")
     for found in _found(settings):
@@ -164,7 +165,7 @@ def etcd(settings: StackFile) -> Iterator[Problem]:
             yield Problem(found.at("flannel", "network"), wrong, fix, shown(config.flannel.network))
 
 
-def files(settings: StackFile) -> Iterator[Problem]:
+def files(settings: StackSettings) -> Iterator[Problem]:
     """A file has one text, and a secret one few readers."""
     for found in _found(settings):
         for file in found.config.files:
@@ -178,7 +179,7 @@ def files(settings: StackFile) -> Iterator[Problem]:
                 yield Problem(at, wrong, "Use a place in /etc or /opt.", name)
 
 
-def once(settings: StackFile) -> Iterator[Problem]:
+def once(settings: StackSettings) -> Iterator[Problem]:
     """Of two entries with one name, one would be lost."""
     written = [(path("nodeDefaults"), settings.node_defaults)]
     written += [(path("nodes", index, "config"), node.config) for index, node in nodes_of(settings)]
@@ -202,7 +203,7 @@ def _tls_files(found: _Found, field: str, directory: str) -> Iterator[Problem]:
 def _said_once(rule: Rule) -> Rule:
     """What is wrong in the defaults is wrong on every node, and is said once."""
 
-    def judged(settings: StackFile) -> Iterator[Problem]:
+    def judged(settings: StackSettings) -> Iterator[Problem]:
         yield from dict.fromkeys(rule(settings))
 
     return judged

@@ -7,7 +7,8 @@ from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
 from config import naming
-from config.model.stack import NodeSettings, StackFile
+from config.model.nodes import NodeSettings
+from config.model.stack import StackSettings
 from config.problems import Problem, closest, path, shown
 from config.rules.nodes import Rule, having, in_lab, nodes_of
 
@@ -51,7 +52,7 @@ _PORTS_OF_ROLES = {
 }
 
 
-def unique_users(settings: StackFile) -> Iterator[Problem]:
+def unique_users(settings: StackSettings) -> Iterator[Problem]:
     """A name twice would have two passwords."""
     first: dict[str, int] = {}
     for index, user in enumerate((settings.registry and settings.registry.users) or ()):
@@ -64,7 +65,7 @@ def unique_users(settings: StackFile) -> Iterator[Problem]:
             yield Problem(path("registry", "users", index, "name"), wrong, fix, shown(user.name))
 
 
-def someone_can_push(settings: StackFile) -> Iterator[Problem]:
+def someone_can_push(settings: StackSettings) -> Iterator[Problem]:
     """A registry that nobody can fill is a mistake."""
     users = settings.registry.users if settings.registry is not None else None
     if users is None or any(user is None or user.role is None for user in users):
@@ -74,7 +75,7 @@ def someone_can_push(settings: StackFile) -> Iterator[Problem]:
         yield Problem(path("registry", "users"), "has nobody who can push.", fix)
 
 
-def versions_are_used(settings: StackFile) -> Iterator[Problem]:
+def versions_are_used(settings: StackSettings) -> Iterator[Problem]:
     """The user's own passwords are replaced in `berth:secrets`."""
     for index, user in enumerate((settings.registry and settings.registry.users) or ()):
         if user is not None and user.password == "configured" and "versions" in user.model_fields_set:
@@ -83,7 +84,7 @@ def versions_are_used(settings: StackFile) -> Iterator[Problem]:
             yield Problem(at, "is for generated passwords; this one is configured.", fix)
 
 
-def versions_have_own_names(settings: StackFile) -> Iterator[Problem]:
+def versions_have_own_names(settings: StackSettings) -> Iterator[Problem]:
     """In the state, version 2 of `ci` goes by the name ci-2."""
     users = (settings.registry and settings.registry.users) or ()
     names = {user.name for user in users if user is not None}
@@ -95,7 +96,7 @@ def versions_have_own_names(settings: StackFile) -> Iterator[Problem]:
                 yield Problem(path("registry", "users", index, "versions"), wrong, fix)
 
 
-def node_user(settings: StackFile) -> Iterator[Problem]:
+def node_user(settings: StackSettings) -> Iterator[Problem]:
     """What lies on every node is known to whoever is root on any of them: it may read and nothing else."""
     registry = settings.registry
     if registry is None or not registry.node_user or not registry.users or None in registry.users:
@@ -111,7 +112,7 @@ def node_user(settings: StackFile) -> Iterator[Problem]:
         yield Problem(at, wrong, fix, shown(registry.node_user))
 
 
-def registry_name_is_free(settings: StackFile) -> Iterator[Problem]:
+def registry_name_is_free(settings: StackSettings) -> Iterator[Problem]:
     """The registry's name leads to the balancer's address, a node's to that node."""
     name = settings.registry.name if settings.registry is not None else None
     for index, node in nodes_of(settings):
@@ -121,7 +122,7 @@ def registry_name_is_free(settings: StackFile) -> Iterator[Problem]:
             yield Problem(path("registry", "name"), wrong, fix, shown(name))
 
 
-def seed_is_reachable(settings: StackFile) -> Iterator[Problem]:
+def seed_is_reachable(settings: StackSettings) -> Iterator[Problem]:
     """Nodes take Berth's own images from the deploy host; in a lab its address is known, elsewhere it must be told."""
     images, registry = settings.images, settings.registry
     if in_lab(settings) or images is None or images.seed is None or images.seed.address is None:
@@ -138,7 +139,7 @@ def seed_is_reachable(settings: StackFile) -> Iterator[Problem]:
         yield Problem(path("images", "seed", "address"), "is missing.", fix)
 
 
-def deploy_host_is_known(settings: StackFile) -> Iterator[Problem]:
+def deploy_host_is_known(settings: StackSettings) -> Iterator[Problem]:
     """The object store is filled and asked from the deploy host, which the nodes know by its address only."""
     images, store = settings.images, settings.object_store
     if in_lab(settings) or settings.virtualbox is not None or settings.firewall != "berth":
@@ -151,7 +152,7 @@ def deploy_host_is_known(settings: StackFile) -> Iterator[Problem]:
     yield Problem(path("objectStore", "allow"), "is missing, and without it the deploy host is a stranger.", fix)
 
 
-def pins_agree(settings: StackFile) -> Iterator[Problem]:
+def pins_agree(settings: StackSettings) -> Iterator[Problem]:
     """An image that the file names beside its pin must be the pinned one: two owners of one value contradict."""
     images, pins = settings.images, settings.pins
     if images is None or pins is None or pins.images is None:
@@ -163,7 +164,7 @@ def pins_agree(settings: StackFile) -> Iterator[Problem]:
             yield Problem(path("images", name), "is another image than the pinned one.", fix, shown(own))
 
 
-def free_ports(settings: StackFile) -> Iterator[Problem]:
+def free_ports(settings: StackSettings) -> Iterator[Problem]:
     """Services use the node's own network: two of them cannot share a port. Each pair is reported once."""
     reported: set[tuple[str, str]] = set()
     for _, node in nodes_of(settings):
@@ -184,7 +185,7 @@ def free_ports(settings: StackFile) -> Iterator[Problem]:
 _HEALTH = " (its health page)"
 
 
-def _ports(settings: StackFile, node: NodeSettings) -> Iterator[tuple[str, int]]:
+def _ports(settings: StackSettings, node: NodeSettings) -> Iterator[tuple[str, int]]:
     """Every port in use on a node, with its setting or its owner."""
     roles = node.roles or ()
     fixed: dict[int, str] = {22: "sshd"}
@@ -223,7 +224,7 @@ def _ports(settings: StackFile, node: NodeSettings) -> Iterator[tuple[str, int]]
             yield setting, number
 
 
-def docker_extra(settings: StackFile) -> Iterator[Problem]:
+def docker_extra(settings: StackSettings) -> Iterator[Problem]:
     """One value has one owner, and some keys keep the daemon from starting."""
     for key in (settings.docker and settings.docker.extra) or {}:
         at = path("docker", "extra", key)
@@ -233,7 +234,7 @@ def docker_extra(settings: StackFile) -> Iterator[Problem]:
             yield Problem(at, f"cannot be set: {_REFUSED[key]}", "Remove it.")
 
 
-def docker_options(settings: StackFile) -> Iterator[Problem]:
+def docker_options(settings: StackSettings) -> Iterator[Problem]:
     """dockerd does not start with one setting in its flags and in daemon.json."""
     docker = settings.docker
     for index, option in enumerate((docker and docker.options) or ()):
@@ -249,7 +250,7 @@ def docker_options(settings: StackFile) -> Iterator[Problem]:
                 yield Problem(at, f"is also {path('docker', 'extra', key)}.", "Keep one of the two.", option)
 
 
-def icc_has_rules(settings: StackFile) -> Iterator[Problem]:
+def icc_has_rules(settings: StackSettings) -> Iterator[Problem]:
     """dockerd keeps containers apart by rules of its own, and does not start without leave to make them."""
     docker = settings.docker
     if docker is not None and docker.icc is False and (docker.extra or {}).get("iptables") is False:
@@ -257,7 +258,7 @@ def icc_has_rules(settings: StackFile) -> Iterator[Problem]:
         yield Problem(path("docker", "icc"), "is false, which takes rules that docker.extra forbids.", fix)
 
 
-def mirrors_are_safe(settings: StackFile) -> Iterator[Problem]:
+def mirrors_are_safe(settings: StackSettings) -> Iterator[Problem]:
     """Without TLS anyone on the way may swap an image."""
     docker = settings.docker
     for index, mirror in enumerate((docker and docker.registry_mirrors) or ()):
@@ -283,7 +284,7 @@ def _listed(netloc: str, host: str, insecure: tuple[str, ...]) -> bool:
     return False
 
 
-def router_id(settings: StackFile) -> Iterator[Problem]:
+def router_id(settings: StackSettings) -> Iterator[Problem]:
     """Two routers with one id on a network take each other's address away."""
     if settings.load_balancer is not None and settings.load_balancer.router_id == 51:
         wrong = "is the VRRP router id of Kolla's own load balancer."

@@ -6,18 +6,19 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from config import naming
-from config.model.stack import StackFile, UpstreamSettings
+from config.model.registry import UpstreamSettings
+from config.model.stack import StackSettings
 from config.problems import Problem, path, shown
 from config.rules.nodes import Rule, nodes_of
 
 
-def upstreams_of(settings: StackFile) -> list[tuple[int, UpstreamSettings]]:
+def upstreams_of(settings: StackSettings) -> list[tuple[int, UpstreamSettings]]:
     """The upstreams that can be read at least in part, each with its place in the list."""
     found = (settings.registry and settings.registry.upstreams) or ()
     return [(index, upstream) for index, upstream in enumerate(found) if upstream is not None]
 
 
-def unique_names(settings: StackFile) -> Iterator[Problem]:
+def unique_names(settings: StackSettings) -> Iterator[Problem]:
     """A name is the identity of a cache's process and of what it keeps."""
     first: dict[str, int] = {}
     for index, upstream in upstreams_of(settings):
@@ -27,7 +28,7 @@ def unique_names(settings: StackFile) -> Iterator[Problem]:
             yield Problem(at, wrong, fix, shown(upstream.name))
 
 
-def own_prefixes(settings: StackFile) -> Iterator[Problem]:
+def own_prefixes(settings: StackSettings) -> Iterator[Problem]:
     """A path belongs to one upstream, or nobody could say whose image is under it."""
     seen: list[tuple[int, str]] = []
     for index, upstream in upstreams_of(settings):
@@ -50,7 +51,7 @@ def own_prefixes(settings: StackFile) -> Iterator[Problem]:
         seen.append((index, upstream.prefix))
 
 
-def one_mirror(settings: StackFile) -> Iterator[Problem]:
+def one_mirror(settings: StackSettings) -> Iterator[Problem]:
     """The mirror port has one root."""
     mirrored = [index for index, upstream in upstreams_of(settings) if upstream.mirror]
     for index in mirrored[1:]:
@@ -59,7 +60,7 @@ def one_mirror(settings: StackFile) -> Iterator[Problem]:
         yield Problem(path("registry", "upstreams", index, "mirror"), wrong, fix)
 
 
-def no_loop(settings: StackFile) -> Iterator[Problem]:
+def no_loop(settings: StackSettings) -> Iterator[Problem]:
     """A cache that asks the registry of which it is a part would ask itself without end."""
     registry = settings.registry
     if registry is None:

@@ -16,7 +16,7 @@ import yaml
 
 from components.lib.host_files import parse
 from config import naming
-from config.model.stack import StackFile
+from config.model.stack import StackSettings
 
 CONTAINER = "docker:index/container:Container"
 SERVICE_LABEL = "berth.service"
@@ -58,7 +58,7 @@ class Violation:
         return {"rule": self.rule, "resource": self.resource, "text": self.text}
 
 
-def violations(resources: Iterable[Declared], settings: StackFile) -> list[Violation]:
+def violations(resources: Iterable[Declared], settings: StackSettings) -> list[Violation]:
     """Every rule over every resource."""
     every = list(resources)
     found: list[Violation] = []
@@ -71,7 +71,7 @@ def violations(resources: Iterable[Declared], settings: StackFile) -> list[Viola
     return found
 
 
-def parent(resource: Declared, settings: StackFile) -> Iterator[str]:
+def parent(resource: Declared, settings: StackSettings) -> Iterator[str]:
     """Every child hangs on a component, every component on the stack."""
     if resource.type.startswith("pulumi:pulumi:") or re.search(r"::pulumi:providers:\w+::default", _urn(resource)):
         return
@@ -81,7 +81,7 @@ def parent(resource: Declared, settings: StackFile) -> Iterator[str]:
         yield "has no component as its parent: pass opts=ResourceOptions(parent=self) in its component"
 
 
-def privileged(resource: Declared, settings: StackFile) -> Iterator[str]:
+def privileged(resource: Declared, settings: StackSettings) -> Iterator[str]:
     """No container gets more than it needs; a lab's nodes are machines, not services."""
     if resource.type != CONTAINER or (settings.lab and "berth:nodes:Nodes::" in resource.parent):
         return
@@ -91,7 +91,7 @@ def privileged(resource: Declared, settings: StackFile) -> Iterator[str]:
         yield "keeps capabilities that it may not need: drop ALL and add the ones it needs"
 
 
-def confined(resource: Declared, settings: StackFile) -> Iterator[str]:
+def confined(resource: Declared, settings: StackSettings) -> Iterator[str]:
     """What takes over a service gets no rights, changes no program, and starves nobody."""
     labels = resource.open.get("labels") or []
     if resource.type != CONTAINER or not any(one.get("label") == SERVICE_LABEL for one in labels):
@@ -109,7 +109,7 @@ def confined(resource: Declared, settings: StackFile) -> Iterator[str]:
         yield f"is without {', '.join(missing)}: give it the options of components.lib.service.Confinement"
 
 
-def latest(resource: Declared, settings: StackFile) -> Iterator[str]:
+def latest(resource: Declared, settings: StackSettings) -> Iterator[str]:
     """An image has a version or a digest."""
     image = resource.open.get("image") if resource.type == CONTAINER else None
     if isinstance(image, str) and "@sha256:" not in image:
@@ -118,7 +118,7 @@ def latest(resource: Declared, settings: StackFile) -> Iterator[str]:
             yield f"runs {image}, which is another image tomorrow: name a version or a digest"
 
 
-def host_key(resource: Declared, settings: StackFile) -> Iterator[str]:
+def host_key(resource: Declared, settings: StackSettings) -> Iterator[str]:
     """Nothing is sent to a machine that shows another key."""
     if resource.type != REMOTE_COMMAND:
         return
@@ -127,7 +127,7 @@ def host_key(resource: Declared, settings: StackFile) -> Iterator[str]:
         yield "has no pinned host key: take its connection from components.lib.host_files.Access"
 
 
-def plain_http(resource: Declared, settings: StackFile) -> Iterator[str]:
+def plain_http(resource: Declared, settings: StackSettings) -> Iterator[str]:
     """Whatever Berth serves beyond a machine's own loopback is TLS."""
     if resource.type == MINIO_PROVIDER and resource.open.get("minioSsl") not in (True, "true"):
         yield "speaks to MinIO without TLS: set minio_ssl"
@@ -146,7 +146,7 @@ def plain_http(resource: Declared, settings: StackFile) -> Iterator[str]:
             yield f"{path} serves without TLS: give http.tls a certificate"
 
 
-def anonymous_push(resource: Declared, settings: StackFile) -> Iterator[str]:
+def anonymous_push(resource: Declared, settings: StackSettings) -> Iterator[str]:
     """Nobody writes without a password at the balancer, or past it without a certificate made for balancers."""
     files = dict(_files(resource))
     for path, body in files.items():
@@ -171,7 +171,7 @@ def drives(resources: Iterable[Declared]) -> Iterator[str]:
         yield f"has {len(servers)} drives, none of which may be lost: give {FEWEST_DRIVES} nodes the role object-store"
 
 
-def quorum(settings: StackFile) -> Iterator[str]:
+def quorum(settings: StackSettings) -> Iterator[str]:
     """An even number of voters bears no more losses than one fewer."""
     count: Counter[str] = Counter(role for node in settings.nodes for role in node.roles)
     for role, what in QUORUMS.items():

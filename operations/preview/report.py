@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from config.model.stack import StackFile
+from config.model.stack import StackSettings
 from config.rollout import waves
 from operations.preview import daemons, differences, policies
 from operations.preview.daemons import Effect
@@ -108,7 +108,7 @@ class Report:
         }
 
 
-def report(stack: str, planned: Planned, settings: StackFile, blind: str = "", more: Iterable[str] = ()) -> Report:
+def report(stack: str, planned: Planned, settings: StackSettings, blind: str = "", more: Iterable[str] = ()) -> Report:
     """Everything that can be said of a plan, and `more` sentences that do not come from it."""
     machines = Machines(
         planned.outputs.get("node_access") or (),

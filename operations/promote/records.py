@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from config.model.base import Model
-from config.model.stack import PinSettings
+from config.model.images import PinSettings
 from config.problems import closest
 from operations.errors import UsageError
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import images as recipes
 from config import stackfile
-from config.model.stack import PinSettings
+from config.model.images import PinSettings
 from operations.context import CommandContext, check_settings
 from operations.errors import BerthError, UsageError
 from operations.inspect import verified

@@ -24,7 +24,7 @@ from components.load_balancer import render
 from components.load_balancer.component import nginx_confinement
 from components.load_balancer.render import CacheFront, Front
 from config import naming
-from config.model.stack import NginxLimits
+from config.model.limits import NginxLimits
 from images import reference
 from tests.confined import docker_options
 from tests.front.certificates import Authority, Issued

@@ -90,7 +90,7 @@ def test_foreign_keys_in_daemon_json_are_named_before_anything_is_replaced(lab: 
     from components.docker_daemon.render import entries
     from components.lib.host_files.bundle import render
     from components.lib.host_files.shell import as_root, stage_script
-    from config.model.stack import DockerSettings
+    from config.model.docker import DockerSettings
     from tests.integration.lab import STACK, run
 
     before = lab.on("node4", "cat", "/etc/docker/daemon.json")

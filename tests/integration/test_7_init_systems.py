@@ -11,7 +11,7 @@ from components.docker_daemon.component import SCRIPTS
 from components.docker_daemon.render import entries
 from components.lib.host_files.bundle import render
 from components.lib.host_files.shell import as_root, stage_script
-from config.model.stack import DockerSettings
+from config.model.docker import DockerSettings
 from plugins.ssh import Session
 from tests.integration.lab import Lab, run
 from tests.integration.machines import CENTOS, SYSVINIT, Machine, build, start

@@ -16,7 +16,7 @@ from components.object_store import component as store
 from components.registry import distribution
 from components.registry.render import Listener
 from config import naming
-from config.model.stack import LimitsSettings
+from config.model.limits import LimitsSettings
 from tests.front.certificates import Authority
 from tests.services.conftest import Service, Start
 

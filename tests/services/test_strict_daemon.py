@@ -17,7 +17,7 @@ from components.docker_daemon.render import entries
 from components.lib.host_files.bundle import render
 from components.lib.host_files.shell import stage_script
 from config import stackfile
-from config.model.stack import StackFile
+from config.model.stack import StackSettings
 from tests.lab_node import docker_options
 from tests.program.recorder import ROOT
 
@@ -25,7 +25,7 @@ NGINX, LAB_NODE = images.reference("nginx"), images.reference("lab-node")
 Run = Callable[..., str]
 
 
-def stack() -> StackFile:
+def stack() -> StackSettings:
     return stackfile.parse("dev", yaml.safe_load((ROOT / "Pulumi.dev.yaml").read_text()))
 
 

@@ -13,7 +13,7 @@ import pulumi_docker as docker
 
 from components.lib.host_files.connection import Access
 from components.lib.host_files.shell import as_caller, as_root
-from config.model.stack import LimitSettings
+from config.model.limits import LimitSettings
 
 SCRIPT = (Path(__file__).parent / "scripts" / "processes.sh").read_text(encoding="utf-8")
 # Each check starts a process in the container; nothing waits for them. Spelt as Go spells durations: the published

@@ -17,7 +17,7 @@ import docker
 import pytest
 
 from components.lib.service.confinement import Confinement
-from config.model.stack import LimitsSettings
+from config.model.limits import LimitsSettings
 from plugins.interface import UNKNOWN, Created, Provider, ProviderError
 from plugins.providers import schema
 from plugins.providers.docker_connection import ssh_target

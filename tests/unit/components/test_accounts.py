@@ -12,7 +12,7 @@ import pytest
 
 from components.accounts.component import Accounts, AccountsArgs
 from components.accounts.render import bcrypt_hash, htpasswd
-from config.model.stack import UserSettings
+from config.model.registry import UserSettings
 
 NASTY = 'it\'s "quoted" $(touch /tmp/canary) `x` 100% ü\\n'
 

@@ -22,7 +22,9 @@ from components.lib.host_files.shell import as_root, stage_script
 from components.registry_client.component import SCRIPT
 from components.registry_client.render import LOGIN, Identity, entries, hosts_toml
 from config import stackfile
-from config.model.stack import DockerSettings, Settings, UpstreamSettings
+from config.model.docker import DockerSettings
+from config.model.registry import UpstreamSettings
+from config.model.stack import Settings
 from tests.golden import assert_golden
 
 ROOT = Path(__file__).resolve().parents[3]

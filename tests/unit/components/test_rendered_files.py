@@ -23,7 +23,9 @@ from components.object_store.render import Storage
 from components.registry import render as registry
 from components.seed_registry.render import config as seed_config
 from config import stackfile
-from config.model.stack import CacheSettings, DockerSettings, ObjectStoreSettings, UpstreamSettings
+from config.model.docker import DockerSettings
+from config.model.registry import CacheSettings, UpstreamSettings
+from config.model.storage import ObjectStoreSettings
 from operations.inspect import probe
 from tests.golden import assert_golden
 from tests.program.recorder import ROOT

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from components.swarm.render import Member, arranged, joining, question, roster, text, tokens
-from config.model.stack import SwarmSettings
+from config.model.clusters import SwarmSettings
 
 MANAGER, WORKER = Member("node1", "192.0.2.11", True), Member("node2", "192.0.2.12", False)
 SETTINGS = SwarmSettings.model_validate(

@@ -10,7 +10,7 @@ from stacks import document
 
 from config import stackfile
 from config.local_paths import is_local_path, local_paths
-from config.model.stack import StackFile
+from config.model.stack import StackSettings
 
 
 def places(kind: Any, at: str = "") -> Iterator[str]:
@@ -26,7 +26,7 @@ def places(kind: Any, at: str = "") -> Iterator[str]:
 
 def test_these_settings_name_files_of_the_deploy_host_and_no_others() -> None:
     # One more is one more file that a preview of a request might read: it is judged like these.
-    assert sorted(places(StackFile)) == [
+    assert sorted(places(StackSettings)) == [
         "kolla.overrides",
         "nodes.ssh.key_file",
         "virtualbox.directory",

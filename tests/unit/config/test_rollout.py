@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from config import stackfile
-from config.model.stack import DockerRolloutSettings, NodeSettings, Role
+from config.model.docker import DockerRolloutSettings
+from config.model.nodes import NodeSettings, Role
 from config.rollout import waves
 from tests.unit.config.stacks import document
 

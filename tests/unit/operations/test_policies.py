@@ -9,7 +9,7 @@ import yaml
 
 from components.lib.host_files.bundle import File, render
 from config import stackfile
-from config.model.stack import StackFile
+from config.model.stack import StackSettings
 from operations.preview import policies
 from operations.preview.plan import Resource
 from tests.program.recorder import ROOT
@@ -27,7 +27,7 @@ NGINX_PATH = "/etc/berth/load-balancer/nginx.conf"
 REGISTRY_PATH = "/etc/berth/registry/config.yml"
 
 
-def settings(stack: str = "prod", roles: tuple[str, ...] = ()) -> StackFile:
+def settings(stack: str = "prod", roles: tuple[str, ...] = ()) -> StackSettings:
     document = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())
     found = stackfile.parse(stack, document)
     nodes = tuple(node.model_copy(update={"roles": (*node.roles, *roles)}) for node in found.nodes)

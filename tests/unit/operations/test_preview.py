@@ -9,7 +9,7 @@ import pytest
 
 from components.docker_daemon.render import entries
 from components.lib.host_files.bundle import File, render
-from config.model.stack import DockerSettings
+from config.model.docker import DockerSettings
 from operations.preview import sentences
 from operations.preview.daemons import RESTART, Effect
 from operations.preview.report import Report

@@ -1,0 +1,36 @@
+"""The object store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from config.fields import common as v
+from config.model.base import Model
+
+if TYPE_CHECKING:
+    from pulumi import Output
+
+    SecretText = Output[str]
+else:
+    SecretText = Any  # pulumi is slow to import, and `berth` reads settings in every command
+
+
+class ObjectStoreSettings(Model):
+    """MinIO, which keeps the registry's blobs on all nodes with the role object-store."""
+
+    port: v.Port = 9000
+    """Port of MinIO on each of its nodes (TLS)."""
+
+    endpoint_port: v.Port = 9443
+    """Port on the load balancer that leads to any living MinIO node (TLS)."""
+
+    bucket: v.Bucket = "registry"
+    """Bucket of the registry."""
+
+    data_dir: v.Directory = "/var/lib/berth/object-store"
+    """Directory on the nodes that holds the data; the best place for a disk of its own."""
+
+    allow: tuple[v.Source, ...] = Field(default=(), examples=[["10.1.0.0/16", "192.0.2.9"]])
+    """Who else may reach endpointPort: IPv4 addresses and networks. The nodes and the deploy host always may."""
