@@ -22,7 +22,7 @@ from operations.workspace import StackFile, Workspace
 from tests import minio_server
 from tests.minio_server import MinioServer
 from tests.postgresql_server import PostgresqlServer
-from tests.unit.operations.conftest import LAB
+from tests.unit.conftest import LAB
 
 CLI, WHY_NOT = cli.fitting()
 

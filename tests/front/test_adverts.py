@@ -18,7 +18,7 @@ import pytest
 from components.lib.host_files.bundle import File
 from components.load_balancer import render
 from tests.front.world import IMAGE, World, image_is_here
-from tests.unit.components.test_load_balancer import FRONT
+from tests.unit.components.load_balancer.test_load_balancer import FRONT
 
 SUBNET, VIRTUAL, STRANGER = "10.198.78.0/28", "10.198.78.10", "10.198.78.1"
 BALANCERS = ["10.198.78.2", "10.198.78.3"]

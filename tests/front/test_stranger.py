@@ -17,7 +17,7 @@ from components.load_balancer import render
 from components.load_balancer.component import SCRIPTS
 from images import reference
 from tests.front.world import image_is_here
-from tests.unit.components.test_load_balancer import FRONT
+from tests.unit.components.load_balancer.test_load_balancer import FRONT
 
 IMAGE = reference("lab-node")
 SUBNET, VIRTUAL, OWN, PEER, OTHER = "10.198.77.0/28", "10.198.77.10", "10.198.77.2", "10.198.77.3", "10.198.77.4"

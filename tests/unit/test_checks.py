@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from config.paths import ROOT
+
 PRODUCT = ("__main__.py", "bench", "components", "config", "engine", "images", "operations", "plugins")
 
 # Scripts whose first part is the folder's own.

@@ -6,7 +6,6 @@ import json
 import shutil
 import subprocess
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,9 +25,9 @@ from config import stackfile
 from config.model.docker import DockerSettings
 from config.model.registry import CacheSettings, UpstreamSettings
 from config.model.storage import ObjectStoreSettings
+from config.paths import ROOT
 from operations.inspect import probe
 from tests.golden import assert_golden
-from tests.program.recorder import ROOT
 
 NASTY = 'it\'s "quoted" $(touch /tmp/canary) `x` 100% ü\\n'
 PEM = Pem("CA\n", "KEY\n", "CERT\n")
@@ -245,7 +244,7 @@ def test_a_file_with_flags_is_taken_over_only_where_asked_for_and_in_the_way() -
 def test_each_stages_whole_script_passes_shellcheck(extra: list[str]) -> None:
     from components.lib.host_files.shell import stage_script
 
-    components = Path(__file__).resolve().parents[3] / "components"
+    components = ROOT / "components"
     # As the nodes get it: the parts call each other, so only the whole can be judged.
     judge(stage_script(*(components / part for part in extra)))
 

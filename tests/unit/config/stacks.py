@@ -5,12 +5,11 @@ from __future__ import annotations
 import copy
 import re
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from config import stackfile
+from config.paths import ROOT
 
-ROOT = Path(__file__).parents[3]
 STACKS = ("dev", "staging", "prod", "kolla")
 REMOVED = object()
 

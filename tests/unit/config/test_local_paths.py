@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import Any, get_args
 
 from pydantic import BaseModel
-from stacks import document
 
 from config import stackfile
 from config.local_paths import is_local_path, local_paths
 from config.model.stack import StackSettings
+from tests.unit.config.stacks import document
 
 
 def places(kind: Any, at: str = "") -> Iterator[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from config import naming, paths
+from config.paths import ROOT
 
 
 def test_two_stacks_on_one_deploy_host_share_no_name() -> None:
@@ -35,7 +36,7 @@ def test_files_on_the_deploy_host_live_below_berth_home(monkeypatch: pytest.Monk
 
 def test_without_berth_home_files_stay_in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("BERTH_HOME", raising=False)
-    assert paths.home() == Path(__file__).parents[3] / ".berth"
+    assert paths.home() == ROOT / ".berth"
 
 
 def test_the_ca_goes_where_docker_looks_for_it() -> None:

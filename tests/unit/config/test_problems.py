@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from stacks import document
 
 from config import stackfile
 from config.problems import Problem, SettingsError, closest, path, shown
+from tests.unit.config.stacks import document
 
 SECRET = "hunter2-Ünknown"
 

@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 import pytest
-from stacks import STACKS, document
 
 from config import schema
+from tests.unit.config.stacks import STACKS, document
 
 CURRENT = schema.schema()
 

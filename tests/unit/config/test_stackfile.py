@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from ruamel.yaml import YAML
-from stacks import ROOT, STACKS, document
 
 from config import stackfile
 from config.problems import SettingsError
 from tests.unit.components import node_stack
+from tests.unit.config.stacks import ROOT, STACKS, document
 
 SEALED = {"secure": "v1:aaaa:bbbb"}
 

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 import images
+from config.paths import ROOT
 from operations.host import plan
-
-ROOT = Path(images.__file__).resolve().parents[1]
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests.unit.components.node_stack import HASH, document, everything, with_secrets
-from tests.unit.operations.conftest import Checkout
+from tests.unit.conftest import Checkout
 
 HIDDEN = {"nodeUsers": {"usera": HASH}, "nodeFiles": {"etcd-key": "THE KEY OF ETCD\n", "docker-key": "KEY\n"}}
 
