@@ -180,11 +180,11 @@ def _children_seconds() -> float:
 
 def _end_left_behind() -> None:
     """End what a tool leaves running (shared SSH connections); as its reaper this process gets their seconds too."""
-    patience = time.monotonic() + 5
+    deadline = time.monotonic() + 5
     while children := [int(pid) for task in Path("/proc/self/task").iterdir() for pid in _children_of(task)]:
         # Whoever ends hands its own children over to this process: they are seen in the next turn.
         for child in children:
-            os.kill(child, signal.SIGTERM if time.monotonic() < patience else signal.SIGKILL)
+            os.kill(child, signal.SIGTERM if time.monotonic() < deadline else signal.SIGKILL)
         time.sleep(0.02)
         for child in children:
             os.waitpid(child, os.WNOHANG)

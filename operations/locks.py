@@ -13,7 +13,7 @@ from types import TracebackType
 
 from operations.errors import BerthError
 
-PATIENCE = 120.0
+TIMEOUT = 120.0
 """Seconds to wait for the CLI of a killed run to stop: it finishes what it has under way."""
 
 
@@ -88,13 +88,13 @@ class StackLock:
         stack: str,
         command: str,
         say: Callable[[str], None] = lambda _: None,
-        patience: float = PATIENCE,
+        timeout: float = TIMEOUT,
     ) -> None:
         self._path = directory / "lock"
         self._stack = stack
         self._command = command
         self._say = say
-        self._patience = patience
+        self._timeout = timeout
         self._cli: Process | None = None
         self.unfinished = False
         """Set when the CLI was killed or could not save the state: the next run clears up after it."""
@@ -103,7 +103,7 @@ class StackLock:
         """The holder of a run that never ended in order, all its processes being dead now."""
 
     def __enter__(self) -> StackLock:
-        deadline, waits = time.monotonic() + self._patience, False
+        deadline, waits = time.monotonic() + self._timeout, False
         while True:
             free, holder = self._try(), self._holder()
             if free and (holder is None or holder.cli is None or holder.cli.is_dead):

@@ -9,8 +9,8 @@ from typing import Any
 
 import pulumi
 
-from components.lib.host_files.bundle import Block, Entry, Fact, File
-from components.lib.host_files.connection import Access
+from components.lib.host_files.bundle import Block, Directive, Entry, File
+from components.lib.host_files.connection import SshEndpoint
 from components.lib.host_files.host_state import host_state
 
 
@@ -18,7 +18,7 @@ from components.lib.host_files.host_state import host_state
 class Host:
     """A host that is there already."""
 
-    access: Access
+    access: SshEndpoint
     machine: None = None
 
 
@@ -30,13 +30,13 @@ def main() -> None:
     entries: list[Entry] = [
         *(File(path, (here / "desired" / name).read_text()) for name, path in bench["files"].items()),
         Block(bench["block"], (here / "desired" / "hosts.block").read_text()),
-        Fact("package", [bench["package"]]),
-        Fact("service", [bench["service"]]),
+        Directive("package", [bench["package"]]),
+        Directive("service", [bench["service"]]),
         # Nothing on the host depends on this line; another value asks every host anew.
-        Fact("machine", [bench["asked"]]),
+        Directive("machine", [bench["asked"]]),
     ]
     for host in bench["hosts"]:
-        access = Access(host["address"], 22, "root", host["host_key"], private_key)
+        access = SshEndpoint(host["address"], 22, "root", host["host_key"], private_key)
         host_state(
             host["name"],
             stack="bench",

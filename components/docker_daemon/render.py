@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from components.docker_daemon import flags
-from components.lib.host_files.bundle import Entry, Fact, File
+from components.lib.host_files.bundle import Directive, Entry, File
 from config.model.docker import DockerSettings
 
 DAEMON_JSON = "/etc/docker/daemon.json"
@@ -76,14 +76,14 @@ def entries(
     proxies = environment(settings, direct)
     result += flags.files(settings.options, proxies, settings.adopt)
     for key, value in sorted(document.items()):
-        result.append(Fact("key", [key, "reload" if key in RELOADABLE else "restart", _digest(value)]))
+        result.append(Directive("key", [key, "reload" if key in RELOADABLE else "restart", _digest(value)]))
     if proxies:
-        result.append(Fact("key", ["unit-drop-in", "restart", _digest(flags.drop_in(proxies))]))
+        result.append(Directive("key", ["unit-drop-in", "restart", _digest(flags.drop_in(proxies))]))
     if settings.options:
-        result.append(Fact("key", ["options", "restart", _digest(settings.options)]))
-    result.extend(Fact("expect", [format_, wanted]) for format_, wanted in expectations(document).items())
-    result.append(Fact("adopt", ["yes" if settings.adopt else "no"]))
-    result.append(Fact("timeout", [str(settings.restart_timeout)]))
+        result.append(Directive("key", ["options", "restart", _digest(settings.options)]))
+    result.extend(Directive("expect", [format_, wanted]) for format_, wanted in expectations(document).items())
+    result.append(Directive("adopt", ["yes" if settings.adopt else "no"]))
+    result.append(Directive("timeout", [str(settings.restart_timeout)]))
     return result
 
 

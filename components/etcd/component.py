@@ -24,7 +24,7 @@ from components.etcd.render import (
 from components.lib.host_files.bundle import Entry
 from components.lib.host_files.host_state import host_state
 from components.lib.host_files.shell import as_root
-from components.lib.service.facts import SERVICE_SCRIPT
+from components.lib.service.directives import SERVICE_SCRIPT
 from components.nodes.node import Node
 from config import naming
 from config.model.node_os import resolve

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from components.certificates.pem import Pem
-from components.lib.host_files.bundle import Directory, Entry, Fact, File
+from components.lib.host_files.bundle import Directive, Directory, Entry, File
 from config import naming
 
 STAGE = "etcd"
@@ -148,7 +148,7 @@ def entries(cluster: Cluster, pem: Pem) -> list[Entry]:
     """One member's files. `reconcile_member.sh` applies them, one member at a time."""
     setting = "berth:etcd"
     environment = {**settings(cluster), "BERTH_CONFIG": start_digest(cluster, pem.ca)}
-    found: list[Entry] = [Fact("packages", PACKAGES)] if cluster.system is PACKAGED else []
+    found: list[Entry] = [Directive("packages", PACKAGES)] if cluster.system is PACKAGED else []
     return [
         *found,
         File(f"{DIRECTORY}/environment", _lines(environment)),
@@ -160,11 +160,11 @@ def entries(cluster: Cluster, pem: Pem) -> list[Entry]:
         File(f"/etc/systemd/system/{cluster.system.unit}.d/berth.conf", drop_in(cluster.system)),
         Directory(cluster.data_dir, mode="0700", owner=OWNER),
         *(
-            Fact("port", [cluster.own.address, str(number), f"{setting}.{key}"])
+            Directive("port", [cluster.own.address, str(number), f"{setting}.{key}"])
             for number, key in ((cluster.client_port, "clientPort"), (cluster.peer_port, "peerPort"))
         ),
-        Fact("unit", [cluster.system.unit]),
-        Fact("ask", ["etcd", ETCDCTL_FILE]),
+        Directive("unit", [cluster.system.unit]),
+        Directive("ask", ["etcd", ETCDCTL_FILE]),
     ]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
-from components.lib.host_files.bundle import Entry, Fact, File
+from components.lib.host_files.bundle import Directive, Entry, File
 from config import naming
 from config.model.nodes import NodeSettings
 from config.model.stack import StackSettings
@@ -174,10 +174,10 @@ def entries(rules: Rules) -> list[Entry]:
     """A node's bundle."""
     return [
         # Before the files: what a node lacks is said before anything is written.
-        Fact("node", [rules.node, rules.address]),
-        *(Fact("needs", [str(port)]) for port in rules.ports),
-        *(Fact("peer", [peer]) for peer in rules.peers),
-        Fact("ask", [STAGE]),
+        Directive("node", [rules.node, rules.address]),
+        *(Directive("needs", [str(port)]) for port in rules.ports),
+        *(Directive("peer", [peer]) for peer in rules.peers),
+        Directive("ask", [STAGE]),
         File(TABLE_FILE, table(rules)),
         File(UNIT_FILE, UNIT_TEXT),
     ]

@@ -125,7 +125,9 @@ def _inputs(args: KollaArgs, document: dict[str, Any], secrets: list[str]) -> st
     own, registry, ca = secrets
     known_hosts = str(paths.known_hosts_file(args.settings.stack))
     access = {
-        node.name: render.way_in(node.access.host, node.access.port, node.access.user, node.key_file, known_hosts)
+        node.name: render.ansible_ssh_vars(
+            node.access.host, node.access.port, node.access.user, node.key_file, known_hosts
+        )
         for node in args.nodes.all
     }
     given = {"docker_registry_password": registry} if registry else {}

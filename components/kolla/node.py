@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from components.lib.host_files.bundle import Entry, Fact, File
+from components.lib.host_files.bundle import Directive, Entry, File
 from config.model.nodes import NodeSettings
 from config.model.stack import Settings
 
@@ -43,17 +43,17 @@ def time_entries(settings: Settings, node: NodeSettings) -> list[Entry]:
     return [
         File("/etc/chrony/conf.d/berth.conf", f"{HEADER}makestep 1 3\n{own}"),
         File("/etc/chrony/sources.d/berth.sources", HEADER + lines),
-        Fact("source", ["yes" if servers else "no"]),
+        Directive("source", ["yes" if servers else "no"]),
     ]
 
 
 def entries(settings: Settings, node: NodeSettings) -> list[Entry]:
     """Everything that bootstrap-servers would do, except what Docker's stage has done."""
-    result: list[Entry] = [Fact("package", [name]) for name in PACKAGES]
+    result: list[Entry] = [Directive("package", [name]) for name in PACKAGES]
     result += time_entries(settings, node)
     own = settings.kolla.host_variables.get(node.name, {}).get("network_interface", settings.kolla.interface)
-    result.append(Fact("interface", [str(own)]))
-    result += [Fact("resolves", [other.name, other.address]) for other in settings.nodes]
+    result.append(Directive("interface", [str(own)]))
+    result += [Directive("resolves", [other.name, other.address]) for other in settings.nodes]
     result.append(File("/etc/systemd/system/kolla-.service.d/berth.conf", KNOWN_UNITS))
     if settings.lab:
         result.append(File("/etc/systemd/system/berth-shared-run.service", SHARED_RUN))

@@ -210,7 +210,7 @@ def files(document: Mapping[str, Any], sample: str, access: Mapping[str, Mapping
     return result | {f"config/{path}": text for path, text in document["overrides"].items()}
 
 
-def way_in(host: str, port: int, user: str, key_file: str, known_hosts: str) -> dict[str, Any]:
+def ansible_ssh_vars(host: str, port: int, user: str, key_file: str, known_hosts: str) -> dict[str, Any]:
     """Ansible's variables for the way into a node: this key, these host keys, no questions."""
     options = (
         f"UserKnownHostsFile={known_hosts}",

@@ -137,7 +137,7 @@ class LoadBalancer(pulumi.ComponentResource):
                 config_digest=address_digest(front),
             ),
             address_entries(front),
-            scripts=[SCRIPTS / "stranger.sh"],
+            scripts=[SCRIPTS / "check_ip_conflict.sh"],
             parent=self,
             depends_on=[self._args.seed.container, *after],
         )
@@ -157,7 +157,7 @@ class LoadBalancer(pulumi.ComponentResource):
                 )
             ],
             seconds=READY_SECONDS,
-            again_when=[container.id for container in containers],
+            triggers=[container.id for container in containers],
             opts=node.options(self),
         )
 

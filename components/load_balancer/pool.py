@@ -30,31 +30,31 @@ class Pool:
         name: str,
         address: str,
         *,
-        again_when: Sequence[pulumi.Input[str]],
+        triggers: Sequence[pulumi.Input[str]],
         parent: pulumi.Resource,
         depends_on: Sequence[pulumi.Resource] = (),
     ) -> list[pulumi.Resource]:
         """No balancer sends a new request to the replica; what it is in the middle of goes on."""
-        return self._step("out", name, address, again_when, parent, depends_on)
+        return self._step("out", name, address, triggers, parent, depends_on)
 
     def put_back(
         self,
         name: str,
         address: str,
         *,
-        again_when: Sequence[pulumi.Input[str]],
+        triggers: Sequence[pulumi.Input[str]],
         parent: pulumi.Resource,
         depends_on: Sequence[pulumi.Resource] = (),
     ) -> list[pulumi.Resource]:
         """Every balancer waits until the replica answers from its storage, and sends it requests again."""
-        return self._step("in", name, address, again_when, parent, depends_on)
+        return self._step("in", name, address, triggers, parent, depends_on)
 
     def _step(
         self,
         verb: str,
         name: str,
         address: str,
-        again_when: Sequence[pulumi.Input[str]],
+        triggers: Sequence[pulumi.Input[str]],
         parent: pulumi.Resource,
         depends_on: Sequence[pulumi.Resource],
     ) -> list[pulumi.Resource]:
@@ -64,7 +64,7 @@ class Pool:
                 f"{name}-{node.name}",
                 connection=node.access.connection(),
                 create=as_root(TEXT, verb, address, port, replica, status_url(), user=node.access.user),
-                triggers=list(again_when),
+                triggers=list(triggers),
                 add_previous_output_in_env=False,
                 opts=node.options(parent, self._ready, *depends_on),
             )

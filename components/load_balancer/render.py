@@ -10,8 +10,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from components.certificates.pem import Pem
-from components.lib.host_files.bundle import Directory, Entry, Fact, File
-from components.lib.service.facts import Port, service_facts
+from components.lib.host_files.bundle import Directive, Directory, Entry, File
+from components.lib.service.directives import Port, service_directives
 from config import naming
 
 STAGE = "load-balancer"
@@ -133,9 +133,9 @@ def entries(front: Front, server: Pem, client: Pem, htpasswd: Mapping[str, str],
             File(f"{DIRECTORY}/users/{access}.htpasswd", content, mode="0640", owner=WORKER_GROUP)
             for access, content in sorted(htpasswd.items())
         ),
-        *service_facts(STAGE, *front.ports()),
-        Fact("status", [status_url()]),
-        *(Fact("replica", [address, str(naming.REGISTRY_REPLICA_PORT)]) for address in front.replicas),
+        *service_directives(STAGE, *front.ports()),
+        Directive("status", [status_url()]),
+        *(Directive("replica", [address, str(naming.REGISTRY_REPLICA_PORT)]) for address in front.replicas),
     ]
 
 
@@ -149,10 +149,10 @@ def address_entries(front: Front) -> list[Entry]:
     return [
         File(f"{ADDRESS_DIRECTORY}/keepalived.conf", keepalived_conf(front)),
         File(ADDRESS_SCRIPT, (Path(__file__).parent / "scripts" / "address.sh").read_text("utf-8"), mode="0755"),
-        *service_facts(ADDRESS_STAGE),
-        Fact("virtual", [front.address, str(front.port)]),
+        *service_directives(ADDRESS_STAGE),
+        Directive("virtual", [front.address, str(front.port)]),
         # Also of nodes that are balancers no more: one that leaves holds the address until the end of the run.
-        *(Fact("own", [node]) for node in front.nodes if node != front.own_address),
+        *(Directive("own", [node]) for node in front.nodes if node != front.own_address),
     ]
 
 

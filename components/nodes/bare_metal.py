@@ -14,17 +14,17 @@ import pulumi
 import pulumi_command as command
 import pulumi_tls as tls
 
-from components.lib.host_files.bundle import Entry, Fact, File
-from components.lib.host_files.connection import Access
+from components.lib.host_files.bundle import Directive, Entry, File
+from components.lib.host_files.connection import SshEndpoint
 from components.lib.host_files.host_state import host_state
 from components.lib.host_files.shell import as_caller, as_root
 from components.lib.readiness.component import ASK, WAIT, Probe
 from components.node_config.machine import Machine, Secrets, machines
-from components.nodes.existing import Existing, public_half, read_key
-from components.nodes.first_contact import FirstContact, installed, without_secrets
-from components.nodes.install import digest, disk_facts, lines, script, with_configuration
+from components.nodes.install import digest, disk_directives, lines, script, with_configuration
 from components.nodes.node import Node
+from components.nodes.preprovisioned import Preprovisioned, public_half, read_key
 from components.nodes.provider import Stage
+from components.nodes.ssh_bootstrap import SshBootstrap, installed, without_secrets
 from config import naming
 from config.model.nodes import InstallSettings, NodeSettings
 from config.model.stack import Settings
@@ -36,7 +36,7 @@ OPEN_COPY = "/etc/berth/node-config"
 """The node's configuration for people, without its secrets."""
 # The firmware of a server takes minutes; a live system that is meant to be there answers at once.
 BOOT_SECONDS = 900
-PATIENCE_SECONDS = 60
+TIMEOUT_SECONDS = 60
 # What a restarted node must be asked, and what is asked before the next one may restart.
 SERVING_SECONDS = 300
 
@@ -47,7 +47,7 @@ class _Bare:
 
     settings: NodeSettings
     install: InstallSettings
-    access: Access
+    access: SshEndpoint
     key: tls.PrivateKey
     facts: pulumi.Output[str]
 
@@ -64,7 +64,7 @@ class BareMetal:
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
-        self._existing = Existing()
+        self._existing = Preprovisioned()
         self._configs = {machine.name: machine for machine in machines(stage.settings)}
         self._bare = {node.name: self._known(node, node.install) for node in stage.settings.nodes if node.install}
         # No disk is written before all of them were looked at.
@@ -77,7 +77,7 @@ class BareMetal:
         if bare is None:
             return self._existing.node(settings)
         contact = pulumi.Output.all(bare.key.private_key_openssh, bare.key.public_key_openssh).apply(
-            lambda keys: FirstContact(keys[0], keys[1], public_half(_key_path(settings)))
+            lambda keys: SshBootstrap(keys[0], keys[1], public_half(_key_path(settings)))
         )
         machine = self._configs[settings.name]
         configuration = pulumi.Output.all(contact, self._stage.settings.node_secrets).apply(
@@ -85,7 +85,7 @@ class BareMetal:
         )
         stdin = with_configuration(bare.facts, configuration)
         installing = self._local(bare, "install", "install", stdin, depends_on=self._checks)
-        started = self._local(bare, "start", "restart", bare.facts, again_when=[installing.id])
+        started = self._local(bare, "start", "restart", bare.facts, triggers=[installing.id])
         configured = self._configured(bare, machine, configuration, started)
         verified = self._verified(bare, machine, configuration, started, configured)
         if machine.system == "coreos":
@@ -99,7 +99,7 @@ class BareMetal:
         name, ssh, live = f"{self._stage.name}-{settings.name}", settings.ssh, install.live
         # The machine shows this key as long as its disk is what it is.
         key = tls.PrivateKey(f"{name}-host-key", algorithm="ED25519", opts=self._options(protect=True))
-        access = Access(
+        access = SshEndpoint(
             host=ssh.host or settings.address,
             port=ssh.port,
             user=ssh.user,
@@ -119,10 +119,10 @@ class BareMetal:
                 "live-host-key": live.host_key,
                 "key": ssh.key_file,
                 "seconds": BOOT_SECONDS,
-                "patience": PATIENCE_SECONDS,
+                "timeout": TIMEOUT_SECONDS,
                 "installed": "refused",
             }
-        ) + disk_facts(install.disk, install.installer, wipe=install.wipe)
+        ) + disk_directives(install.disk, install.installer, wipe=install.wipe)
         return _Bare(
             settings,
             install,
@@ -137,7 +137,7 @@ class BareMetal:
         part: str,
         verb: str,
         stdin: pulumi.Output[str],
-        again_when: Sequence[pulumi.Input[str]] = (),
+        triggers: Sequence[pulumi.Input[str]] = (),
         depends_on: Sequence[pulumi.Resource] = (),
     ) -> command.local.Command:
         """A step of the installation; what is set for it later is news for the next installation only."""
@@ -146,7 +146,7 @@ class BareMetal:
             f"{self._stage.name}-{bare.settings.name}-{part}",
             create=as_caller(script("metal.sh"), part, over_there),
             stdin=stdin,
-            triggers=[*(again_when or bare.again)],
+            triggers=[*(triggers or bare.again)],
             add_previous_output_in_env=False,
             opts=pulumi.ResourceOptions.merge(
                 self._options(*depends_on), pulumi.ResourceOptions(ignore_changes=["create", "stdin"])
@@ -164,9 +164,9 @@ class BareMetal:
             found: list[Entry] = [File(OPEN_COPY, without_secrets(machine))]
             if read_at_start:
                 found.append(File(USER_DATA, text, mode="0600"))
-                found.append(Fact("reboot", ["yes" if bare.install.reboot else "no"]))
-                found.append(Fact("setting", [f"berth:nodes[{settings.nodes.index(bare.settings)}].install"]))
-                found += [Fact("probe", probe.line().split("\t")) for probe in _others(settings, bare.settings)]
+                found.append(Directive("reboot", ["yes" if bare.install.reboot else "no"]))
+                found.append(Directive("setting", [f"berth:nodes[{settings.nodes.index(bare.settings)}].install"]))
+                found += [Directive("probe", probe.line().split("\t")) for probe in _others(settings, bare.settings)]
             return found
 
         folder = Path(__file__).parent / "scripts"

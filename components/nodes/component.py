@@ -9,9 +9,9 @@ import pulumi
 
 from components.nodes.args import NodesArgs
 from components.nodes.bare_metal import BareMetal
-from components.nodes.existing import Existing
 from components.nodes.lab import Lab
 from components.nodes.node import Node
+from components.nodes.preprovisioned import Preprovisioned
 from components.nodes.provider import Provider, Stage
 from components.nodes.virtualbox import VirtualBox
 from config import naming
@@ -27,7 +27,7 @@ def _lab(stage: Stage) -> Provider:
 
 def _virtualbox(stage: Stage) -> Provider:
     machines = stage.settings.virtualbox
-    return Existing() if machines is None else VirtualBox(stage, machines)
+    return Preprovisioned() if machines is None else VirtualBox(stage, machines)
 
 
 PROVIDERS: dict[str, Callable[[Stage], Provider]] = {

@@ -31,7 +31,7 @@ def yes(flag: bool) -> str:
     return "yes" if flag else "no"
 
 
-def disk_facts(disk: str, installer: InstallerSettings, *, wipe: bool) -> str:
+def disk_directives(disk: str, installer: InstallerSettings, *, wipe: bool) -> str:
     """What `install.sh` must know of the disk, and what it tells the system's own installer."""
     return lines({"device": disk, "wipe": yes(wipe), "least": LEAST_DISK} | installer.model_dump())
 

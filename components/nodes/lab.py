@@ -9,7 +9,7 @@ import pulumi
 import pulumi_docker as docker
 import pulumi_tls as tls
 
-from components.lib.host_files.connection import Access
+from components.lib.host_files.connection import SshEndpoint
 from components.nodes.node import Node
 from components.nodes.provider import Stage
 from config import naming, paths
@@ -100,7 +100,7 @@ class Lab:
         )
         return Node(
             settings=settings,
-            access=Access(
+            access=SshEndpoint(
                 host=settings.address,
                 port=22,
                 user="root",

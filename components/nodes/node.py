@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components.lib.host_files.connection import Access
+from components.lib.host_files.connection import SshEndpoint
 from config.model.nodes import NodeSettings
 
 
@@ -15,7 +15,7 @@ class Node:
     """A machine with its settings, the way in, and what its resources hang on."""
 
     settings: NodeSettings
-    access: Access
+    access: SshEndpoint
     key_file: str
     """Path on the deploy host of the private key, for the ssh program."""
     machine: pulumi.CustomResource | None = None

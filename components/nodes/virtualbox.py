@@ -13,13 +13,13 @@ import pulumi
 import pulumi_command as command
 import pulumi_tls as tls
 
-from components.lib.host_files.connection import Access
+from components.lib.host_files.connection import SshEndpoint
 from components.lib.host_files.shell import as_caller, as_root
 from components.node_config.machine import Secrets, machines
-from components.nodes.first_contact import Card, FirstContact, installed, live
-from components.nodes.install import digest, disk_facts, lines, script, with_configuration, yes
+from components.nodes.install import digest, disk_directives, lines, script, with_configuration, yes
 from components.nodes.node import Node
 from components.nodes.provider import Stage
+from components.nodes.ssh_bootstrap import Card, SshBootstrap, installed, live
 from config import naming, paths
 from config.model.nodes import NodeSettings, VirtualBoxSettings
 from config.model.stack import Settings
@@ -85,7 +85,7 @@ class VirtualBox:
         host_key = tls.PrivateKey(
             f"{name}-host-key", algorithm="ED25519", opts=self._options(protect=not own.replace or None)
         )
-        access = Access(
+        access = SshEndpoint(
             host=settings.ssh.host,
             port=settings.ssh.port,
             user=settings.ssh.user,
@@ -142,7 +142,7 @@ class VirtualBox:
             opts=self._options(self.network, drive),
         )
         # All that the machine is told, so that it is looked after again whenever the machine changes.
-        facts = stdin.apply(lambda known: known + disk_facts(DISK, self._virtualbox.installer, wipe=True))
+        facts = stdin.apply(lambda known: known + disk_directives(DISK, self._virtualbox.installer, wipe=True))
         installing = command.remote.Command(
             f"{name}-install",
             connection=access.connection(),
@@ -163,13 +163,13 @@ class VirtualBox:
         )
         return Node(settings=settings, access=access, key_file=str(paths.ssh_key_file(self._stack)), machine=started)
 
-    def _contact(self, settings: NodeSettings, host_key: str, host_key_public: str, authorized: str) -> FirstContact:
+    def _contact(self, settings: NodeSettings, host_key: str, host_key_public: str, authorized: str) -> SshBootstrap:
         card = Card(
             address=f"{settings.address}/{self._subnet.prefixlen}",
             gateway=str(self._subnet.network_address + 1),
             mac=naming.virtual_mac(self._stack, settings.name),
         )
-        return FirstContact(host_key, host_key_public, authorized, card)
+        return SshBootstrap(host_key, host_key_public, authorized, card)
 
     def _options(self, *depends_on: pulumi.Resource, protect: bool | None = None) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions(parent=self._stage.parent, depends_on=depends_on or None, protect=protect)

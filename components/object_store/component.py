@@ -64,7 +64,7 @@ class ObjectStore(pulumi.ComponentResource):
         # Whatever makes the servers' containers anew, all of them at once.
         bounds = str(args.settings.limits.minio.memory)
         exported = self._export(
-            name, args, root, again_when=[image, digest, *addresses, str(settings.port), settings.data_dir, bounds]
+            name, args, root, triggers=[image, digest, *addresses, str(settings.port), settings.data_dir, bounds]
         )
         containers = []
         for on in servers:
@@ -121,7 +121,7 @@ class ObjectStore(pulumi.ComponentResource):
                 for address in addresses
             ],
             seconds=READY_SECONDS,
-            again_when=[container.id for container in containers],
+            triggers=[container.id for container in containers],
             opts=asking.options(self),
         )
         self.register_outputs({})
@@ -131,7 +131,7 @@ class ObjectStore(pulumi.ComponentResource):
         name: str,
         args: ObjectStoreArgs,
         root: pulumi.Output[RootKey],
-        again_when: list[pulumi.Input[str]],
+        triggers: list[pulumi.Input[str]],
     ) -> pulumi.Resource:
         """Bucket and IAM settings to files of the deploy host, before all servers change at once."""
         settings = args.settings
@@ -151,7 +151,7 @@ class ObjectStore(pulumi.ComponentResource):
                     }
                 )
             ),
-            triggers=again_when,
+            triggers=triggers,
             add_previous_output_in_env=False,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[args.deploy_host.files]),
         )

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.certificates.pem import Pem
-from components.lib.host_files.bundle import Directory, Entry, Fact, File
-from components.lib.service.facts import Port, service_facts
+from components.lib.host_files.bundle import Directive, Directory, Entry, File
+from components.lib.service.directives import Port, service_directives
 from config import naming
 from config.model.storage import ObjectStoreSettings
 
@@ -73,8 +73,8 @@ def entries(settings: ObjectStoreSettings, address: str, root: RootKey, pem: Pem
         File(f"{certs}/CAs/ca.crt", pem.ca, owner=USER),
         File(f"{certs}/public.crt", pem.certificate, owner=USER),
         File(f"{certs}/private.key", pem.key, mode="0600", owner=USER),
-        Fact("certificate", [certs]),
-        *service_facts(STAGE, Port(address, settings.port, "berth:objectStore.port")),
+        Directive("certificate", [certs]),
+        *service_directives(STAGE, Port(address, settings.port, "berth:objectStore.port")),
     ]
 
 

@@ -56,7 +56,7 @@ class Registry(pulumi.ComponentResource):
             out = pool.take_out(
                 f"{name}-{node.name}-out",
                 node.address,
-                again_when=identity,
+                triggers=identity,
                 parent=self,
                 depends_on=before,
             )
@@ -65,7 +65,7 @@ class Registry(pulumi.ComponentResource):
                 f"{name}-{node.name}-in",
                 node.address,
                 # Also after each way out, or one that the user took back half-way would leave the replica out for good.
-                again_when=[replica.container.id, *identity],
+                triggers=[replica.container.id, *identity],
                 parent=self,
                 depends_on=[replica.ready],
             )

@@ -112,7 +112,7 @@ class Distribution:
             node=node,
             probes=[Probe(listener.health_url)],
             seconds=READY_SECONDS,
-            again_when=[self.container.id],
+            triggers=[self.container.id],
             opts=node.options(self._parent),
         )
 

@@ -10,7 +10,7 @@ import yaml
 
 from components.certificates.pem import Pem
 from components.lib.host_files.bundle import Entry, File
-from components.lib.service.facts import Port, service_facts
+from components.lib.service.directives import Port, service_directives
 from components.object_store.render import Storage
 from config import naming
 
@@ -116,7 +116,7 @@ def entries(listener: Listener, rendered: str, pem: Pem, client_ca: str) -> list
         File(f"{directory}/{naming.CLIENT_CA}", client_ca, owner=USER),
         File(f"{directory}/tls.crt", pem.certificate, owner=USER),
         File(f"{directory}/tls.key", pem.key, mode="0600", owner=USER),
-        *service_facts(
+        *service_directives(
             listener.stage,
             Port(listener.address, listener.port, "the node's roles and berth:registry.upstreams, which lead to it"),
             Port("127.0.0.1", listener.health_port, "the node's roles and berth:registry.upstreams, which lead to it"),

@@ -6,7 +6,7 @@ import base64
 import json
 from dataclasses import dataclass
 
-from components.lib.host_files.bundle import Entry, Fact, File
+from components.lib.host_files.bundle import Directive, Entry, File
 from config import naming
 from config.model.registry import UpstreamSettings
 from config.model.stack import Settings
@@ -51,7 +51,7 @@ def hosts_toml(upstream: UpstreamSettings, mirror: str) -> str:
 def entries(settings: Settings, ca: str, identity: Identity, password: str | None) -> list[Entry]:
     """The files of any node; all nodes have the same."""
     registry = settings.registry
-    result: list[Entry] = [Fact("adopt", ["yes" if settings.docker.adopt else "no"])]
+    result: list[Entry] = [Directive("adopt", ["yes" if settings.docker.adopt else "no"])]
     if password is not None:
         endpoint = naming.endpoint(registry.name, registry.port)
         result.append(File(LOGIN, login(endpoint, registry.node_user, password), mode="0600"))

@@ -15,7 +15,7 @@ import (
 )
 
 // Less than Docker waits for the check, so that the reason is told.
-const patience = 8 * time.Second
+const timeout = 8 * time.Second
 
 func main() {
 	if err := ask(os.Args[1:]); err != nil {
@@ -43,7 +43,7 @@ func ask(words []string) error {
 	if len(words) > 2 {
 		transport.TLSClientConfig.ServerName = words[2]
 	}
-	answer, err := (&http.Client{Transport: transport, Timeout: patience}).Get(words[0])
+	answer, err := (&http.Client{Transport: transport, Timeout: timeout}).Get(words[0])
 	if err != nil {
 		return err
 	}

@@ -67,7 +67,7 @@ func (c *cache) attach(key string, start func() *flight) *flight {
 
 // headBlob answers from the upstream's own header.
 func (c *cache) headBlob(w http.ResponseWriter, r *http.Request, dgst digest.Digest) {
-	q := &question{patience: patience, headOnly: true}
+	q := &question{timeout: timeout, headOnly: true}
 	got := c.ask(r, http.MethodHead, q)
 	if q.found != nil {
 		got = &answer{status: http.StatusOK, header: q.found}

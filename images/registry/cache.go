@@ -78,7 +78,7 @@ func (c *cache) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		defer c.turns.leave()
-		q := &question{patience: patience, turns: c.turns}
+		q := &question{timeout: timeout, turns: c.turns}
 		c.result(q, c.ask(r, r.Method, q)).send(w, r.Method)
 	}
 }
@@ -131,7 +131,7 @@ func (a *answer) Write(p []byte) (int, error) {
 
 func (a *answer) send(w http.ResponseWriter, method string) {
 	control := http.NewResponseController(w)
-	control.SetWriteDeadline(time.Now().Add(patience))
+	control.SetWriteDeadline(time.Now().Add(timeout))
 	defer control.SetWriteDeadline(time.Time{})
 	for name, values := range a.header {
 		w.Header()[name] = values

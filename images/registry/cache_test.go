@@ -27,7 +27,7 @@ const manifestType = "application/vnd.oci.image.manifest.v1+json"
 func TestMain(m *testing.M) {
 	os.Setenv("OTEL_TRACES_EXPORTER", "none")
 	logrus.SetOutput(io.Discard)
-	shortPatience, patience, upstreamStall = time.Second, 3*time.Second, time.Second
+	shortTimeout, timeout, upstreamStall = time.Second, 3*time.Second, time.Second
 	os.Exit(m.Run())
 }
 
@@ -476,7 +476,7 @@ func TestWhatIsCachedIsServedWhileTheUpstreamFails(t *testing.T) {
 					if got := get(server, method, path); got.status != 200 || got.err != nil {
 						t.Errorf("%s %s: %d %s %v", method, path, got.status, got.body, got.err)
 					}
-					if took := time.Since(begun); took > 2*shortPatience {
+					if took := time.Since(begun); took > 2*shortTimeout {
 						t.Errorf("%s %s took %v", method, path, took)
 					}
 				}

@@ -61,7 +61,7 @@ func newFlight(c *cache, dgst digest.Digest, cancel context.CancelCauseFunc) *fl
 		cache: c, digest: dgst, cancel: cancel, inner: answer{header: http.Header{}},
 		changed: make(chan struct{}), users: 2, size: -1, verifier: dgst.Verifier(),
 	}
-	f.question = &question{patience: patience, flight: f}
+	f.question = &question{timeout: timeout, flight: f}
 	return f
 }
 

@@ -81,19 +81,19 @@ func (c *cache) done(under *call) {
 	}
 }
 
-// manifest asks with little patience first: a tag that is stored is then served although the upstream hangs.
+// manifest asks with a short timeout first: a tag that is stored is then served although the upstream hangs.
 func (c *cache) manifest(r *http.Request, reference string) *answer {
 	kept := c.keeping.promise(largestText)
 	if kept {
 		defer c.keeping.fulfilled(largestText)
 	}
-	q := &question{patience: shortPatience, turns: c.turns, keepNothing: !kept}
+	q := &question{timeout: shortTimeout, turns: c.turns, keepNothing: !kept}
 	got := c.ask(r, r.Method, q)
 	status, _, err := q.learnt()
 	switch {
 	case got.status < 400:
 	case err == errSilent:
-		q = &question{patience: patience, turns: c.turns, keepNothing: !kept}
+		q = &question{timeout: timeout, turns: c.turns, keepNothing: !kept}
 		got = c.ask(r, r.Method, q)
 	case status == http.StatusOK && got.status >= 500:
 		// The upstream has it, but it can't be written down: what is stored can still be read.

@@ -62,7 +62,7 @@ func (u *upstream) authorized(r *http.Request, q *question) (*http.Response, err
 	if match := repository.FindStringSubmatch(r.URL.Path); match != nil {
 		scope = "repository:" + match[1] + ":pull"
 	}
-	response, err := u.send(with(r, "Authorization", u.tokens.get(scope)), q.patience)
+	response, err := u.send(with(r, "Authorization", u.tokens.get(scope)), q.timeout)
 	if err != nil || response.StatusCode != http.StatusUnauthorized {
 		return response, err
 	}
@@ -75,7 +75,7 @@ func (u *upstream) authorized(r *http.Request, q *question) (*http.Response, err
 		return refusal, err
 	}
 	u.tokens.set(scope, fresh)
-	return u.send(with(r, "Authorization", fresh.header), q.patience)
+	return u.send(with(r, "Authorization", fresh.header), q.timeout)
 }
 
 func with(r *http.Request, name, value string) *http.Request {
@@ -144,7 +144,7 @@ func (u *upstream) buy(r *http.Request, realm *url.URL, service, scope string, q
 		request.Header.Set("Authorization", u.basic())
 	}
 	request.URL.RawQuery = query.Encode()
-	response, err := u.send(request, q.patience)
+	response, err := u.send(request, q.timeout)
 	if err != nil || response.StatusCode != http.StatusOK {
 		return token{}, response, err
 	}

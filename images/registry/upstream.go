@@ -16,8 +16,8 @@ import (
 
 // How long an upstream may take. Variables for the tests.
 var (
-	patience         = 30 * time.Second
-	shortPatience    = 5 * time.Second
+	timeout          = 30 * time.Second
+	shortTimeout     = 5 * time.Second
 	silenceKept      = 10 * time.Second
 	upstreamConnect  = 10 * time.Second
 	upstreamStall    = 60 * time.Second
@@ -34,7 +34,7 @@ const largestText = 4 << 20
 // A question is what one request wants of the upstream, and what it learnt there. It travels in the request's context
 // through distribution's proxy, which keeps little of what the upstream said.
 type question struct {
-	patience time.Duration
+	timeout time.Duration
 	// offline: the upstream is not asked at all; what is stored must do.
 	offline bool
 	// headOnly: the header of a blob is wanted and nothing else; distribution would fetch all of it for a HEAD.
@@ -96,7 +96,7 @@ func newUpstream(remote, user, password string, store, next *http.Transport) (*u
 	}
 	next.DialContext = (&net.Dialer{Timeout: upstreamConnect}).DialContext
 	// Or requests would go on a connection that is dead without a sign, one after the other.
-	next.HTTP2 = &http.HTTP2Config{SendPingTimeout: shortPatience, PingTimeout: shortPatience}
+	next.HTTP2 = &http.HTTP2Config{SendPingTimeout: shortTimeout, PingTimeout: shortTimeout}
 	return &upstream{url: parsed, user: user, password: password, store: store, next: next}, nil
 }
 
@@ -110,7 +110,7 @@ func (u *upstream) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	q, ok := r.Context().Value(questionKey{}).(*question)
 	if !ok {
-		q = &question{patience: patience}
+		q = &question{timeout: timeout}
 	}
 	if q.offline {
 		return local(r, http.StatusNotFound), nil
@@ -140,7 +140,7 @@ func (u *upstream) RoundTrip(r *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 	default:
-		response.Body = &text{ReadCloser: response.Body, left: largestText, until: time.Now().Add(patience)}
+		response.Body = &text{ReadCloser: response.Body, left: largestText, until: time.Now().Add(timeout)}
 	}
 	return response, err
 }
@@ -173,13 +173,13 @@ func local(r *http.Request, status int) *http.Response {
 
 func (u *upstream) ask(r *http.Request, q *question) (*http.Response, error) {
 	// What is stored can be served instead: then not every request waits for an upstream that has just been silent.
-	if q.patience < patience && time.Now().UnixNano() < u.silentUntil.Load() {
+	if q.timeout < timeout && time.Now().UnixNano() < u.silentUntil.Load() {
 		return nil, errSilent
 	}
 	// The blob as it is, for the digest is of that.
 	r = with(r, "Accept-Encoding", "identity")
 	if r.URL.Host != u.url.Host {
-		return u.send(r, q.patience)
+		return u.send(r, q.timeout)
 	}
 	return u.authorized(r, q)
 }

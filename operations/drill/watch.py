@@ -17,10 +17,10 @@ from operations.errors import BerthError
 from operations.registry.endpoint import User
 
 EVERY = 0.05
-PATIENCE = 2.0
+TIMEOUT = 2.0
 LOOK_EVERY = 0.2
-# Enough for every question of PATIENCE seconds to be under way at once: a slow one must not hold up the next.
-THREADS = int(PATIENCE / EVERY) + 24
+# Enough for every question of TIMEOUT seconds to be under way at once: a slow one must not hold up the next.
+THREADS = int(TIMEOUT / EVERY) + 24
 
 
 class Watch(Background):
@@ -54,7 +54,7 @@ class Watch(Background):
     def _ask(self) -> None:
         try:
             with (
-                socket.create_connection((self._host, self._port), PATIENCE) as plain,
+                socket.create_connection((self._host, self._port), TIMEOUT) as plain,
                 self._tls.wrap_socket(plain, server_hostname=self._host) as connection,
             ):
                 connection.sendall(self._question)

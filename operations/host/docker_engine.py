@@ -15,7 +15,7 @@ from operations.host.shell import Shell
 
 OLDEST = (20, 10)
 NEWEST = 29
-PATIENCE = 60.0
+TIMEOUT = 60.0
 PID_FILES = {
     Path("/run/docker.pid"): "dockerd",
     Path("/run/docker/containerd/containerd.pid"): "containerd",
@@ -95,8 +95,8 @@ def start(home: Path, shell: Shell) -> None:
             )
         (home / "dockerd.pid").write_text(f"{process.pid}\n", encoding="utf-8")
         log = str(path)
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while not server_version():
         if time.monotonic() > deadline:
-            raise BootstrapError(f"Docker does not answer {PATIENCE:.0f} s after its start; see {log}.")
+            raise BootstrapError(f"Docker does not answer {TIMEOUT:.0f} s after its start; see {log}.")
         time.sleep(0.3)

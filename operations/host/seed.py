@@ -31,7 +31,7 @@ import images
 from operations.host.errors import BootstrapError
 from operations.host.shell import Shell
 
-PATIENCE = 30.0
+TIMEOUT = 30.0
 
 CONFIG = """\
 version: 0.1
@@ -205,7 +205,7 @@ def _basic(password: str) -> str:
 
 
 def _wait(process: subprocess.Popen[bytes], address: str, password: str, shell: Shell) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     request = urllib.request.Request(f"http://{address}/v2/", headers={"Authorization": f"Basic {_basic(password)}"})
     while time.monotonic() < deadline and process.poll() is None:
         try:

@@ -180,8 +180,8 @@ def _as_found(found: ContainerFact | None, service: Service) -> Mapping[str, Any
     mark: dict[str, Any] = {"id": found.id, "outputs": {"image": "another"}}
     if found.image != service.image:
         # What another program would do with the time that this one needs for its clients is nobody's concern.
-        patience = {"destroyGraceSeconds": STRANGERS_SECONDS}
-        mark |= {"inputs": patience, "outputs": {**mark["outputs"], **patience}}
+        timeout = {"destroyGraceSeconds": STRANGERS_SECONDS}
+        mark |= {"inputs": timeout, "outputs": {**mark["outputs"], **timeout}}
     return mark
 
 

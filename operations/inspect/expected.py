@@ -204,7 +204,7 @@ def take_bundle(machine: Machine, text: str, urn: str) -> None:
         elif entry.kind == "block":
             machine.blocks[entry.path] = WantedBlock(_sum(entry.body), urn)
     container, ports = "", []
-    for fact in bundle.facts:
+    for fact in bundle.directives:
         match fact:
             case "expect", format_, wanted:
                 machine.info[format_] = wanted

@@ -36,11 +36,12 @@ def document(workspace: Workspace, settings: Settings) -> dict[str, Any]:
         raise BerthError(str(problem)) from None
 
 
-def ways_in(workspace: Workspace, stack: str, doors: list[ssh.Door]) -> dict[str, dict[str, Any]]:
+def ssh_variables(workspace: Workspace, stack: str, doors: list[ssh.Door]) -> dict[str, dict[str, Any]]:
     """Ansible's variables of each node, by its name."""
     known_hosts = str(workspace.stack_dir(stack) / "known_hosts")
     return {
-        door.name: render.way_in(door.host, door.port, door.user, str(door.key_file), known_hosts) for door in doors
+        door.name: render.ansible_ssh_vars(door.host, door.port, door.user, str(door.key_file), known_hosts)
+        for door in doors
     }
 
 
@@ -54,7 +55,7 @@ def of_stack(session: Session, settings: Settings) -> Inputs:
     user = (outputs.get("registry_users") or {}).get(settings.registry.node_user) or {}
     given = {"docker_registry_password": user["password"]} if user.get("password") else {}
     wanted = document(session.workspace, settings)
-    ways = ways_in(session.workspace, session.stack, doors)
+    ways = ssh_variables(session.workspace, session.stack, doors)
     return Inputs(wanted, ways, str(kolla["secret"]), str(outputs["registry_ca"]), given)
 
 

@@ -60,10 +60,10 @@ def run(
     wanted: play.Inputs,
     tell: Callable[[str], None],
     options: Sequence[str] = (),
-    patience: float = verify.PATIENCE,
+    timeout: float = verify.TIMEOUT,
     accept: bool = False,
 ) -> str:
-    """One step on given inputs; says how it went. `patience` in seconds is for what starts as it is verified."""
+    """One step on given inputs; says how it went. `timeout` in seconds is for what starts as it is verified."""
     workspace, stack = session.workspace, session.stack
     made = environment(workspace, tell)
     if step in CHANGING and (before := deployed.read(session)):
@@ -72,7 +72,7 @@ def run(
         if step == "images":
             return _check_images(session, wanted, image_check.needed(made, folder), accept)
         if step == "verify":
-            return verify.raise_if_failed(_look(wanted, image_check.needed(made, folder), tell, patience))
+            return verify.raise_if_failed(_look(wanted, image_check.needed(made, folder), tell, timeout))
         log = new_log(workspace, stack, f"kolla-{step}")
         played = play.raise_if_failed(play.play(step, folder, made, log, tell, options))
     if step == "destroy":
@@ -123,7 +123,7 @@ def _check_images(session: Session, wanted: play.Inputs, needed: image_check.ByH
 
 
 def _look(
-    wanted: play.Inputs, needed: image_check.ByHost, tell: Callable[[str], None], patience: float
+    wanted: play.Inputs, needed: image_check.ByHost, tell: Callable[[str], None], timeout: float
 ) -> list[verify.Finding]:
     variables, nodes = wanted.document["globals"], wanted.document["nodes"]
     admin = str(password(wanted.secret, "keystone_admin_password"))
@@ -136,7 +136,7 @@ def _look(
         found = verify.containers(nodes, needed, on)
         return [*found, *([verify.token(verify.keystone(variables), admin)] if has_keystone else [])]
 
-    return verify.settle(ask, tell, patience)
+    return verify.settle(ask, tell, timeout)
 
 
 def from_stdin(step: str, stack: str) -> None:

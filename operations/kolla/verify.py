@@ -15,7 +15,7 @@ from typing import Any
 from operations.errors import BerthError
 from operations.kolla.image_check import ByHost
 
-PATIENCE = 180.0
+TIMEOUT = 180.0
 """Seconds that containers may take to become healthy after a deployment."""
 BY_HAND = 10.0
 """Seconds where nothing was deployed just now."""
@@ -88,13 +88,13 @@ def token(endpoint: str, password: str) -> Finding:
     return Finding(endpoint, "a token", ok, text)
 
 
-def settle(ask: Callable[[], list[Finding]], tell: Callable[[str], None], patience: float = PATIENCE) -> list[Finding]:
-    """Ask until everything is right, or patience is at an end."""
+def settle(ask: Callable[[], list[Finding]], tell: Callable[[str], None], timeout: float = TIMEOUT) -> list[Finding]:
+    """Ask until everything is right, or the timeout is over."""
     started = time.monotonic()
     while True:
         found = ask()
         wrong = [finding for finding in found if not finding.ok]
-        if not wrong or time.monotonic() - started > patience:
+        if not wrong or time.monotonic() - started > timeout:
             return found
         tell(f"verify: {len(wrong)} of {len(found)} answers are not right yet: {wrong[0].line()}")
         time.sleep(3)

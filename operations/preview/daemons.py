@@ -43,7 +43,7 @@ def effect(node: str, change: Change) -> Effect:
     if _machine(old) != _machine(new):
         return Effect(node, UNKNOWN, why="the machine is made anew")
     needed, keys = force(_keys(old), _keys(new))
-    ends = needed == RESTART and _WITHOUT_LIVE_RESTORE in (*old.facts, *new.facts)
+    ends = needed == RESTART and _WITHOUT_LIVE_RESTORE in (*old.directives, *new.directives)
     return Effect(node, needed, keys, "its containers, too" if ends else "")
 
 
@@ -56,8 +56,8 @@ def force(before: dict[str, tuple[str, str]], after: dict[str, tuple[str, str]])
 
 
 def _keys(bundle: parse.Bundle) -> dict[str, tuple[str, str]]:
-    return {fact[1]: (fact[2], fact[3]) for fact in bundle.facts if fact[0] == "key" and len(fact) == 4}
+    return {fact[1]: (fact[2], fact[3]) for fact in bundle.directives if fact[0] == "key" and len(fact) == 4}
 
 
 def _machine(bundle: parse.Bundle) -> tuple[str, ...]:
-    return next((fact for fact in bundle.facts if fact[0] == "machine"), ())
+    return next((fact for fact in bundle.directives if fact[0] == "machine"), ())

@@ -124,7 +124,7 @@ def host_key(resource: Declared, settings: StackSettings) -> Iterator[str]:
         return
     connection = resource.open.get("connection")
     if isinstance(connection, Mapping) and not connection.get("hostKey"):
-        yield "has no pinned host key: take its connection from components.lib.host_files.Access"
+        yield "has no pinned host key: take its connection from components.lib.host_files.SshEndpoint"
 
 
 def plain_http(resource: Declared, settings: StackSettings) -> Iterator[str]:

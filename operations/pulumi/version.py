@@ -11,7 +11,7 @@ OLDEST = (3, 260, 0)
 """The oldest that was tried with this program and its SDK."""
 BELOW = (4, 0, 0)
 """The next major version, which may speak otherwise with its plugins."""
-PATIENCE = 30.0
+TIMEOUT = 30.0
 """Seconds to say a version in, on a machine that is busy compiling."""
 
 
@@ -24,14 +24,14 @@ def refusal(program: Path) -> str | None:
             capture_output=True,
             text=True,
             errors="replace",
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
             env={**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"},
             check=False,
         )
     except OSError as error:
         return f"{program} can't be run ({error.strerror})"
     except subprocess.TimeoutExpired:
-        return f"{program} does not say its version within {PATIENCE:g} s"
+        return f"{program} does not say its version within {TIMEOUT:g} s"
     found = re.fullmatch(r"v?(\d+)\.(\d+)\.(\d+)(?:[-+]\S*)?", answer.stdout.strip())
     if answer.returncode or not found:
         return f"{program} does not say a version, so it is not Pulumi's CLI"

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from components.lib.host_files.bundle import Directory, Entry, Fact, File
+from components.lib.host_files.bundle import Directive, Directory, Entry, File
 from components.lib.host_files.bundle import render as bundle
 from components.lib.host_files.shell import as_root, stage_script
-from components.lib.service.facts import SERVICE_SCRIPT
+from components.lib.service.directives import SERVICE_SCRIPT
 from components.load_balancer import render
 from components.load_balancer.component import SCRIPTS
 from components.load_balancer.pool import TEXT
@@ -55,7 +55,7 @@ class Node:
     def _here(self, entry: Entry) -> Entry:
         if isinstance(entry, File | Directory):
             return dataclasses.replace(entry, path=entry.path.replace(render.DIRECTORY, str(self.directory)))
-        if isinstance(entry, Fact) and entry.word == "container":
+        if isinstance(entry, Directive) and entry.word == "container":
             return dataclasses.replace(entry, values=[self.container])
         return entry
 
@@ -201,7 +201,7 @@ def test_a_replica_that_has_no_storage_yet_is_waited_for(node: Node, behind: Beh
 
 
 def test_a_replica_that_leaves_the_settings_leaves_the_pool(node: Node, behind: Behind, entries: list[Entry]) -> None:
-    gone = [one for one in entries if not (isinstance(one, Fact) and REPLICAS[1] in one.values)]
+    gone = [one for one in entries if not (isinstance(one, Directive) and REPLICAS[1] in one.values)]
     assert node.apply(gone).returncode == 0
     for one in behind.fakes:
         one.reset(lambda asked: Answer(404 if "berth/ready" in asked.path else 200))

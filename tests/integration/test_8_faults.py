@@ -65,11 +65,14 @@ def test_an_image_that_the_seed_registry_lacks_is_named_with_its_node(lab: Lab, 
 
 
 def test_a_port_that_is_taken_on_a_node_is_named_before_the_service_starts(lab: Lab) -> None:
-    from components.lib.host_files.bundle import Fact, render
+    from components.lib.host_files.bundle import Directive, render
     from components.lib.host_files.shell import as_root, stage_script
-    from components.lib.service.facts import SERVICE_SCRIPT
+    from components.lib.service.directives import SERVICE_SCRIPT
 
-    facts = [Fact("container", ["berth-not-there"]), Fact("port", ["10.76.0.13", "9000", "berth:objectStore.port"])]
+    facts = [
+        Directive("container", ["berth-not-there"]),
+        Directive("port", ["10.76.0.13", "9000", "berth:objectStore.port"]),
+    ]
     command = as_root(stage_script(SERVICE_SCRIPT), "apply", "other", "object-store")
     done = run(["docker", "exec", "-i", f"berth-{STACK}-node3", "sh", "-c", command], stdin=render(facts))
     lab.on("node3", "rm", "-rf", "/var/lib/berth/other")

@@ -87,7 +87,7 @@ def test_the_configuration_is_a_file_that_is_kept_secret_and_one_that_can_be_sho
 
 
 def test_before_a_restart_the_registry_and_every_other_server_are_asked(installed: Recording) -> None:
-    facts = parse.parse(stdin(installed, "nodes-berth5-configuration")).facts
+    facts = parse.parse(stdin(installed, "nodes-berth5-configuration")).directives
     asked = [fact[2] for fact in facts if fact[0] == "probe"]
     others = [f"https://192.0.2.1{number}:9000/minio/health/cluster" for number in (3, 4, 6)]
     assert asked == ["https://registry.example.com:4000/v2/", *others]

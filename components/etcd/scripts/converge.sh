@@ -5,7 +5,7 @@ silent_members() {
     [ -z "$silent" ]
 }
 
-wait_for "$patience" silent_members || fail "members of etcd that do not become healthy within $patience s:$silent (systemctl status $unit, journalctl -u $unit there)"
+wait_for "$timeout" silent_members || fail "members of etcd that do not become healthy within $timeout s:$silent (systemctl status $unit, journalctl -u $unit there)"
 listed=$(at "$client" member list -w simple | sed 's/, /,/g')
 printf '%s\n' "$listed" | while IFS=, read -r id _ who its_peer _; do
     ! is_wanted "$its_peer" || continue

@@ -10,7 +10,7 @@ here=/etc/berth/etcd
 state=/var/lib/berth/etcd-restore
 join=/run/berth-etcd-join
 tab=$(printf '\t')
-patience=60
+timeout=60
 members='' unit='' data='' config='' name='' client='' peer=''
 
 fail() {

@@ -24,9 +24,9 @@ last_words() { journalctl -u "$unit" -n 1 -o cat --no-pager 2>/dev/null | cut -c
 is_fit() { is_current && answers "$client"; }
 
 must_be_fit() {
-    wait_for "$patience" is_fit && return 0
+    wait_for "$timeout" is_fit && return 0
     ! ask_others || silent_voters
-    fail "etcd on $name does not become healthy within $patience s${silent:+, and of the others do not answer:$silent}; its last words: $(last_words)"
+    fail "etcd on $name does not become healthy within $timeout s${silent:+, and of the others do not answer:$silent}; its last words: $(last_words)"
 }
 
 # What it had is of no use to a cluster that does not know it.
@@ -64,7 +64,7 @@ join() {
     set_data_aside
     wait_for 20 add_learner || fail "the cluster does not take $name: $problem"
     start restart
-    wait_for "$patience" promote || fail "etcd on $name joined, but did not catch up within $patience s: $problem. Its last words: $(last_words)"
+    wait_for "$timeout" promote || fail "etcd on $name joined, but did not catch up within $timeout s: $problem. Its last words: $(last_words)"
     echo "$name joined"
 }
 
@@ -119,7 +119,7 @@ elif ! has_data; then
     join
 elif [ "$(of_listed "$peer" 6)" = true ]; then
     runs || start start
-    wait_for "$patience" promote || fail "etcd on $name does not catch up within $patience s: $problem"
+    wait_for "$timeout" promote || fail "etcd on $name does not catch up within $timeout s: $problem"
 elif ! runs; then
     start start
 elif ! is_current; then

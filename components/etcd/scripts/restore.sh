@@ -35,7 +35,7 @@ swap)
     ;;
 start)
     systemctl start --no-block "$unit"
-    wait_for "$patience" answers "$client" || fail "etcd on $name does not become healthy within $patience s (journalctl -u $unit)"
+    wait_for "$timeout" answers "$client" || fail "etcd on $name does not become healthy within $timeout s (journalctl -u $unit)"
     ;;
 back)
     # What lies beside the data may be of an earlier time.

@@ -58,7 +58,7 @@ class Directory:
 
 
 @dataclass(frozen=True)
-class Fact:
+class Directive:
     """One line for the stage's own script: a word it knows, and values without a newline."""
 
     word: str
@@ -71,7 +71,7 @@ class Fact:
         return ["\t".join([self.word, *self.values])]
 
 
-Entry = File | Block | Directory | Fact
+Entry = File | Block | Directory | Directive
 
 
 def render(entries: Sequence[Entry]) -> str:

@@ -13,7 +13,7 @@ DIAL_TIMEOUT_SECONDS = 5
 
 
 @dataclass(frozen=True)
-class Access:
+class SshEndpoint:
     """Where a node's sshd listens, who logs in, and which key it must show."""
 
     host: str

@@ -9,8 +9,8 @@ from typing import Protocol
 import pulumi
 import pulumi_command as command
 
-from components.lib.host_files.bundle import Entry, Fact, render
-from components.lib.host_files.connection import Access
+from components.lib.host_files.bundle import Directive, Entry, render
+from components.lib.host_files.connection import SshEndpoint
 from components.lib.host_files.shell import as_root, stage_script
 
 Entries = pulumi.Input[Sequence[Entry]]
@@ -20,7 +20,7 @@ class Reachable(Protocol):
     """What a stage must know of a node to write to it."""
 
     @property
-    def access(self) -> Access: ...
+    def access(self) -> SshEndpoint: ...
 
     @property
     def machine(self) -> pulumi.CustomResource | None: ...
@@ -45,7 +45,7 @@ def host_state(
     else:
         # A machine that was made anew is another id: everything is applied to it again.
         stdin = pulumi.Output.all(wanted, node.machine.id).apply(
-            lambda two: render([*two[0], Fact("machine", [two[1]])])
+            lambda two: render([*two[0], Directive("machine", [two[1]])])
         )
     return command.remote.Command(
         name,

@@ -38,7 +38,7 @@ class Bundle:
     """Entries by kind and place, and the lines for the stage's own script."""
 
     entries: dict[tuple[str, str], Entry] = field(default_factory=dict)
-    facts: list[tuple[str, ...]] = field(default_factory=list)
+    directives: list[tuple[str, ...]] = field(default_factory=list)
 
 
 def is_bundle(text: object) -> bool:
@@ -63,7 +63,7 @@ def parse(text: str) -> Bundle:
         elif word == "block":
             entry = Entry(word, rest, body=_body(lines))
         else:
-            bundle.facts.append(tuple(line.split("\t")))
+            bundle.directives.append(tuple(line.split("\t")))
             continue
         bundle.entries[entry.kind, entry.place] = entry
     return bundle

@@ -43,16 +43,16 @@ def ready(
     node: Node,
     probes: Sequence[Probe],
     seconds: int,
-    again_when: Sequence[pulumi.Input[str]],
+    triggers: Sequence[pulumi.Input[str]],
     opts: pulumi.ResourceOptions,
 ) -> command.remote.Command:
-    """Waits at most `seconds` for all probes; runs again when one of `again_when` changes."""
+    """Waits at most `seconds` for all probes; runs again when one of `triggers` changes."""
     return command.remote.Command(
         name,
         connection=node.access.connection(),
         create=as_root(WAIT, str(seconds), user=node.access.user),
         stdin="".join(f"{probe.line()}\n" for probe in probes),
-        triggers=list(again_when),
+        triggers=list(triggers),
         add_previous_output_in_env=False,
         opts=opts,
     )

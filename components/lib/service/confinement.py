@@ -11,14 +11,14 @@ import pulumi
 import pulumi_command as command
 import pulumi_docker as docker
 
-from components.lib.host_files.connection import Access
+from components.lib.host_files.connection import SshEndpoint
 from components.lib.host_files.shell import as_caller, as_root
 from config.model.limits import LimitSettings
 
 SCRIPT = (Path(__file__).parent / "scripts" / "processes.sh").read_text(encoding="utf-8")
 # Each check starts a process in the container; nothing waits for them. Spelt as Go spells durations: the published
 # provider reads them back like that.
-INTERVAL, PATIENCE, RETRIES = "1m0s", "10s", 2
+INTERVAL, TIMEOUT, RETRIES = "1m0s", "10s", 2
 # The program that Berth's own images of Go programs have beside their own.
 HEALTH = "/bin/health"
 # The published provider notes a change of these and leaves the container as it is.
@@ -57,7 +57,7 @@ class Confinement:
             # Docker's default is as much swap again.
             "memory_swap": self.limits.memory,
             "healthcheck": docker.ContainerHealthcheckArgs(
-                tests=["CMD", *self.healthcheck], interval=INTERVAL, timeout=PATIENCE, retries=RETRIES
+                tests=["CMD", *self.healthcheck], interval=INTERVAL, timeout=TIMEOUT, retries=RETRIES
             )
             if self.healthcheck
             else None,
@@ -80,7 +80,7 @@ def bound_processes(
     called: str,
     limits: LimitSettings,
     *,
-    access: Access | None,
+    access: SshEndpoint | None,
     opts: pulumi.ResourceOptions,
 ) -> pulumi.Resource:
     """Limits the processes of the container `called` so, which the provider has no option for. `access` leads to its

@@ -12,7 +12,7 @@ from components.docker_daemon.component import DockerNode
 from components.lib.host_files.bundle import Entry
 from components.lib.host_files.host_state import host_state
 from components.lib.service.container import ServiceContainer, service_container
-from components.lib.service.facts import SERVICE_SCRIPT
+from components.lib.service.directives import SERVICE_SCRIPT
 
 
 def service(

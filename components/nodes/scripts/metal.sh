@@ -100,11 +100,11 @@ await_answer() {
 
 case $verb in
 check | install)
-    await any "$(get patience)"
+    await any "$(get timeout)"
     if [ "$where" = live ]; then over live- "$command" <"$work/input"; else echo "$node is installed"; fi
     ;;
 start)
-    await any "$(get patience)"
+    await any "$(get timeout)"
     if [ "$where" = live ]; then
         # The connection may end before the command does.
         over live- "$command" <"$work/input" 2>"$work/said" || ! grep '^berth: ' "$work/said" >&2 || exit 1

@@ -1,4 +1,4 @@
-"""One connection per host, host keys before credentials, and patience only with hosts that are still starting."""
+"""One connection per host, host keys before credentials, and retries only for hosts that are still starting."""
 
 from __future__ import annotations
 

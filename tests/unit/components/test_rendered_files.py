@@ -235,7 +235,7 @@ def test_a_file_with_flags_is_taken_over_only_where_asked_for_and_in_the_way() -
         ["lib/host_files/scripts/machine.sh", "docker_daemon/scripts/store.sh", "docker_daemon/scripts/daemon.sh"],
         ["lib/service/scripts/service.sh"],
         ["lib/service/scripts/service.sh", "load_balancer/scripts/reload.sh", "load_balancer/scripts/nginx.sh"],
-        ["lib/service/scripts/service.sh", "load_balancer/scripts/stranger.sh"],
+        ["lib/service/scripts/service.sh", "load_balancer/scripts/check_ip_conflict.sh"],
         ["lib/service/scripts/service.sh", "object_store/scripts/certificate.sh"],
         ["kolla/scripts/node.sh"],
         ["lib/host_files/scripts/machine.sh", "firewall/scripts/in_force.sh", "firewall/scripts/firewall.sh"],

@@ -100,10 +100,10 @@ def test_a_living_cli_of_a_killed_run_is_waited_for_and_then_named(tmp_path: Pat
     cli = subprocess.Popen(["sleep", "1"])
     holder = Holder("up", dead_process(), Process.of(cli.pid))
     (tmp_path / "lock").write_text(json.dumps(dataclasses.asdict(holder)))
-    with pytest.raises(BerthError, match=f"process {cli.pid}"), StackLock(tmp_path, "dev", "up", patience=0):
+    with pytest.raises(BerthError, match=f"process {cli.pid}"), StackLock(tmp_path, "dev", "up", timeout=0):
         raise AssertionError("it still runs")
     threading.Thread(target=cli.wait, daemon=True).start()
-    with StackLock(tmp_path, "dev", "up", patience=20) as lock:
+    with StackLock(tmp_path, "dev", "up", timeout=20) as lock:
         assert lock.interrupted == holder
 
 

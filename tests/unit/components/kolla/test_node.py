@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from components.kolla.component import SCRIPT
-from components.lib.host_files.bundle import Entry, Fact
+from components.lib.host_files.bundle import Directive, Entry
 from components.lib.host_files.bundle import render as bundle
 from components.lib.host_files.shell import as_root, stage_script
 
@@ -39,7 +39,7 @@ def apply(tmp_path: Path) -> Iterator[Apply]:
         environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
         return subprocess.run(
             ["sh", "-c", command],
-            input=bundle([Fact("resolves", ["control1", "10.78.0.11"]), *wanted]),
+            input=bundle([Directive("resolves", ["control1", "10.78.0.11"]), *wanted]),
             text=True,
             capture_output=True,
             check=False,
@@ -53,15 +53,15 @@ def apply(tmp_path: Path) -> Iterator[Apply]:
 
 def test_a_node_that_has_everything_is_accepted(apply: Apply) -> None:
     done = apply(
-        Fact("package", ["chrony"]),
-        Fact("interface", ["lo"]),
-        Fact("source", ["yes"]),
+        Directive("package", ["chrony"]),
+        Directive("interface", ["lo"]),
+        Directive("source", ["yes"]),
     )
     assert done.returncode == 0, done.stderr
 
 
 def test_a_missing_interface_is_named_with_those_that_there_are(apply: Apply) -> None:
-    done = apply(Fact("interface", ["eth9"]))
+    done = apply(Directive("interface", ["eth9"]))
     assert done.returncode != 0
     assert "has no interface eth9 (it has: " in done.stderr and "berth:kolla.hostVariables" in done.stderr
 
@@ -76,15 +76,19 @@ def test_a_name_that_leads_elsewhere_is_named_with_where_it_leads(apply: Apply) 
 
 def test_a_clock_that_is_off_by_a_minute_is_told_with_its_distance(apply: Apply) -> None:
     answer = 'case $1 in waitsync) exit 1 ;; -c) echo "A,B,3,1,60.013204,0.1" ;; esac'
-    done = apply(Fact("source", ["yes"]), chronyc=answer)
+    done = apply(Directive("source", ["yes"]), chronyc=answer)
     assert done.returncode != 0 and "the clock is not in step with its source" in done.stderr
     assert "60.013204 s off" in done.stderr
-    assert apply(Fact("source", ["no"]), chronyc=answer).returncode == 0, "without a source there is nothing to ask"
+    assert apply(Directive("source", ["no"]), chronyc=answer).returncode == 0, (
+        "without a source there is nothing to ask"
+    )
 
 
 def test_packages_that_cannot_be_installed_are_named_with_what_apt_said(apply: Apply) -> None:
     done = apply(
-        Fact("package", ["chrony"]), dpkg_query="exit 1", apt_get="echo 'E: Unable to locate package' >&2; exit 100"
+        Directive("package", ["chrony"]),
+        dpkg_query="exit 1",
+        apt_get="echo 'E: Unable to locate package' >&2; exit 100",
     )
     assert done.returncode != 0 and "apt-get could not install chrony" in done.stderr
     assert "Unable to locate package" in done.stderr

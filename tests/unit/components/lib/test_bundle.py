@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from components.lib.host_files.bundle import Block, BundleError, Directory, Entry, Fact, File, render
+from components.lib.host_files.bundle import Block, BundleError, Directive, Directory, Entry, File, render
 from components.lib.host_files.shell import as_root, stage_script
 
 Apply = Callable[..., subprocess.CompletedProcess[str]]
@@ -195,7 +195,7 @@ def test_modes_and_owners_are_checked_before_anything_is_sent() -> None:
     with pytest.raises(BundleError):
         render([Directory("/x", owner="root; reboot")])
     with pytest.raises(BundleError):
-        render([Fact("key", ["a\nb"])])
+        render([Directive("key", ["a\nb"])])
 
 
 def test_a_user_other_than_root_goes_through_sudo_that_never_asks() -> None:

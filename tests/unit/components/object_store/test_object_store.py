@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from components.lib.host_files.bundle import Fact, File
+from components.lib.host_files.bundle import Directive, File
 from components.lib.host_files.bundle import render as bundle
 from components.lib.host_files.shell import as_root, stage_script
-from components.lib.service.facts import SERVICE_SCRIPT
+from components.lib.service.directives import SERVICE_SCRIPT
 from components.object_store.component import SCRIPT
 
 Apply = Callable[[str], subprocess.CompletedProcess[str]]
@@ -47,7 +47,7 @@ def apply(tmp_path: Path) -> Iterator[Apply]:
     name, certs = f"unit-{uuid.uuid4().hex[:8]}", tmp_path / "certs"
 
     def run(text: str, verb: str = "apply") -> subprocess.CompletedProcess[str]:
-        facts = [Fact("certificate", [str(certs)]), Fact("container", ["berth-object-store"])]
+        facts = [Directive("certificate", [str(certs)]), Directive("container", ["berth-object-store"])]
         files = [File(f"{certs}/public.crt", text), File(f"{certs}/private.key", text, mode="0600")]
         command = as_root(stage_script(SERVICE_SCRIPT, SCRIPT), verb, name, "object-store")
         return subprocess.run(

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from components.docker_daemon.render import daemon_json
-from components.lib.host_files.bundle import Entry, Fact, File
+from components.lib.host_files.bundle import Directive, Entry, File
 from components.lib.host_files.bundle import render as bundle
 from components.lib.host_files.shell import as_root, stage_script
 from components.registry_client.component import SCRIPT
@@ -111,7 +111,7 @@ def apply() -> Iterator[Apply]:
 
     def run(*wanted: Entry, verb: str = "apply", adopt: str = "no") -> subprocess.CompletedProcess[str]:
         command = as_root(stage_script(SCRIPT), verb, name, "registry-client")
-        text = bundle([Fact("adopt", [adopt]), *wanted])
+        text = bundle([Directive("adopt", [adopt]), *wanted])
         return subprocess.run(
             ["sh", "-c", command], input=text, text=True, capture_output=True, check=False, timeout=60
         )

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from components.lib.host_files.bundle import Block, Directory, Fact, File, render
+from components.lib.host_files.bundle import Block, Directive, Directory, File, render
 from config.paths import ROOT
 from operations.preview import daemons, differences
 from operations.preview.plan import Change, Resource
@@ -54,19 +54,19 @@ def test_what_docker_does_is_worked_out_as_the_script_on_the_node_does_it(
     assert subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout == force
 
 
-def test_a_node_that_was_never_seen_is_unknown_until_first_contact() -> None:
+def test_a_node_that_was_never_seen_is_unknown_until_ssh_bootstrap() -> None:
     assert daemons.effect("node1", change(None, bundle(), "create")).force == "unknown"
 
 
 def test_a_machine_that_is_made_anew_is_unknown_too() -> None:
-    before, after = (bundle(Fact("machine", [identity])) for identity in ("one", "two"))
+    before, after = (bundle(Directive("machine", [identity])) for identity in ("one", "two"))
     assert daemons.effect("node1", change(before, after)).force == "unknown"
 
 
 @pytest.mark.parametrize(("live_restore", "why"), [("true", ""), ("false", "its containers, too")])
 def test_a_restart_says_whether_containers_restart_with_docker(live_restore: str, why: str) -> None:
-    lives = Fact("expect", ["{{.LiveRestoreEnabled}}", live_restore])
-    before, after = (bundle(Fact("key", ["mtu", "restart", value]), lives) for value in ("1", "2"))
+    lives = Directive("expect", ["{{.LiveRestoreEnabled}}", live_restore])
+    before, after = (bundle(Directive("key", ["mtu", "restart", value]), lives) for value in ("1", "2"))
     found = daemons.effect("node1", change(before, after))
     assert (found.force, found.keys, found.why) == ("restart", ("mtu",), why)
 

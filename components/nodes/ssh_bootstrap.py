@@ -25,7 +25,7 @@ class Card:
 
 
 @dataclass(frozen=True)
-class FirstContact:
+class SshBootstrap:
     """The keys by which a machine and the deploy host know each other, and its one card where that is known."""
 
     host_key: str
@@ -35,14 +35,14 @@ class FirstContact:
     card: Card | None = None
 
 
-def live(name: str, contact: FirstContact) -> str:
+def live(name: str, contact: SshBootstrap) -> str:
     """What the live system reads from its configuration drive: CoreOS's and Flatcar's both know `#cloud-config`."""
     bare = NodeConfig.model_validate({"operatingSystem": "flatcar"})
     address = contact.card.address.partition("/")[0] if contact.card else ""
     return cloud_config(_reachable(Machine(name, address, bare, (), {}, Secrets()), contact))
 
 
-def installed(machine: Machine, contact: FirstContact) -> str:
+def installed(machine: Machine, contact: SshBootstrap) -> str:
     """What the machine is installed with."""
     return rendered(_reachable(machine, contact))
 
@@ -62,7 +62,7 @@ def without_secrets(machine: Machine) -> str:
     return rendered(replace(machine, secrets=hidden))
 
 
-def _reachable(machine: Machine, contact: FirstContact) -> Machine:
+def _reachable(machine: Machine, contact: SshBootstrap) -> Machine:
     """The settings' own network stays as it is; where they name none, the machine's one card has its address."""
     own = machine.config
     files = [

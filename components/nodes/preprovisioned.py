@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pulumi
 
-from components.lib.host_files.connection import Access
+from components.lib.host_files.connection import SshEndpoint
 from components.nodes.node import Node
 from config.model.nodes import NodeSettings
 from config.problems import Problem, SettingsError
 
 
-class Existing:
+class Preprovisioned:
     """The provider of machines that Berth takes as they are."""
 
     private_key = None
@@ -24,7 +24,7 @@ class Existing:
         key_file = ssh.key_path or Path()
         return Node(
             settings=settings,
-            access=Access(
+            access=SshEndpoint(
                 host=ssh.host or settings.address,
                 port=ssh.port,
                 user=ssh.user,

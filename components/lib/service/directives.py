@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.lib.host_files.bundle import Entry, Fact
+from components.lib.host_files.bundle import Directive, Entry
 from config import naming
 
 SERVICE_SCRIPT = Path(__file__).parent / "scripts" / "service.sh"
@@ -21,9 +21,9 @@ class Port:
     """Where the user chose it, for the message when it is taken."""
 
 
-def service_facts(stage: str, *ports: Port) -> list[Entry]:
+def service_directives(stage: str, *ports: Port) -> list[Entry]:
     """The stage's container and ports, as `service.sh` reads them."""
     return [
-        Fact("container", [naming.service_container(stage)]),
-        *(Fact("port", [port.address, str(port.number), port.setting]) for port in ports),
+        Directive("container", [naming.service_container(stage)]),
+        *(Directive("port", [port.address, str(port.number), port.setting]) for port in ports),
     ]
