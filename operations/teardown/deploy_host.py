@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from components.lib.host_files.shell import remove_stage
 from operations.errors import BerthError
 
 STATE = Path("/var/lib/berth")
@@ -19,11 +20,9 @@ def clean(stack: str) -> Iterator[str]:
     directory = STATE / stack
     if not directory.is_dir():
         return
-    from components.lib.host_files.shell import as_root, stage_script
-
     user = "root" if os.geteuid() == 0 else getpass.getuser()
     for stage in sorted(entry.name for entry in directory.iterdir() if entry.is_dir()):
-        argv = ["sh", "-c", as_root(stage_script(), "remove", stack, stage, user=user)]
+        argv = ["sh", "-c", remove_stage(stack, stage, user)]
         result = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         if result.returncode:
             raise BerthError(f"The deploy host's {stage} settings can't be taken back: {result.stderr.strip()}")

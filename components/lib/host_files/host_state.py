@@ -11,7 +11,7 @@ import pulumi_command as command
 
 from components.lib.host_files.bundle import Directive, Entry, render
 from components.lib.host_files.connection import SshEndpoint
-from components.lib.host_files.shell import as_root, stage_script
+from components.lib.host_files.shell import apply_stage, remove_stage, stage_script
 
 Entries = pulumi.Input[Sequence[Entry]]
 
@@ -37,7 +37,6 @@ def host_state(
     scripts: Sequence[Path] = (),
 ) -> command.remote.Command:
     """A stage's bundle on a node over SSH; `scripts` add what the stage does when something changed."""
-    text = stage_script(*scripts)
     access = node.access
     wanted = pulumi.Output.from_input(entries)
     if node.machine is None:
@@ -50,8 +49,8 @@ def host_state(
     return command.remote.Command(
         name,
         connection=access.connection(),
-        create=as_root(text, "apply", stack, stage, user=access.user),
-        delete=as_root(text, "remove", stack, stage, user=access.user),
+        create=apply_stage(stage_script(*scripts), stack, stage, access.user),
+        delete=remove_stage(stack, stage, access.user),
         stdin=stdin,
         add_previous_output_in_env=False,
         opts=opts,
@@ -62,11 +61,10 @@ def local_state(
     name: str, *, stack: str, stage: str, user: str, entries: Entries, opts: pulumi.ResourceOptions
 ) -> command.local.Command:
     """The same on the deploy host itself."""
-    text = stage_script()
     return command.local.Command(
         name,
-        create=as_root(text, "apply", stack, stage, user=user),
-        delete=as_root(text, "remove", stack, stage, user=user),
+        create=apply_stage(stage_script(), stack, stage, user),
+        delete=remove_stage(stack, stage, user),
         stdin=pulumi.Output.from_input(entries).apply(render),
         add_previous_output_in_env=False,
         opts=opts,

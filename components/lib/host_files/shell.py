@@ -10,10 +10,24 @@ MACHINE_SCRIPT = _SCRIPTS / "machine.sh"
 """Functions that tell what kind of machine a script is on."""
 
 
+_KEEPING = 'stage_script=$1; shift; eval "$stage_script"'
+_KEPT = 'script=/var/lib/berth/$2/$3/script; [ ! -f "$script" ] || exec sh "$script" "$@"'
+
+
 def stage_script(*extra: Path) -> str:
     """The constant script that applies a bundle, with a stage's own functions from `extra`."""
     parts = [_SCRIPTS / "bundle.sh", *extra, _SCRIPTS / "run.sh"]
     return "\n".join(part.read_text(encoding="utf-8") for part in parts)
+
+
+def apply_stage(script: str, stack: str, stage: str, user: str) -> str:
+    """The command line that applies a bundle; the node keeps the script, by which the stage is removed later."""
+    return as_root(_KEEPING, script, "apply", stack, stage, user=user)
+
+
+def remove_stage(stack: str, stage: str, user: str) -> str:
+    """The command line that removes a stage by the script that applied it: the state holds its text once."""
+    return as_root(_KEPT, "remove", stack, stage, user=user)
 
 
 def as_caller(script: str, *arguments: str) -> str:

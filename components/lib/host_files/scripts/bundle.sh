@@ -278,6 +278,13 @@ undo_change() {
 
 is_changed() { grep -qxF -- "$1" "$work/changed" "$work/dropped" 2>/dev/null; }
 
+# Taken back by the script that applied it, whatever the next version's looks like.
+keep_script() {
+    [ -n "${stage_script:-}" ] || return 0
+    printf '%s\n' "$stage_script" >"$state/script.new"
+    mv -f -- "$state/script.new" "$state/script"
+}
+
 apply() {
     mkdir -p -- "$work"
     chmod 0700 /var/lib/berth "$state"
@@ -285,6 +292,7 @@ apply() {
     trap cleanup EXIT
     trap 'exit 143' TERM INT HUP
     read_bundle
+    keep_script
     stage_before_change
     while IFS= read -r path; do
         keep_original "$path"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from components.lib.host_files.bundle import Block, BundleError, Directive, Directory, Entry, File, render
-from components.lib.host_files.shell import as_root, stage_script
+from components.lib.host_files.shell import apply_stage, as_root, remove_stage, stage_script
 
 Apply = Callable[..., subprocess.CompletedProcess[str]]
 NASTY = 'it\'s "quoted" $(touch {canary}) `touch {canary}` ; & | * ? ~ ü ß 漢 \\n \\t %s\n\n  spaces  \n'
@@ -25,7 +25,10 @@ def apply() -> Iterator[Apply]:
     stack = f"unit-{uuid.uuid4().hex[:8]}"
 
     def run(*entries: Entry, verb: str = "apply", stage: str = "stage") -> subprocess.CompletedProcess[str]:
-        command = as_root(stage_script(), verb, stack, stage)
+        if verb == "apply":
+            command = apply_stage(stage_script(), stack, stage, "root")
+        else:
+            command = remove_stage(stack, stage, "root")
         return subprocess.run(
             ["sh", "-c", command], input=render(entries), text=True, capture_output=True, check=False, timeout=60
         )
@@ -56,6 +59,21 @@ def test_a_parent_that_another_bundle_makes_at_the_same_moment_is_as_good_as_one
     done = apply(File(str(target), "content\n"))
     assert done.returncode == 0, done.stderr
     assert target.read_text() == "content\n"
+
+
+def test_a_stage_is_taken_back_by_the_script_that_applied_it(apply: Apply, tmp_path: Path) -> None:
+    target = tmp_path / "file"
+    apply(File(str(target), "content\n"))
+    kept = next(Path("/var/lib/berth").glob("unit-*/stage/script"))
+    kept.write_text(kept.read_text() + "\necho by the kept script\n")
+    done = apply(verb="remove")
+    assert (done.returncode, done.stdout.endswith("by the kept script\n"), target.exists()) == (0, True, False)
+    assert not kept.exists()
+
+
+def test_a_stage_that_is_not_there_is_taken_back_without_a_word(apply: Apply) -> None:
+    done = apply(verb="remove", stage="never")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_the_second_run_changes_nothing_and_says_so(apply: Apply, tmp_path: Path) -> None:
