@@ -1,4 +1,4 @@
-"""A changed setting touches what it must, with the least force, one node at a time."""
+"""A changed setting touches what it must, with the least disruption, one node at a time."""
 
 from __future__ import annotations
 

@@ -31,7 +31,15 @@ RETIRED: Mapping[str, str] = {
 }
 """Words with a private sense that no file may use again -> what to write instead. Patterns are of whole words."""
 
-RETIRED_IN_DOCS: Mapping[str, str] = {}
+RETIRED_IN_DOCS: Mapping[str, str] = {
+    r"doors?": "port, connection, check",
+    r"ways? in": "SSH endpoint",
+    r"judge[ds]?|judgement": "validate, check",
+    r"patience|impatient": "timeout",
+    r"least force": "reload or restart; least disruption",
+    r"mending": "repair",
+    r"struck|strikes?": "fault, injection",
+}
 """The same for the documentation, where the code has not got rid of a word yet."""
 
 
@@ -131,6 +139,45 @@ def pure() -> list[str]:
 def test_pure_code_imports_no_pulumi(name: str) -> None:
     brought = {one: by for one, by in reached(name).items() if re.match(r"pulumi(_\w+)?(\.|$)", one)}
     assert not brought, f"{name} brings along {', '.join(f'{one} (by {by})' for one, by in sorted(brought.items()))}"
+
+
+def test_paths_in_the_documentation_exist() -> None:
+    broken = [
+        f"{page.relative_to(ROOT)}:{number}: there is no {named}"
+        for page in documentation()
+        for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1)
+        for named, path in _paths(page, line)
+        if not path.exists()
+    ]
+    assert not broken, "\n".join(broken)
+
+
+def _paths(page: Path, line: str) -> Iterator[tuple[str, Path]]:
+    """Files of this repository that a line names or links to; those of another commit, which it names too, are not."""
+    for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", line):
+        yield link, page.parent / link
+    if re.search(r"of (that )?commit|commit `?[0-9a-f]{7}", line):
+        return
+    folders = "|".join((*PRODUCT, "docs", "tests", r"\.ci"))
+    for name in re.findall(rf"(?<=`)((?:{folders})/[\w./-]+?)(?=[`: ])", line):
+        yield name, ROOT / name
+
+
+def test_links_to_headings_in_the_documentation_exist() -> None:
+    broken = [
+        f"{page.relative_to(ROOT)}: {link}#{anchor}"
+        for page in documentation()
+        for link, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", page.read_text(encoding="utf-8"))
+        if anchor not in _anchors(page.parent / link if link else page)
+    ]
+    assert not broken, "\n".join(broken)
+
+
+@cache
+def _anchors(page: Path) -> frozenset[str]:
+    """The headings of a page as GitHub and GitLab name them in links."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return frozenset(re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings)
 
 
 def test_retired_words_are_not_used_again() -> None:
