@@ -98,7 +98,7 @@ def shout(seconds: float) -> None:
             time.sleep(0.1)
 
 
-def test_an_advert_from_whoever_is_no_balancer_takes_the_address_from_nobody(pair: tuple[bool, list[str]]) -> None:
+def test_an_advert_from_a_machine_that_is_no_balancer_is_ignored(pair: tuple[bool, list[str]]) -> None:
     checked, balancers = pair
     before = holders(balancers)
     for _ in range(3):

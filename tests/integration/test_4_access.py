@@ -55,7 +55,7 @@ def test_a_users_secret_is_replaced_while_the_old_one_still_works(lab: Lab, sett
     assert new.ask("GET", "/v2/").status == 200
 
 
-def test_the_stores_root_key_is_on_its_own_nodes_only_and_no_process_of_the_registry_has_it(lab: Lab) -> None:
+def test_the_stores_root_key_is_on_its_own_nodes_only(lab: Lab) -> None:
     text = lab.on("node2", "cat", "/etc/berth/object-store/environment")
     root = text.split("MINIO_ROOT_PASSWORD=")[1].split()[0]
     for node in NODES:
@@ -198,7 +198,7 @@ def test_a_flood_of_half_requests_from_one_address_leaves_others_served(lab: Lab
             one.close()
 
 
-def test_a_virtual_address_that_a_stranger_answers_is_refused_before_keepalived_starts(lab: Lab, settings: Any) -> None:
+def test_a_virtual_address_in_use_is_refused_before_keepalived_starts(lab: Lab, settings: Any) -> None:
     from tests.integration.lab import run
 
     stranger = "10.76.0.77"

@@ -1,4 +1,4 @@
-"""The tree keeps its own rules: who imports whom, what is pure, which words are gone."""
+"""The tree keeps its own rules: who imports whom, what is pure, how long a test's name is, which words are gone."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ PRODUCT = ("bench", "components", "config", "images", "operations", "plugins")
 DOCSTRINGS_ONLY = ("components", "config", "operations")
 HOST_FILES = "components.lib.host_files"
 PURE = (f"{HOST_FILES}.bundle", f"{HOST_FILES}.parse", f"{HOST_FILES}.shell")
+
+LONGEST_NAME = 70
 
 RETIRED: Mapping[str, str] = {
     r"roll ?call|rollcall": "prune members",
@@ -139,6 +141,16 @@ def pure() -> list[str]:
 def test_pure_code_imports_no_pulumi(name: str) -> None:
     brought = {one: by for one, by in reached(name).items() if re.match(r"pulumi(_\w+)?(\.|$)", one)}
     assert not brought, f"{name} brings along {', '.join(f'{one} (by {by})' for one, by in sorted(brought.items()))}"
+
+
+def test_test_names_are_short() -> None:
+    long = [
+        f"{path.relative_to(ROOT)}: {node.name} has {len(node.name)} characters"
+        for path in files(".py", "tests")
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_") and len(node.name) > LONGEST_NAME
+    ]
+    assert not long, "\n".join([f"Test names have at most {LONGEST_NAME} characters:", *long])
 
 
 def test_paths_in_the_documentation_exist() -> None:

@@ -58,7 +58,7 @@ def test_secrets_and_deploy_hosts_go_together_in_a_group_of_their_own(
     assert job["runs-on"] == DEPLOY_HOST
 
 
-def test_the_preview_on_the_deploy_host_is_of_branches_of_this_repository_for_the_default_branch() -> None:
+def test_the_deploy_host_previews_branches_of_this_repository_only() -> None:
     document = yaml.safe_load((ROOT / ".github" / "workflows" / "stack-preview.yml").read_text())
     assert document[ON] == {"workflow_run": {"workflows": ["preview"], "types": ["completed"]}}
     conditions = [part.strip() for part in document["jobs"]["stack"]["if"].split("&&")]
@@ -67,7 +67,7 @@ def test_the_preview_on_the_deploy_host_is_of_branches_of_this_repository_for_th
     assert f"{REQUEST}.pull_requests[0].base.ref == {DEFAULT_BRANCH}" in conditions
 
 
-def test_the_deploy_host_runs_the_default_branch_and_gets_the_request_as_a_folder() -> None:
+def test_the_deploy_host_runs_the_default_branch_on_a_requests_folder() -> None:
     document = yaml.safe_load((ROOT / ".github" / "workflows" / "stack-preview.yml").read_text())
     ours, theirs, run = document["jobs"]["stack"]["steps"]
     # Without a ref it is the commit of the run, which is the default branch's for this event.
@@ -111,7 +111,7 @@ def gitlab() -> dict[str, Any]:
     return {name: {**document.get(job.get("extends"), {}), **job} for name, job in jobs.items()}
 
 
-def test_gitlabs_jobs_with_a_secret_run_for_the_default_branch_only_in_their_environment() -> None:
+def test_gitlabs_jobs_with_a_secret_run_for_the_default_branch_only() -> None:
     with_secret = {name: job for name, job in gitlab().items() if "BERTH_PASSPHRASE" in json.dumps(job)}
     assert set(with_secret) == {"preview", "drift"}
     started = {"preview": '$CI_PIPELINE_SOURCE == "web" && $MERGE_REQUEST =~ /^[0-9]+$/'}
@@ -126,7 +126,7 @@ def test_gitlabs_jobs_with_a_secret_run_for_the_default_branch_only_in_their_env
         assert when == {"if": started.get(name, '$CI_PIPELINE_SOURCE == "schedule"')}
 
 
-def test_gitlabs_jobs_without_a_secret_have_neither_an_environment_nor_a_deploy_host() -> None:
+def test_gitlabs_jobs_without_a_secret_have_no_deploy_host() -> None:
     for name in ("settings", "tests", "preview-offline"):
         job = gitlab()[name]
         assert "environment" not in job and "berth-$STACK" not in json.dumps(job)
@@ -325,9 +325,7 @@ def trusted(tmp_path: Path) -> Trusted:
     return Trusted(tmp_path)
 
 
-def test_a_red_preview_is_commented_all_the_same_and_the_request_is_only_a_folder(
-    forge: Forge, trusted: Trusted
-) -> None:
+def test_a_failed_preview_is_commented_and_the_request_is_only_data(forge: Forge, trusted: Trusted) -> None:
     done = trusted.run(forge, "preview", "prod", "../requested")
     assert done.returncode == 1, done.stderr
     assert [item["body"].splitlines()[-1] for item in forge.comments] == ["said"]

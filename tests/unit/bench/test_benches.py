@@ -44,9 +44,7 @@ def test_a_promotions_seconds_are_shown_whole_and_by_step() -> None:
 
 
 @pytest.mark.parametrize(("base", "forks"), [(kolla_stage.BERTH, "20"), (kolla_stage.DEFAULTS, None)])
-def test_one_setting_is_measured_on_each_configuration_and_all_write_what_happens(
-    tmp_path: Path, base: str, forks: str | None
-) -> None:
+def test_one_setting_is_measured_on_each_configuration(tmp_path: Path, base: str, forks: str | None) -> None:
     path, settings = tmp_path / "ansible.cfg", {"forks": 20, "folder": tmp_path, "plugins": "plugins", "sockets": "s"}
     path.write_text(play.ANSIBLE.format(**settings))
     kolla_stage.configure(path, base, ("connection", {"one": "50%"}), tmp_path / "facts")
