@@ -201,23 +201,23 @@ def test_a_flood_of_half_requests_from_one_address_leaves_others_served(lab: Lab
 def test_a_virtual_address_in_use_is_refused_before_keepalived_starts(lab: Lab, settings: Any) -> None:
     from tests.integration.lab import run
 
-    stranger = "10.76.0.77"
+    outsider = "10.76.0.77"
     made_ = run(
-        ["docker", "run", "-d", "--name", f"berth-{STACK}-stranger", "--network", f"berth-{STACK}", "--ip", stranger,
+        ["docker", "run", "-d", "--name", f"berth-{STACK}-outsider", "--network", f"berth-{STACK}", "--ip", outsider,
          json.loads((lab.home / "images.json").read_text())["nginx"]["reference"], "sleep", "600"]
     )  # fmt: skip
     assert made_.returncode == 0, made_.stderr
     try:
         for node in ("node1", "node2"):
             lab.on(node, "docker", "stop", "-t", "1", "berth-virtual-address")
-        settings(loadBalancer={"address": stranger})
+        settings(loadBalancer={"address": outsider})
         code, output = lab.try_berth("up", "--yes")
         assert code == 1
-        assert stranger in output
+        assert outsider in output
         assert "loadBalancer.address" in output
         assert "Traceback" not in output
     finally:
-        run(["docker", "rm", "-f", f"berth-{STACK}-stranger"])
+        run(["docker", "rm", "-f", f"berth-{STACK}-outsider"])
         for node in ("node1", "node2"):
             lab.on(node, "docker", "start", "berth-virtual-address")
 

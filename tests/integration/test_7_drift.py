@@ -1,4 +1,4 @@
-"""Drift made by hand on every node and in the object store: each is named, and repair mends that and nothing else."""
+"""Drift made by hand on every node and in the object store: each is named, and repair repairs that and nothing else."""
 
 from __future__ import annotations
 

@@ -227,7 +227,7 @@ def test_another_node_changes_the_rules_of_those_that_let_it_in() -> None:
     assert not any(one.name == "firewall-node5" for one in more.resources), "nothing of Berth's listens there"
 
 
-def test_who_keeps_strangers_out_by_other_means_gets_no_rules() -> None:
+def test_who_keeps_outsiders_out_by_other_means_gets_no_rules() -> None:
     assert not any(one.name.startswith("firewall-") for one in changed_dev(firewall="external").resources)
 
 

@@ -102,7 +102,7 @@ def test_steps_are_scripts_of_this_repository_or_an_action_by_its_commit(
             continue
         script = ROOT / step["run"].split()[0]
         assert script.parent == ROOT / ".ci" and os.access(script, os.X_OK), step["run"]
-        assert "${{" not in step["run"], "what a stranger may write reaches a script by the environment only"
+        assert "${{" not in step["run"], "what an outsider may write reaches a script by the environment only"
 
 
 def gitlab() -> dict[str, Any]:
@@ -238,12 +238,12 @@ def comment(forge: Forge, kind: str, tmp_path: Path, text: str) -> subprocess.Co
 def test_one_comment_per_stack_is_made_and_then_kept_up_to_date(forge: Forge, kind: str, tmp_path: Path) -> None:
     for _ in range(100):
         forge.comment("what people say")
-    stranger = forge.comment(preview("prod", "not ours"), kind="User", author=8)
+    outsider = forge.comment(preview("prod", "not ours"), kind="User", author=8)
     for stack, text in [("prod", "first"), ("staging", "other"), ("prod", "second"), ("prod", "third")]:
         done = comment(forge, kind, tmp_path, preview(stack, text))
         assert (done.returncode, done.stderr) == (0, "")
     assert [item["body"] for item in forge.comments[101:]] == [preview("prod", "third"), preview("staging", "other")]
-    assert stranger["body"] == preview("prod", "not ours")
+    assert outsider["body"] == preview("prod", "not ours")
     assert forge.tokens == {"Bearer T" if kind == "github" else "T"}
 
 

@@ -72,10 +72,10 @@ def test_a_connection_without_a_pin_is_not_reused_for_one_with_a_pin(server: Ser
 
 
 def test_a_refused_login_fails_at_once_and_says_what_to_check(server: Server, session: Session) -> None:
-    stranger = asyncssh.generate_private_key("ssh-ed25519").export_private_key().decode()
+    outsider = asyncssh.generate_private_key("ssh-ed25519").export_private_key().decode()
     began = time.monotonic()
     with pytest.raises(SSHError, match="authorized_keys"):
-        session.run(target(server, private_key=stranger), "true")
+        session.run(target(server, private_key=outsider), "true")
     assert time.monotonic() - began < 2
 
 
