@@ -73,17 +73,17 @@ class Upstream:
     @contextlib.contextmanager
     def slowed(self, megabits: int) -> Iterator[None]:
         """So many megabits a second, of all connections together."""
-        self._tell("set", "--bandwidth", f"{megabits}M")
+        self._control("set", "--bandwidth", f"{megabits}M")
         try:
             yield
         finally:
-            self._tell("set")
+            self._control("set")
 
     def sent(self, reset: bool = False) -> int:
         """Bytes that it has sent since the last reset."""
-        return int(json.loads(self._tell("stats", *(["--reset"] if reset else [])))["bytes"])
+        return int(json.loads(self._control("stats", *(["--reset"] if reset else [])))["bytes"])
 
-    def _tell(self, *words: str) -> str:
+    def _control(self, *words: str) -> str:
         command = ["docker", "exec", self._container, "/bin/upstream", *words]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 

@@ -14,17 +14,15 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from bench.kolla_stage import Stage
 from components.kolla.passwords import password
 from operations.drill.lab_node import LabNode
 from operations.kolla import verify
 from operations.kolla.plan import ONE_BY_ONE
 from operations.registry.client import Manifest, Store
 from operations.registry.endpoint import Endpoint
-
-if TYPE_CHECKING:
-    from bench.kolla import Stage
 
 ASK_EVERY = 0.7
 SECOND = "berth-bench"

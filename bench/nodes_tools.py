@@ -110,7 +110,7 @@ class Workspace:
             raise SystemExit(done.stdout + done.stderr)
 
     def check(self, tool: str) -> None:
-        """Insist that the managed files, the package and the service are on every host as wanted."""
+        """Fail unless the managed files, the package and the service are on every host as they should be."""
         found = dict(line.split(" ", 1) for line in self._on_all_hosts("report").splitlines())
         wrong = [host.name for host in self.hosts if found.get(host.name) != self._expected]
         if wrong:

@@ -1,6 +1,6 @@
 """What a preview without a change costs: a production stack of many nodes, none of which exists.
 
-Pulumi's CLI deploys the stack once with plugins that pretend (state as after `up`, nothing touched); then `berth
+Pulumi's CLI deploys the stack once with stub providers (state as after `up`, nothing touched); then `berth
 preview` and the CLI alone are measured, with Berth's own plugins, each in processes of their own.
 Usage: python bench/preview.py [--nodes 100] [--repeat 3]
 """
@@ -32,7 +32,7 @@ import yaml  # noqa: E402
 from operations.pulumi.cli import choose  # noqa: E402
 from operations.pulumi.environment import search_path  # noqa: E402
 from operations.workspace import Workspace  # noqa: E402
-from tests import pretend  # noqa: E402
+from tests import stub_providers  # noqa: E402
 from tests.own_plugins import own_plugins  # noqa: E402
 
 STACK = "bench"
@@ -78,15 +78,15 @@ class Stack:
     def deploy(self) -> int:
         """State as after `up`; how many resources there are."""
         (self.home / "state").mkdir()
-        pretending = pretend.environment(self.home / "pretending", self._cli)
+        stubs = stub_providers.environment(self.home / "stubs", self._cli)
         for words in (["stack", "init"], ["up", "--yes", "--skip-preview"]):
-            self._run([str(self._cli), *words], pretending)
-        authority, _, _ = self._run([str(self._cli), "stack", "output", "registry_ca"], pretending)
+            self._run([str(self._cli), *words], stubs)
+        authority, _, _ = self._run([str(self._cli), "stack", "output", "registry_ca"], stubs)
         # The MinIO provider reads the file that a real `up` would have written.
         target = Workspace(self.root, self.home).stack_dir(STACK) / "ca.pem"
         target.parent.mkdir(parents=True)
         target.write_text(authority)
-        exported, _, _ = self._run([str(self._cli), "stack", "export"], pretending)
+        exported, _, _ = self._run([str(self._cli), "stack", "export"], stubs)
         return len(json.loads(exported)["deployment"]["resources"])
 
     def pulumi(self, *words: str) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-# The bench's part of a bundle. Lines: package NAME; service NAME. Both are looked at, and mended, on every run.
+# The bench's part of a bundle. Lines: package NAME; service NAME. Both are checked, and repaired, on every run.
 # shellcheck shell=sh disable=SC2154  # what bundle.sh sets
 tab=$(printf '\t')
 

@@ -33,7 +33,7 @@ func (c *cache) serveBlob(w http.ResponseWriter, r *http.Request, dgst digest.Di
 			c.headBlob(w, r, dgst)
 			return
 		}
-		f = c.attach(key, func() *flight { return c.start(key, r, dgst) })
+		f = c.attach(key, func() *inflightBlob { return c.start(key, r, dgst) })
 	}
 	defer f.leave()
 	offset, length, err := f.await(r)
@@ -51,16 +51,16 @@ func (c *cache) serveBlob(w http.ResponseWriter, r *http.Request, dgst digest.Di
 }
 
 // attach joins a blob that is coming in, or begins with `start`.
-func (c *cache) attach(key string, start func() *flight) *flight {
+func (c *cache) attach(key string, start func() *inflightBlob) *inflightBlob {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	f := c.flights[key]
+	f := c.inflight[key]
 	if f == nil || !f.join() {
 		if start == nil {
 			return nil
 		}
 		f = start()
-		c.flights[key] = f
+		c.inflight[key] = f
 	}
 	return f
 }
@@ -83,9 +83,9 @@ func describe(header http.Header, dgst digest.Digest) {
 }
 
 // start lets one request through to distribution, on its own: it goes on when its client leaves, though not for long.
-func (c *cache) start(key string, r *http.Request, dgst digest.Digest) *flight {
+func (c *cache) start(key string, r *http.Request, dgst digest.Digest) *inflightBlob {
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Context()))
-	f := newFlight(c, dgst, cancel)
+	f := newInflightBlob(c, dgst, cancel)
 	request := r.Clone(f.question.in(ctx))
 	request.Method = http.MethodGet
 	request.Header.Del("Range")
@@ -98,8 +98,8 @@ func (c *cache) start(key string, r *http.Request, dgst digest.Digest) *flight {
 		}
 		cancel(nil)
 		c.mu.Lock()
-		if c.flights[key] == f {
-			delete(c.flights, key)
+		if c.inflight[key] == f {
+			delete(c.inflight, key)
 		}
 		c.mu.Unlock()
 		f.leave()
@@ -108,22 +108,22 @@ func (c *cache) start(key string, r *http.Request, dgst digest.Digest) *flight {
 }
 
 // fetch goes by distribution, which stores the blob, or past it where the storage has no room for it.
-func (c *cache) fetch(f *flight, r *http.Request) {
-	if f.storing = c.keeping.promise(linksOfABlob); f.storing {
+func (c *cache) fetch(f *inflightBlob, r *http.Request) {
+	if f.storing = c.storage.reserve(linksOfABlob); f.storing {
 		c.run(f, r)
-		c.keeping.fulfilled(linksOfABlob)
+		c.storage.unreserve(linksOfABlob)
 	}
 	if !f.storing {
 		f.inner = answer{header: http.Header{}}
 		c.pass(f, r)
-		c.keeping.passBy()
+		c.storage.countNotKept()
 	}
 	f.end()
-	c.keeping.fulfilled(f.promised)
+	c.storage.unreserve(f.reservedInStorage)
 }
 
 // pass asks the upstream as distribution does, and leaves the storage out.
-func (c *cache) pass(f *flight, r *http.Request) {
+func (c *cache) pass(f *inflightBlob, r *http.Request) {
 	where := c.remote
 	where.Path = r.URL.Path
 	request, err := http.NewRequestWithContext(r.Context(), http.MethodGet, where.String(), nil)
@@ -141,7 +141,7 @@ func (c *cache) pass(f *flight, r *http.Request) {
 }
 
 // send gives a client the part it wants as it comes in.
-func (f *flight) send(w http.ResponseWriter, r *http.Request, offset, length int64) {
+func (f *inflightBlob) send(w http.ResponseWriter, r *http.Request, offset, length int64) {
 	describe(w.Header(), f.digest)
 	w.Header().Set("Content-Type", f.kind)
 	w.Header().Set("Content-Length", strconv.FormatInt(length, 10))

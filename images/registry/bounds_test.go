@@ -193,7 +193,7 @@ func TestALyingLengthTakesNoMoreThanItSays(t *testing.T) {
 		t.Errorf("%d %s", got.status, got.body)
 	}
 	made.settle()
-	if holds := made.keeping.holds(); holds > 1000 {
+	if holds := made.storage.used(); holds > 1000 {
 		t.Errorf("%d bytes are kept", holds)
 	}
 }
@@ -229,7 +229,7 @@ func TestAFullStorageIsPassedByAndEverythingIsServed(t *testing.T) {
 			t.Errorf("the upstream was asked for blob %d %d times", i, n)
 		}
 	}
-	if size := sizeOf(t, folder); size > 5<<19 || made.keeping.passed.Load() < 2 {
+	if size := sizeOf(t, folder); size > 5<<19 || made.storage.notKept.Load() < 2 {
 		t.Errorf("%d bytes are kept, %v", size, made.counts())
 	}
 	nothing := h.add(nil)
@@ -238,7 +238,7 @@ func TestAFullStorageIsPassedByAndEverythingIsServed(t *testing.T) {
 	}
 	// What somebody takes out makes room, as soon as it is seen.
 	os.RemoveAll(filepath.Join(folder, "docker/registry/v2/blobs/sha256", blobs[0].Encoded()[:2], blobs[0].Encoded()))
-	if err := made.keeping.count(context.Background()); err != nil {
+	if err := made.storage.count(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	get(server, "GET", blobOf(blobs[2]))
@@ -267,8 +267,8 @@ func TestWhatIsStoredAtTheStartCounts(t *testing.T) {
 	server, made := boundedCacheOf(t, h, folder, limited(func(b *bounds) { b.keep = 3 << 19 }))
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	go made.keeping.watch(ctx)
-	eventually(t, "it is counted", func() bool { return made.keeping.holds() > 1<<20 })
+	go made.storage.watch(ctx)
+	eventually(t, "it is counted", func() bool { return made.storage.used() > 1<<20 })
 	if got := get(server, "GET", blobOf(blobs[1])); digest.FromBytes(got.body) != blobs[1] {
 		t.Errorf("%d %s", got.status, got.body)
 	}

@@ -24,24 +24,24 @@ type cache struct {
 	remote   url.URL
 	inner    http.Handler
 	spool    *spool
-	keeping  *keeping
+	storage  *boundedStorage
 	turns    turns
 
-	mu      sync.Mutex
-	flights map[string]*flight
-	calls   map[string]*call
+	mu       sync.Mutex
+	inflight map[string]*inflightBlob
+	calls    map[string]*call
 }
 
 // newCache stands before `inner`, whose storage is `kept`. A configuration that does not name it stores without a bound.
-func newCache(remote string, limits bounds, kept *keeping, inner http.Handler) *cache {
+func newCache(remote string, limits bounds, kept *boundedStorage, inner http.Handler) *cache {
 	if kept == nil {
-		kept = newKeeping(nil)
+		kept = newBoundedStorage(nil)
 		limits.keep = math.MaxInt64
 	}
 	kept.limit = limits.keep
 	made := &cache{
-		upstream: remote, inner: inner, spool: newSpool(limits), keeping: kept, turns: make(turns, limits.texts),
-		flights: map[string]*flight{}, calls: map[string]*call{},
+		upstream: remote, inner: inner, spool: newSpool(limits), storage: kept, turns: make(turns, limits.texts),
+		inflight: map[string]*inflightBlob{}, calls: map[string]*call{},
 	}
 	if parsed, err := url.Parse(remote); err == nil {
 		made.upstream, made.remote = parsed.Host, *parsed
@@ -56,8 +56,8 @@ func (c *cache) counts() any {
 	c.spool.mu.Unlock()
 	return map[string]int64{
 		"fetches": int64(len(c.spool.places)), "spool_bytes": taken, "refused": c.spool.refused.Load(),
-		"abandoned": c.spool.abandoned.Load(), "stored_bytes": c.keeping.holds(), "max_bytes": c.keeping.limit,
-		"not_kept": c.keeping.passed.Load(), "texts": int64(len(c.turns)),
+		"abandoned": c.spool.abandoned.Load(), "stored_bytes": c.storage.used(), "max_bytes": c.storage.limit,
+		"not_kept": c.storage.notKept.Load(), "texts": int64(len(c.turns)),
 	}
 }
 
@@ -147,5 +147,5 @@ func detached(r *http.Request) *http.Request {
 	return r.Clone(context.WithoutCancel(r.Context()))
 }
 
-// Error makes an answer what a flight can fail with.
+// Error lets an answer be the error of an inflightBlob.
 func (a *answer) Error() string { return a.body.String() }

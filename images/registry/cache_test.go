@@ -157,7 +157,7 @@ func boundedCacheOf(t *testing.T, h *hub, folder string, limits bounds, login ..
 func (c *cache) settle() {
 	for busy := true; busy; time.Sleep(5 * time.Millisecond) {
 		c.mu.Lock()
-		busy = len(c.flights) > 0
+		busy = len(c.inflight) > 0
 		c.mu.Unlock()
 	}
 }
@@ -394,7 +394,7 @@ func TestNoMoreIsTakenThanWasAnnounced(t *testing.T) {
 		t.Errorf("%d %v, %d bytes", got.status, got.err, len(got.body))
 	}
 	made.settle()
-	if holds := made.keeping.holds(); holds > 1<<20+linksOfABlob {
+	if holds := made.storage.used(); holds > 1<<20+linksOfABlob {
 		t.Errorf("%d bytes are kept", holds)
 	}
 }

@@ -39,7 +39,7 @@ func main() {
 		// Beside distribution's health page, on the node itself only: /debug/vars.
 		expvar.Publish("berth_cache", expvar.Func(made.counts))
 		// On its own: a cache is ready before all that it has is listed.
-		go made.keeping.watch(context.Background())
+		go made.storage.watch(context.Background())
 		return made
 	})
 	if err := registry.RootCmd.Execute(); err != nil {

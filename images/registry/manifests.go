@@ -83,9 +83,9 @@ func (c *cache) done(under *call) {
 
 // manifest asks with a short timeout first: a tag that is stored is then served although the upstream hangs.
 func (c *cache) manifest(r *http.Request, reference string) *answer {
-	kept := c.keeping.promise(largestText)
+	kept := c.storage.reserve(largestText)
 	if kept {
-		defer c.keeping.fulfilled(largestText)
+		defer c.storage.unreserve(largestText)
 	}
 	q := &question{timeout: shortTimeout, turns: c.turns, keepNothing: !kept}
 	got := c.ask(r, r.Method, q)
@@ -107,7 +107,7 @@ func (c *cache) manifest(r *http.Request, reference string) *answer {
 		}
 	}
 	if status, _, err := q.learnt(); got.status < 400 && err == nil && gone(status) {
-		c.keeping.forget(r.Context(), repository.FindStringSubmatch(r.URL.Path)[1], reference)
+		c.storage.forget(r.Context(), repository.FindStringSubmatch(r.URL.Path)[1], reference)
 	}
 	return c.result(q, got)
 }

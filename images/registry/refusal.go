@@ -41,7 +41,7 @@ func (c *cache) result(q *question, inner *answer) *answer {
 		return refusal(http.StatusBadGateway, "UNAVAILABLE", fmt.Sprintf("upstream %s answered %d", c.upstream, status))
 	case gone(status) && inner.status != http.StatusNotFound:
 		code := "MANIFEST_UNKNOWN"
-		if q.flight != nil || q.headOnly {
+		if q.blob != nil || q.headOnly {
 			code = "BLOB_UNKNOWN"
 		}
 		return refusal(http.StatusNotFound, code, fmt.Sprintf("upstream %s does not have it", c.upstream))

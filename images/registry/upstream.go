@@ -39,8 +39,8 @@ type question struct {
 	offline bool
 	// headOnly: the header of a blob is wanted and nothing else; distribution would fetch all of it for a HEAD.
 	headOnly bool
-	// flight takes the body of the blob.
-	flight *flight
+	// blob takes the body of the response.
+	blob *inflightBlob
 	// turns is where this question has a place, which others may have while it waits for the upstream.
 	turns turns
 	// keepNothing: what comes is handed out and not stored.
@@ -130,13 +130,13 @@ func (u *upstream) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	switch {
 	case err != nil:
-	case q.flight != nil && response.StatusCode == http.StatusOK && r.Method == http.MethodHead:
-		if err := q.flight.announce(response.ContentLength); err != nil {
+	case q.blob != nil && response.StatusCode == http.StatusOK && r.Method == http.MethodHead:
+		if err := q.blob.announce(response.ContentLength); err != nil {
 			response.Body.Close()
 			return nil, err
 		}
-	case q.flight != nil && response.StatusCode == http.StatusOK:
-		if err := q.flight.receive(response); err != nil {
+	case q.blob != nil && response.StatusCode == http.StatusOK:
+		if err := q.blob.receive(response); err != nil {
 			return nil, err
 		}
 	default:

@@ -1,4 +1,4 @@
-// A public registry for labs, which have none: distribution over a folder, as slow and as faulty as a test wants it.
+// A public registry for labs, which have none: distribution over a folder behind a fault-injecting proxy.
 //
 //	upstream serve --certificate F --key F --storage DIR [--address A] [--require USER:PASSWORD]
 //	upstream set [--delay 50ms] [--bandwidth 100M] [--fault NAME] [--match REGEX]
@@ -24,13 +24,13 @@ func main() {
 	}
 }
 
-func run(words []string) error {
-	if len(words) == 0 {
-		return fmt.Errorf("say serve, set or stats")
+func run(args []string) error {
+	if len(args) == 0 {
+		return fmt.Errorf("no command: use serve, set or stats")
 	}
-	flags := flag.NewFlagSet(words[0], flag.ExitOnError)
-	socket := flags.String("socket", "/tmp/upstream.sock", "where a running one is told what to do")
-	switch words[0] {
+	flags := flag.NewFlagSet(args[0], flag.ExitOnError)
+	socket := flags.String("socket", "/tmp/upstream.sock", "control socket of the running server")
+	switch args[0] {
 	case "serve":
 		var s server
 		flags.StringVar(&s.address, "address", "0.0.0.0:5000", "where to listen")
@@ -38,28 +38,28 @@ func run(words []string) error {
 		flags.StringVar(&s.key, "key", "", "its key")
 		flags.StringVar(&s.storage, "storage", "/tmp/upstream", "folder for the content")
 		flags.StringVar(&s.require, "require", "", "user:password that a pull needs")
-		flags.Parse(words[1:])
+		flags.Parse(args[1:])
 		s.socket = *socket
 		return s.run()
 	case "set":
-		var b behaviour
-		flags.StringVar(&b.Delay, "delay", "0s", "time before each response")
-		flags.StringVar(&b.Bandwidth, "bandwidth", "", "bits per second of all connections together: 100M, 2G")
-		flags.StringVar(&b.Fault, "fault", "none", strings.Join(faults, ", "))
-		flags.StringVar(&b.Match, "match", "", "regular expression on the path; without, blobs and manifests")
-		flags.Parse(words[1:])
-		return tell(*socket, "/set", b)
+		var c faultConfig
+		flags.StringVar(&c.Delay, "delay", "0s", "time before each response")
+		flags.StringVar(&c.Bandwidth, "bandwidth", "", "bits per second of all connections together: 100M, 2G")
+		flags.StringVar(&c.Fault, "fault", "none", strings.Join(faults, ", "))
+		flags.StringVar(&c.Match, "match", "", "regular expression on the path; without, blobs and manifests")
+		flags.Parse(args[1:])
+		return call(*socket, "/set", c)
 	case "stats":
-		reset := flags.Bool("reset", false, "begin counting anew")
-		flags.Parse(words[1:])
-		return tell(*socket, fmt.Sprintf("/stats?reset=%t", *reset), nil)
+		reset := flags.Bool("reset", false, "reset the counters")
+		flags.Parse(args[1:])
+		return call(*socket, fmt.Sprintf("/stats?reset=%t", *reset), nil)
 	}
-	return fmt.Errorf("%s: say serve, set or stats", words[0])
+	return fmt.Errorf("%s is no command: use serve, set or stats", args[0])
 }
 
-// tell asks the running one, and prints its answer.
-func tell(socket, path string, what any) error {
-	text, err := json.Marshal(what)
+// call sends a request to the running server's control socket and prints the response.
+func call(socket, path string, body any) error {
+	text, err := json.Marshal(body)
 	if err != nil {
 		return err
 	}
@@ -69,10 +69,10 @@ func tell(socket, path string, what any) error {
 		return err
 	}
 	defer response.Body.Close()
-	said, err := io.ReadAll(response.Body)
+	output, err := io.ReadAll(response.Body)
 	if err == nil && response.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s", bytes.TrimSpace(said))
+		return fmt.Errorf("%s", bytes.TrimSpace(output))
 	}
-	os.Stdout.Write(said)
+	os.Stdout.Write(output)
 	return err
 }

@@ -41,16 +41,16 @@ func (s *server) run() error {
 	if err != nil {
 		return err
 	}
-	moody := newMoody(inner, s.require)
+	proxy := newFaultProxy(inner, s.require)
 	os.Remove(s.socket)
 	control, err := net.Listen("unix", s.socket)
 	if err != nil {
 		return err
 	}
 	over := make(chan error, 2)
-	go func() { over <- http.Serve(control, moody.control()) }()
+	go func() { over <- http.Serve(control, proxy.control()) }()
 	go func() {
-		public := &http.Server{Addr: s.address, Handler: moody}
+		public := &http.Server{Addr: s.address, Handler: proxy}
 		if s.certificate == "" {
 			over <- public.ListenAndServe()
 		} else {
@@ -60,21 +60,21 @@ func (s *server) run() error {
 	return <-over
 }
 
-// control is what `set` and `stats` talk to.
-func (m *moody) control() http.Handler {
+// control is the API of `set` and `stats`, served on the control socket.
+func (p *faultProxy) control() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/set", func(w http.ResponseWriter, r *http.Request) {
-		var wanted behaviour
-		err := json.NewDecoder(r.Body).Decode(&wanted)
+		var config faultConfig
+		err := json.NewDecoder(r.Body).Decode(&config)
 		if err == nil {
-			err = m.behave(wanted)
+			err = p.configure(config)
 		}
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 		}
 	})
 	mux.HandleFunc("/stats", func(w http.ResponseWriter, r *http.Request) {
-		json.NewEncoder(w).Encode(m.stats(r.FormValue("reset") == "true"))
+		json.NewEncoder(w).Encode(p.stats(r.FormValue("reset") == "true"))
 	})
 	return mux
 }

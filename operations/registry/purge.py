@@ -19,7 +19,7 @@ from config.model.stack import Settings
 from operations.errors import BerthError, UsageError
 
 REMEMBERED = 5
-"""Seconds for which a cache remembers that something is stored (`remembered` in images/registry/keeping.go)."""
+"""Seconds for which a cache remembers that something is stored (`remembered` in images/registry/bounded_storage.go)."""
 
 _TAG = re.compile(r"_manifests/tags/([^/]+)/")
 _SHOWN = re.compile(r"_manifests/tags/([^/]+)/index/([^/]+/[^/]+)/link")

@@ -50,7 +50,7 @@ def test_who_holds_the_state_is_named_to_everybody_else(people: People, monkeypa
     assert seen is not None and seen.state == made, "what one deploy host has verified, the other one knows"
 
 
-def test_a_run_whose_processes_are_gone_keeps_neither_lock_nor_pending_operations(
+def test_a_run_whose_processes_are_gone_keeps_no_lock_and_no_pending_steps(
     people: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ann = people("ann")

@@ -18,7 +18,7 @@ def test_a_preview_names_every_step(stack: Stack) -> None:
     assert {f"nodes-{node}{part}" for node in ("berth5", "berth6") for part in PARTS} <= set(planned)
 
 
-def test_a_disk_with_data_is_lost_only_where_the_settings_say_so_and_no_other_one_before(
+def test_a_disk_with_data_is_lost_only_where_the_settings_say_so(
     stack: Stack,
 ) -> None:
     one, two = stack.computers
@@ -29,7 +29,7 @@ def test_a_disk_with_data_is_lost_only_where_the_settings_say_so_and_no_other_on
     stack.nodes[5]["install"]["wipe"] = True
 
 
-def test_a_host_that_is_not_what_the_settings_say_is_refused_and_told_nothing(stack: Stack) -> None:
+def test_a_host_unlike_the_settings_is_refused_and_gets_no_secret(stack: Stack) -> None:
     one, _ = stack.computers
     live = stack.nodes[4]["install"]["live"]
     pinned = live["hostKey"]
@@ -43,7 +43,7 @@ def test_a_host_that_is_not_what_the_settings_say_is_refused_and_told_nothing(st
     one.run("sh", "-c", "echo tmpfs >/run/root-file-system")
 
 
-def test_a_run_that_is_killed_while_it_installs_is_finished_by_the_next_one(stack: Stack) -> None:
+def test_an_installation_that_was_killed_is_finished_by_the_next_run(stack: Stack) -> None:
     one, two = stack.computers
     one.run("sed", "-i", "2i sleep 8", "/usr/local/bin/coreos-install")
     running = stack.start("up", "--yes", "--skip-preview")
@@ -60,7 +60,7 @@ def test_a_run_that_is_killed_while_it_installs_is_finished_by_the_next_one(stac
     assert stack.preview() == {}
 
 
-def test_a_change_that_takes_a_restart_is_refused_unless_the_settings_allow_one(stack: Stack) -> None:
+def test_a_change_that_takes_a_restart_needs_the_settings_leave(stack: Stack) -> None:
     one, _ = stack.computers
     for node in stack.nodes[4:]:
         node["config"]["timezone"] = "Asia/Tokyo"
@@ -70,7 +70,7 @@ def test_a_change_that_takes_a_restart_is_refused_unless_the_settings_allow_one(
     assert "Tokyo" not in one.run("cat", USER_DATA)
 
 
-def test_machines_restart_one_after_the_other_and_only_while_the_registry_can_do_without(stack: Stack) -> None:
+def test_machines_restart_one_by_one_while_the_registry_can_do_without(stack: Stack) -> None:
     one, two = stack.computers
     for node, computer in zip(stack.nodes[4:], stack.computers, strict=True):
         node["install"]["reboot"] = True

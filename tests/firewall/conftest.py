@@ -1,4 +1,4 @@
-"""Two lab nodes on a network of their own: one gets Berth's table, from the other come friends and strangers."""
+"""Two lab nodes on a network of their own: one gets Berth's table, the other stands for accepted and other machines."""
 
 from __future__ import annotations
 

@@ -40,25 +40,25 @@ def test_a_second_run_changes_nothing(node: Box) -> None:
     assert applied(node) == "nothing to change\n"
 
 
-def test_strangers_are_refused_and_the_stacks_machines_let_in(listening: Box, others: Box) -> None:
+def test_outsiders_are_refused_and_the_stacks_machines_let_in(listening: Box, others: Box) -> None:
     applied(listening)
     for port in (9000, 9443):
-        assert connects(others, 50, port) == ["refused"], "a stranger"
+        assert connects(others, 50, port) == ["refused"], "an outsider"
         assert connects(others, 12, port) == ["open"], "a node of the stack"
-    assert connects(others, 50, 4000) == connects(others, 50, 8080) == ["open"], "doors that are not closed"
+    assert connects(others, 50, 4000) == connects(others, 50, 8080) == ["open"], "ports that are not closed"
     here = listening.run("curl", "-sv", "--max-time", "2", f"http://{listening.at(11)}:9000").stderr
     assert "Connected to" in here, "the node itself"
 
 
-def test_a_stranger_who_is_in_already_is_thrown_out(listening: Box, others: Box) -> None:
+def test_an_established_connection_of_an_outsider_is_reset(listening: Box, others: Box) -> None:
     ended: list[list[str]] = []
-    stranger = threading.Thread(target=lambda: ended.append(connects(others, 50, 9000, 1, 5, "again")))
+    outsider = threading.Thread(target=lambda: ended.append(connects(others, 50, 9000, 1, 5, "again")))
     friend = threading.Thread(target=lambda: ended.append(connects(others, 12, 9000, 1, 7, "again")))
-    for one in (stranger, friend):
+    for one in (outsider, friend):
         one.start()
     until(lambda: listening.out("ss", "-tnH", "src", f"{listening.at(11)}:9000").count("ESTAB") == 2, 4)
     applied(listening)
-    for one in (stranger, friend):
+    for one in (outsider, friend):
         one.join()
     assert ended == [["open", "thrown out"], ["open", "still open"]]
 
@@ -74,10 +74,10 @@ def test_half_open_connections_are_bounded_for_each_address(listening: Box, othe
     first.start()
     until(lambda: listening.out("ss", "-tnH", "src", f"{listening.at(11)}:4000").count(":4000") >= 20, 20)
     flood(51, 0)
-    assert connects(others, 12, 4000, 5) == ["open"] * 5, "what strangers cannot have is the nodes'"
+    assert connects(others, 12, 4000, 5) == ["open"] * 5, "what outsiders cannot have is the nodes'"
     first.join()
     assert found[50] == {"open": 20, "silent": 5}
-    assert found[51] == {"open": 10, "silent": 15}, "all strangers together"
+    assert found[51] == {"open": 10, "silent": 15}, "all outsiders together"
     # Ended ones are counted no longer.
     assert connects(others, 50, 4000, 5) == ["open"] * 5
 

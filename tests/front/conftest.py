@@ -49,8 +49,8 @@ def world(status_port: int, directory: Path) -> Iterator[World]:
     caches = {name: behind.distribution("127.0.0.1", "127.0.0.1") for name in ("hub", "quay")}
     drives = behind.drives("127.0.0.2", "127.0.0.3")
     front = front_of(["127.0.0.1"], caches, drives)
-    mirror, stranger = self_signed("mirror"), behind.authority.issue("stranger", client=True)
-    for name, issued in (("mirror", mirror), ("stranger", stranger)):
+    mirror, outsider = self_signed("mirror"), behind.authority.issue("outsider", client=True)
+    for name, issued in (("mirror", mirror), ("outsider", outsider)):
         (directory / f"{name}.pem").write_text(issued.certificate + issued.key)
     install(directory, entries_of(front, behind.authority, mirror))
     contexts = [ssl.create_default_context(cafile=str(behind.ca)) for _ in range(2)]

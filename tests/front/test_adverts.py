@@ -20,7 +20,7 @@ from components.load_balancer import render
 from tests.front.world import IMAGE, World, image_is_here
 from tests.unit.components.load_balancer.test_load_balancer import FRONT
 
-SUBNET, VIRTUAL, STRANGER = "10.198.78.0/28", "10.198.78.10", "10.198.78.1"
+SUBNET, VIRTUAL, OUTSIDER = "10.198.78.0/28", "10.198.78.10", "10.198.78.1"
 BALANCERS = ["10.198.78.2", "10.198.78.3"]
 CHECK = "    vrrp_check_unicast_src\n"
 VRRP, HIGHEST = 112, 255
@@ -32,7 +32,7 @@ def docker(*words: str, check: bool = True) -> str:
 
 @pytest.fixture(scope="module")
 def network() -> Iterator[str]:
-    """A network of its own; this machine is the stranger in it."""
+    """A network of its own; this machine is the outsider in it."""
     if os.geteuid() != 0 or not image_is_here():
         pytest.skip(f"{IMAGE} is not built here, or this user may not use it: ./berth up builds it")
     name = f"berth-front-test-{uuid.uuid4().hex[:8]}"
@@ -77,7 +77,7 @@ def holders(containers: list[str]) -> list[str]:
 
 def advert(to: str) -> bytes:
     """Version 3, the pair's own router id, the highest priority there is, the right address and checksum."""
-    addresses = IPv4Address(STRANGER).packed + IPv4Address(to).packed
+    addresses = IPv4Address(OUTSIDER).packed + IPv4Address(to).packed
     body = struct.pack("!BBBBH", 3 << 4 | 1, FRONT.router_id, HIGHEST, 1, 10)
     rest = IPv4Address(VIRTUAL).packed
     whole = addresses + struct.pack("!BBH", 0, VRRP, 12) + body + b"\0\0" + rest
@@ -88,17 +88,17 @@ def advert(to: str) -> bytes:
 
 def shout(seconds: float) -> None:
     """Ten adverts a second to both balancers, as a holder sends them."""
-    with socket.socket(socket.AF_INET, socket.SOCK_RAW, VRRP) as stranger:
-        stranger.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 255)
-        stranger.bind((STRANGER, 0))
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, VRRP) as outsider:
+        outsider.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 255)
+        outsider.bind((OUTSIDER, 0))
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             for to in BALANCERS:
-                stranger.sendto(advert(to), (to, 0))
+                outsider.sendto(advert(to), (to, 0))
             time.sleep(0.1)
 
 
-def test_an_advert_from_whoever_is_no_balancer_takes_the_address_from_nobody(pair: tuple[bool, list[str]]) -> None:
+def test_an_advert_from_a_machine_that_is_no_balancer_is_ignored(pair: tuple[bool, list[str]]) -> None:
     checked, balancers = pair
     before = holders(balancers)
     for _ in range(3):

@@ -70,7 +70,7 @@ def test_an_address_that_nobody_has_is_free(apply: Callable[[], subprocess.Compl
     assert done.returncode == 0, done.stderr
 
 
-def test_an_address_that_a_stranger_has_is_refused_and_the_error_says_whose_it_is(
+def test_an_address_in_use_is_refused_and_the_error_names_its_holder(
     machines: dict[str, str], apply: Callable[[], subprocess.CompletedProcess[str]]
 ) -> None:
     gets_the_address(machines[OTHER])

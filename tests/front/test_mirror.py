@@ -59,12 +59,12 @@ def test_no_spelling_of_a_path_leads_from_one_cache_to_another(mirror: World) ->
 
 
 def test_only_the_mirrors_own_certificate_is_let_in(mirror: World) -> None:
-    stranger = ssl.create_default_context(cafile=str(mirror.directory / "ca.crt"))
-    stranger.check_hostname = False
-    got = mirror.ask("GET", "/v2/library/a/manifests/1", mirror=True, context=stranger)
+    outsider = ssl.create_default_context(cafile=str(mirror.directory / "ca.crt"))
+    outsider.check_hostname = False
+    got = mirror.ask("GET", "/v2/library/a/manifests/1", mirror=True, context=outsider)
     assert (got.status, json.loads(got.body)["errors"][0]["code"]) == (403, "DENIED")
-    stranger.load_cert_chain(mirror.directory / "stranger.pem")
-    assert mirror.ask("GET", "/v2/library/a/manifests/1", mirror=True, context=stranger).status == 403, (
+    outsider.load_cert_chain(mirror.directory / "outsider.pem")
+    assert mirror.ask("GET", "/v2/library/a/manifests/1", mirror=True, context=outsider).status == 403, (
         "a certificate of the stack's CA is no ticket"
     )
 

@@ -63,7 +63,7 @@ def asked_of_caches(front: World) -> list[str]:
         ("DELETE", "library/a/manifests/1", "root", MANY, False),
     ],
 )
-def test_a_404_of_the_store_leads_to_the_cache_for_pulls_and_never_for_pushes(
+def test_a_404_of_the_store_leads_to_the_cache_for_pulls_only(
     front: World, method: str, path: str, user: str, accept: str, beyond: bool
 ) -> None:
     holding(front)
@@ -102,7 +102,7 @@ def test_each_prefix_has_its_own_cache_and_other_paths_have_none(front: World) -
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 500, 503])
-def test_what_a_store_says_other_than_404_is_passed_on_and_no_cache_is_asked(front: World, status: int) -> None:
+def test_an_error_of_the_store_other_than_404_is_passed_on(front: World, status: int) -> None:
     holding(front)
     for one in front.replicas:
         one.reset(lambda asked: Answer(status, b'{"errors":[{"code":"FROM_THE_STORE"}]}'))
@@ -119,7 +119,7 @@ def test_a_miss_everywhere_is_the_caches_own_error(front: World) -> None:
     assert (got.status, json.loads(got.body)["errors"][0]["code"]) == (404, "MANIFEST_UNKNOWN")
 
 
-def test_an_upstream_that_refuses_the_caches_account_is_no_reason_to_log_in_again(front: World) -> None:
+def test_a_401_of_an_upstream_is_no_401_for_the_client(front: World) -> None:
     for one in front.caches["hub"]:
         one.reset(lambda asked: Answer(401, b"{}"))
     got = front.ask("GET", "/v2/docker.io/a/manifests/1")
@@ -213,7 +213,7 @@ def test_a_drive_that_fails_costs_nothing_while_another_serves(front: World, ans
 
 
 @pytest.mark.parametrize("status", [403, 404])
-def test_an_object_store_that_does_not_give_the_blob_is_a_failure_and_no_404(front: World, status: int) -> None:
+def test_a_blob_that_the_object_store_does_not_serve_is_no_404(front: World, status: int) -> None:
     redirecting(front)
     for one in front.drives:
         one.reset(lambda asked: Answer(status, b"<Error/>"))

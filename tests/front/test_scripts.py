@@ -169,7 +169,7 @@ def asked(world: Behind) -> list[int]:
     return [len(one.asked) for one in world.fakes[:2]]
 
 
-def test_a_replica_is_taken_out_and_put_back_and_both_are_steps_that_can_be_repeated(
+def test_taking_a_replica_out_and_putting_it_back_can_be_repeated(
     node: Node, behind: Behind, entries: list[Entry]
 ) -> None:
     for _ in range(2):

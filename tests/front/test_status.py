@@ -47,7 +47,7 @@ def test_a_replica_that_is_out_of_the_pool_gets_nothing(front: World) -> None:
         assert (first.methods(), len(second.methods())) == ([], 4)
 
 
-def test_a_replica_that_accepts_a_question_and_says_nothing_is_given_up_after_a_second(front: World) -> None:
+def test_a_replica_that_does_not_answer_is_given_up_after_a_second(front: World) -> None:
     slow, other = front.replicas
     slow.reset(lambda asked: Answer(200, late=3))
     other.reset(lambda asked: Answer(200))

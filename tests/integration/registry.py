@@ -156,7 +156,7 @@ def berth_registry(lab: Lab, user: str = "push", *, fresh: bool = False) -> Regi
 
 
 class Upstream:
-    """The stand-in: filled like any registry, and told what to do wrong."""
+    """The stand-in: filled like any registry, with faults on demand."""
 
     def __init__(self, lab: Lab) -> None:
         self.registry = Registry(UPSTREAM, lab.known_endpoint["ca_file"])

@@ -100,7 +100,7 @@ def test_the_registry_holds_no_root_key(lab: Lab) -> None:
     assert root not in lab.on("node2", "cat", "/etc/berth/registry/config.yml")
 
 
-def test_no_secret_is_in_a_containers_environment_or_command_line_on_a_node(lab: Lab) -> None:
+def test_no_secret_is_in_a_containers_environment_or_command_line(lab: Lab) -> None:
     secrets = [
         lab.on("node1", "cat", "/etc/berth/object-store/environment").split("MINIO_ROOT_PASSWORD=")[1].split()[0],
         *(user["password"] for user in lab.endpoint()["users"].values()),

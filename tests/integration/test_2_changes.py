@@ -1,4 +1,4 @@
-"""A changed setting touches what it must, with the least force, one node at a time."""
+"""A changed setting touches what it must, with the least disruption, one node at a time."""
 
 from __future__ import annotations
 
@@ -19,9 +19,7 @@ def daemon(lab: Lab, node: str, template: str) -> str:
     return lab.on(node, "docker", "info", "--format", template).strip()
 
 
-def test_a_reloadable_setting_is_reloaded_on_every_node_over_one_connection_each_and_no_daemon_restarts(
-    lab: Lab, settings: Any
-) -> None:
+def test_a_reloadable_setting_restarts_no_daemon(lab: Lab, settings: Any) -> None:
     starts = {node: lab.docker_starts(node) for node in NODES}
     settings(docker={"registryMirrors": ["https://mirror.example.test"]})
     assert lab.changes() == {"update": {f"docker-{node}" for node in NODES}}
@@ -66,9 +64,7 @@ def test_settings_that_dockerd_refuses_never_come_into_force(lab: Lab, settings:
     assert before == {node: (lab.docker_starts(node), lab.on(node, "cat", "/etc/docker/daemon.json")) for node in NODES}
 
 
-def test_a_daemon_that_does_not_come_back_gets_its_old_settings_and_later_nodes_are_untouched(
-    lab: Lab, settings: Any
-) -> None:
+def test_a_daemon_that_does_not_come_back_gets_its_old_settings(lab: Lab, settings: Any) -> None:
     before = {node: lab.on(node, "cat", "/etc/docker/daemon.json") for node in NODES}
     starts = {node: lab.docker_starts(node) for node in NODES[1:]}
     # Valid for `dockerd --validate`, and fatal at start: the kernel has no such driver here.

@@ -55,7 +55,7 @@ def docker_image(lab: Lab, name: str) -> str:
     return str(next(word for word in done.stdout.split() if word.startswith("sha256:")))
 
 
-def test_an_image_that_only_the_upstream_has_is_pulled_by_its_own_name_on_a_node(lab: Lab, upstream: Upstream) -> None:
+def test_an_image_of_the_upstream_is_pulled_by_its_own_name_on_a_node(lab: Lab, upstream: Upstream) -> None:
     digest = docker_image(lab, "library/own-name:1")
     upstream.stats("--reset")
     lab.on("node3", "docker", "pull", "--quiet", "library/own-name:1")
@@ -64,9 +64,7 @@ def test_an_image_that_only_the_upstream_has_is_pulled_by_its_own_name_on_a_node
     lab.on("node3", "docker", "rmi", "own-name:1")
 
 
-def test_every_node_is_logged_in_and_pulls_under_the_registrys_name_what_an_upstream_has(
-    lab: Lab, upstream: Upstream
-) -> None:
+def test_every_node_is_logged_in_and_pulls_from_an_upstream(lab: Lab, upstream: Upstream) -> None:
     digest = docker_image(lab, "team/tool:1")
     for node in NODES:
         lab.on(node, "docker", "pull", "--quiet", f"{REGISTRY}/quay.io/team/tool:1")
@@ -129,9 +127,7 @@ def test_an_upstream_that_lies_or_fails_never_poisons_the_cache(upstream: Upstre
     assert pull.has(f"docker.io/{name}", image)
 
 
-def test_a_herd_costs_the_upstream_one_fetch_per_blob_and_all_receive_bytes_as_they_arrive(
-    upstream: Upstream, pull: Registry
-) -> None:
+def test_a_herd_costs_the_upstream_one_fetch_per_blob(upstream: Upstream, pull: Registry) -> None:
     image = random_image(8_000_000)
     layer = max(image.blobs.values(), key=len)
     upstream.registry.push("library/herd", "1", image)
@@ -250,7 +246,7 @@ def test_what_was_purged_is_asked_of_the_upstream_again(lab: Lab, upstream: Upst
     assert code == 2 and "is not cached" in said
 
 
-def test_all_caches_down_leave_the_store_as_it_was_and_a_miss_is_no_not_found(lab: Lab, pull: Registry) -> None:
+def test_all_caches_down_leave_the_store_as_it_was(lab: Lab, pull: Registry) -> None:
     push = berth_registry(lab, "push")
     image = random_image()
     for node, name in CACHES:
@@ -265,9 +261,7 @@ def test_all_caches_down_leave_the_store_as_it_was_and_a_miss_is_no_not_found(la
             lab.on(node, "docker", "start", f"berth-cache-{name}")
 
 
-def test_a_store_that_is_down_leaves_the_mirror_as_it_was_and_no_tag_changes_its_meaning(
-    lab: Lab, upstream: Upstream, pull: Registry
-) -> None:
+def test_a_store_that_is_down_leaves_the_mirror_as_it_was(lab: Lab, upstream: Upstream, pull: Registry) -> None:
     docker_image(lab, "library/mirrored:1")
     for node in ("node1", "node2"):
         lab.on(node, "docker", "stop", "-t", "0", "berth-registry")

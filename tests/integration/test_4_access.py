@@ -55,7 +55,7 @@ def test_a_users_secret_is_replaced_while_the_old_one_still_works(lab: Lab, sett
     assert new.ask("GET", "/v2/").status == 200
 
 
-def test_the_stores_root_key_is_on_its_own_nodes_only_and_no_process_of_the_registry_has_it(lab: Lab) -> None:
+def test_the_stores_root_key_is_on_its_own_nodes_only(lab: Lab) -> None:
     text = lab.on("node2", "cat", "/etc/berth/object-store/environment")
     root = text.split("MINIO_ROOT_PASSWORD=")[1].split()[0]
     for node in NODES:
@@ -198,26 +198,26 @@ def test_a_flood_of_half_requests_from_one_address_leaves_others_served(lab: Lab
             one.close()
 
 
-def test_a_virtual_address_that_a_stranger_answers_is_refused_before_keepalived_starts(lab: Lab, settings: Any) -> None:
+def test_a_virtual_address_in_use_is_refused_before_keepalived_starts(lab: Lab, settings: Any) -> None:
     from tests.integration.lab import run
 
-    stranger = "10.76.0.77"
+    outsider = "10.76.0.77"
     made_ = run(
-        ["docker", "run", "-d", "--name", f"berth-{STACK}-stranger", "--network", f"berth-{STACK}", "--ip", stranger,
+        ["docker", "run", "-d", "--name", f"berth-{STACK}-outsider", "--network", f"berth-{STACK}", "--ip", outsider,
          json.loads((lab.home / "images.json").read_text())["nginx"]["reference"], "sleep", "600"]
     )  # fmt: skip
     assert made_.returncode == 0, made_.stderr
     try:
         for node in ("node1", "node2"):
             lab.on(node, "docker", "stop", "-t", "1", "berth-virtual-address")
-        settings(loadBalancer={"address": stranger})
+        settings(loadBalancer={"address": outsider})
         code, output = lab.try_berth("up", "--yes")
         assert code == 1
-        assert stranger in output
+        assert outsider in output
         assert "loadBalancer.address" in output
         assert "Traceback" not in output
     finally:
-        run(["docker", "rm", "-f", f"berth-{STACK}-stranger"])
+        run(["docker", "rm", "-f", f"berth-{STACK}-outsider"])
         for node in ("node1", "node2"):
             lab.on(node, "docker", "start", "berth-virtual-address")
 

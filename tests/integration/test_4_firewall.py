@@ -1,4 +1,4 @@
-"""Strangers on the lab's own network get no connection to the object store, before and after a node restarts."""
+"""Outsiders on the lab's own network get no connection to the object store, before and after a node restarts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.integration.lab import NODES, STACK, SUBNET, Lab, run
 
 pytestmark = pytest.mark.lab
 
-STRANGER = f"berth-{STACK}-stranger"
+OUTSIDER = f"berth-{STACK}-outsider"
 CONNECT = """\
 import socket, sys, time
 host, port, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
@@ -53,14 +53,14 @@ time.sleep(5)
 
 
 @pytest.fixture(scope="module")
-def stranger(lab: Lab) -> Iterator[str]:
+def outsider(lab: Lab) -> Iterator[str]:
     """A machine on the lab's network that is no node of it, and has no address that the stack had a while ago."""
     where = ("--network", f"berth-{STACK}", "--ip", f"{SUBNET}.78")
-    words = ("docker", "run", "-d", "--name", STRANGER, *where, "--entrypoint", "sleep", images.reference("lab-node"))
+    words = ("docker", "run", "-d", "--name", OUTSIDER, *where, "--entrypoint", "sleep", images.reference("lab-node"))
     made = run([*words, "3600"])
     assert made.returncode == 0, made.stderr
-    yield STRANGER
-    run(["docker", "rm", "-f", STRANGER])
+    yield OUTSIDER
+    run(["docker", "rm", "-f", OUTSIDER])
 
 
 def tries(container: str, host: str, port: int) -> str:
@@ -68,15 +68,15 @@ def tries(container: str, host: str, port: int) -> str:
     return str(run(["docker", "exec", container, "python3", "-c", CONNECT, host, str(port), "0"]).stdout).strip()
 
 
-def test_a_stranger_reaches_the_registry_and_nothing_behind_it(lab: Lab, stranger: str) -> None:
+def test_an_outsider_reaches_the_registry_and_nothing_behind_it(lab: Lab, outsider: str) -> None:
     balancers = [f"{SUBNET}.{number}" for number in (10, 11, 12)]
     for host in balancers:
-        assert tries(stranger, host, 4000) == "open"
-        assert tries(stranger, host, 9443) == "refused"
+        assert tries(outsider, host, 4000) == "open"
+        assert tries(outsider, host, 9443) == "refused"
     for number in range(11, 15):
-        assert tries(stranger, f"{SUBNET}.{number}", 9000) == "refused"
+        assert tries(outsider, f"{SUBNET}.{number}", 9000) == "refused"
     for port in (4010, 4020, 4021):
-        assert tries(stranger, f"{SUBNET}.11", port) == "refused"
+        assert tries(outsider, f"{SUBNET}.11", port) == "refused"
 
 
 def test_nodes_and_deploy_host_are_let_in(lab: Lab) -> None:
@@ -89,9 +89,9 @@ def test_nodes_and_deploy_host_are_let_in(lab: Lab) -> None:
     assert refused.returncode == 7, "the deploy host comes by the balancers"
 
 
-def test_half_open_connections_of_one_stranger_leave_everybody_else_served(lab: Lab, stranger: str) -> None:
+def test_half_open_connections_of_one_outsider_leave_everybody_else_served(lab: Lab, outsider: str) -> None:
     balancer = f"{SUBNET}.11"
-    words = ["docker", "exec", stranger, "python3", "-c", FLOOD, balancer, "4000", "3000"]
+    words = ["docker", "exec", outsider, "python3", "-c", FLOOD, balancer, "4000", "3000"]
     flood = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
     try:
         assert flood.stdout is not None and flood.stdout.readline() == "held\n"
@@ -100,13 +100,13 @@ def test_half_open_connections_of_one_stranger_leave_everybody_else_served(lab: 
         assert lab.on("node1", "curl", "-s", "-m", "2", "http://127.0.0.1:4012/alive") == "alive\n"
         ask = ("curl", "-sk", "-m", "5", "-o", "/dev/null", "-w", "%{http_code}", f"https://{balancer}:4000/v2/")
         assert lab.on("node3", *ask) == "401"
-        assert tries(stranger, balancer, 4000) == "silent", "the same address has to wait"
+        assert tries(outsider, balancer, 4000) == "silent", "the same address has to wait"
     finally:
         flood.communicate()
 
 
-def test_the_rules_are_back_before_the_object_store_answers(lab: Lab, stranger: str) -> None:
-    words = ["docker", "exec", stranger, "python3", "-c", CONNECT, f"{SUBNET}.14", "9000", "25"]
+def test_the_rules_are_back_before_the_object_store_answers(lab: Lab, outsider: str) -> None:
+    words = ["docker", "exec", outsider, "python3", "-c", CONNECT, f"{SUBNET}.14", "9000", "25"]
     trying = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
     run(["docker", "restart", "-t", "1", f"berth-{STACK}-node4"])
     health = f"https://{SUBNET}.14:9000/minio/health/live"

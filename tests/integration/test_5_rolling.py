@@ -79,9 +79,7 @@ def test_replicas_are_replaced_one_after_the_other_and_no_request_fails(lab: Lab
     assert failed == []
 
 
-def test_a_balancer_that_leaves_hands_over_before_it_goes_and_one_that_joins_is_ready_first(
-    lab: Lab, settings: Any
-) -> None:
+def test_a_balancer_that_leaves_hands_over_before_it_goes(lab: Lab, settings: Any) -> None:
     document = lab.document()["config"]
     registry = berth_registry(lab, "push")
     nodes = json.loads(json.dumps(document["berth:nodes"]))
@@ -174,7 +172,7 @@ def test_who_waits_for_a_balancer_that_loses_the_address_is_told_at_once(
         waiting.join()
 
 
-def test_a_change_of_the_object_store_is_announced_and_its_settings_are_exported_first(lab: Lab, settings: Any) -> None:
+def test_a_change_of_the_object_store_is_announced_and_exported_first(lab: Lab, settings: Any) -> None:
     registry = berth_registry(lab, "push")
     image = random_image()
     registry.push("team/kept", "1", image)
@@ -191,7 +189,7 @@ def test_a_change_of_the_object_store_is_announced_and_its_settings_are_exported
     assert registry.has("team/kept", image)
 
 
-def test_another_upstream_gets_its_caches_and_one_that_leaves_takes_them_along(lab: Lab, settings: Any) -> None:
+def test_an_upstream_gets_its_caches_and_takes_them_along_when_it_leaves(lab: Lab, settings: Any) -> None:
     registry = dict(lab.document()["config"]["berth:registry"])
     third = {"name": "third", "url": "https://10.76.0.3:5000", "prefix": "third.example.com/mirror"}
     settings(registry={**registry, "upstreams": [*registry["upstreams"], third]})

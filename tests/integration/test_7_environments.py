@@ -1,4 +1,4 @@
-"""Stacks as environments: a change is read, proved, promoted and taken back; drift is seen and mended.
+"""Stacks as environments: a change is read, proved, promoted and taken back; drift is seen and repaired.
 
 The lab of all tests is staging. prod is a second one beside it: the smallest there is, or, in the long run, its like.
 """
@@ -157,7 +157,7 @@ def test_a_file_broken_by_hand_is_named_and_only_that_is_mended(prod: Lab) -> No
     assert finding["name"].endswith("/ca.crt")
     refused, told = prod.try_berth("promote", "--from", PROD, "--to", STACK, "--yes")
     assert refused == 1 and "ca.crt" in told
-    mended = prod.berth("up", "--repair", "--yes")
-    assert len(set(re.findall(r"updated command Command (\S+)", mended))) == 1, mended
+    repaired = prod.berth("up", "--repair", "--yes")
+    assert len(set(re.findall(r"updated command Command (\S+)", repaired))) == 1, repaired
     assert prod.try_berth("drift")[0] == 0
     assert starts(prod) == running

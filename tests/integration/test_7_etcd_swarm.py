@@ -129,7 +129,7 @@ def test_with_a_member_and_a_manager_gone_both_serve_and_both_are_named(lab: Lab
     until(lambda: is_green(lab), 60, lambda: lab.try_berth("verify")[1])
 
 
-def test_a_member_that_is_lost_stops_the_rolling_restart_before_it_costs_the_majority(lab: Lab, settings: Any) -> None:
+def test_a_lost_member_stops_the_rolling_restart(lab: Lab, settings: Any) -> None:
     def started(node: str) -> str:
         return lab.on(node, "systemctl", "show", "-p", "ExecMainStartTimestampMonotonic", "etcd")
 
@@ -149,9 +149,7 @@ def test_a_member_that_is_lost_stops_the_rolling_restart_before_it_costs_the_maj
     assert {node for node in before if started(node) != before[node]} == {"node1", "node2"}
 
 
-def test_a_manager_that_was_lost_while_it_joined_joins_with_the_next_run_and_new_tokens(
-    lab: Lab, settings: Any
-) -> None:
+def test_a_manager_lost_while_it_joined_joins_with_the_next_run(lab: Lab, settings: Any) -> None:
     old = lab.on("node2", "docker", "swarm", "join-token", "--quiet", "worker")
     # What a join leaves that was killed in the middle: the others have counted it, it does not know of them.
     lab.on("node4", "docker", "swarm", "leave", "--force")
@@ -166,7 +164,7 @@ def test_a_manager_that_was_lost_while_it_joined_joins_with_the_next_run_and_new
 
 
 @pytest.mark.full
-def test_every_daemon_restarts_and_the_object_store_never_misses_two_servers(lab: Lab, settings: Any) -> None:
+def test_when_every_daemon_restarts_the_store_never_misses_two_servers(lab: Lab, settings: Any) -> None:
     """On the swarm's nodes containers end with their daemon: what they are in the middle of is cut, and repeated."""
     registry, image = berth_registry(lab, "push"), random_image(2_000_000)
     registry.push("team/rolling", "1", image)

@@ -68,7 +68,7 @@ def process(on: Machine) -> str:
     return on.say("cat /var/run/docker.pid")
 
 
-def test_sysvinit_reloads_or_restarts_the_daemon_as_each_key_needs_and_puts_all_back(sysvinit: Machine) -> None:
+def test_sysvinit_reloads_or_restarts_the_daemon_as_each_key_needs(sysvinit: Machine) -> None:
     assert sysvinit.say("readlink /proc/1/exe").endswith("/init")
     before = sysvinit.say("cat /etc/default/docker")
     assert "docker: restart" in apply(sysvinit)
@@ -88,7 +88,7 @@ def test_sysvinit_reloads_or_restarts_the_daemon_as_each_key_needs_and_puts_all_
     assert sysvinit.run("ls /etc/docker/daemon.json").exit != 0
 
 
-def test_a_daemon_that_does_not_come_back_under_sysvinit_gets_its_old_settings_again(sysvinit: Machine) -> None:
+def test_a_daemon_under_sysvinit_gets_its_old_settings_back(sysvinit: Machine) -> None:
     apply(sysvinit)
     said = refusal(sysvinit, options=["--no-such-flag"], restartTimeout=8)
     assert "the old settings were put back and dockerd answers again" in said
@@ -96,7 +96,7 @@ def test_a_daemon_that_does_not_come_back_under_sysvinit_gets_its_old_settings_a
     remove(sysvinit)
 
 
-def test_flags_of_centos_that_daemon_json_is_to_set_are_refused_by_name_and_taken_over_on_request(
+def test_flags_of_centos_are_refused_by_name_and_adopted_on_request(
     centos: Machine,
 ) -> None:
     before = centos.say("cat /etc/sysconfig/docker")

@@ -118,7 +118,7 @@ def test_a_truncated_state_file_is_refused_and_its_backup_is_named(lab: Lab) -> 
     assert "No change" in lab.berth("up", "--yes")
 
 
-def test_a_run_that_is_killed_in_the_middle_goes_on_with_a_plain_second_one(lab: Lab, settings: Any) -> None:
+def test_a_run_that_is_killed_in_the_middle_goes_on_with_a_second_one(lab: Lab, settings: Any) -> None:
     for number, pause in enumerate((1.5, 3.0, 5.0)):
         lab.write_settings(docker={"logOptions": {"max-size": f"{11 + number}m"}})
         process = lab.start("up", "--yes")

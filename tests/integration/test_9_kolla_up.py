@@ -122,7 +122,7 @@ def test_no_secret_is_left_on_disk(kolla: KollaLab) -> None:
     assert not list(folder.rglob("passwords.yml")) and (folder / "run").is_dir()
 
 
-def test_an_internal_address_that_somebody_else_has_is_refused_by_prechecks(kolla: KollaLab) -> None:
+def test_an_internal_address_in_use_is_refused_by_prechecks(kolla: KollaLab) -> None:
     kolla.on("data1", "ip", "address", "add", f"{ADDRESS}/24", "dev", "eth0")
     kolla.kolla(internalAddress=ADDRESS, services={**SMALLEST["services"], "haproxy": True})
     code, output = kolla.try_berth("kolla", "prechecks", "--tags", "loadbalancer")
@@ -158,7 +158,7 @@ def test_a_full_disk_is_told_with_its_node(kolla: KollaLab) -> None:
 
 
 @pytest.mark.full
-def test_a_new_compute_node_is_deployed_alone_and_is_cleared_when_it_leaves(kolla: KollaLab) -> None:
+def test_a_new_compute_node_is_deployed_alone_and_cleared_afterwards(kolla: KollaLab) -> None:
     before = {node: starts(kolla, node) for node in CONTROL}
     roles = {node["name"]: node for node in kolla.document()["config"]["berth:nodes"]}
     roles["data1"]["roles"] = ["object-store", "compute"]

@@ -322,7 +322,7 @@ def connection(server: Server) -> dict[str, Any]:
     return {names.get(key, key): value for key, value in server.connection().items()}
 
 
-def test_a_property_that_is_not_known_is_refused_before_anything_is_touched(project: Project) -> None:
+def test_an_unknown_property_is_refused_before_anything_is_touched(project: Project) -> None:
     project.program("import pulumi_docker as d\nd.Container('c', image='x', gpus='all')\n")
     code, said = project.run("up", "--yes", "--skip-preview")
     assert code != 0 and re.search("property gpus value .* is not supported by", said), said

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from tests import pretend
+from tests import stub_providers
 from tests.program.recorder import ROOT
 
 PARTS = (
@@ -78,10 +78,10 @@ class Checkout:
         return self._run([sys.executable, "-m", "operations", *words, "--stack", "prod"], passphrase)
 
     def pulumi(self, *words: str, text: str = "") -> str:
-        """Pulumi's CLI itself, on the state that `berth` uses, with plugins that pretend."""
+        """Pulumi's CLI itself, on the state that `berth` uses, with stub providers."""
         assert self._cli is not None
         (self.home / "state").mkdir(exist_ok=True)
-        own = pretend.environment(self.home / "pretending", self._cli)
+        own = stub_providers.environment(self.home / "stubs", self._cli)
         ended = self._run([str(self._cli), *words, "--stack", "prod", "--non-interactive"], PASSPHRASE, text, **own)
         assert ended.code == 0, ended.out + ended.err
         return ended.out

@@ -44,7 +44,7 @@ def test_machines_that_are_there_are_only_reached() -> None:
     assert [node["host"] for node in recording.outputs["node_access"]] == [f"192.0.2.1{n}" for n in range(1, 7)]
 
 
-def test_every_step_of_an_installation_is_a_resource_and_no_disk_is_written_before_all_were_looked_at(
+def test_no_disk_is_written_before_all_disks_were_checked(
     installed: Recording,
 ) -> None:
     for node in ("berth5", "berth6"):
@@ -75,7 +75,7 @@ def test_the_live_system_and_the_installed_one_have_keys_of_their_own(installed:
     assert (connection["host"], connection["user"]) == ("192.0.2.15", "core")
 
 
-def test_the_configuration_is_a_file_that_is_kept_secret_and_one_that_can_be_shown(installed: Recording) -> None:
+def test_the_configuration_is_a_secret_file_and_one_that_can_be_shown(installed: Recording) -> None:
     entries = parse.parse(stdin(installed, "nodes-berth5-configuration")).entries
     user_data = entries["file", "/var/lib/coreos-install/user_data"]
     assert user_data.is_secret
@@ -93,7 +93,7 @@ def test_before_a_restart_the_registry_and_every_other_server_are_asked(installe
     assert asked == ["https://registry.example.com:4000/v2/", *others]
 
 
-def test_another_time_zone_concerns_the_configuration_and_what_puts_it_into_force(installed: Recording) -> None:
+def test_another_time_zone_changes_the_configuration_and_its_restart(installed: Recording) -> None:
     changed = document(5, 6)
     changed["config"]["berth:nodes"][4]["config"]["timezone"] = "Asia/Tokyo"
     before = {resource.name: resource.inputs for resource in installed.resources}

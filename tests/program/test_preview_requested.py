@@ -61,7 +61,7 @@ def state(checkout: Checkout) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in paths if path.is_file()}
 
 
-def test_the_requested_settings_are_seen_and_neither_state_nor_checkout_changes(world: World) -> None:
+def test_a_requests_settings_are_seen_and_nothing_of_it_stays(world: World) -> None:
     # One letter beyond the basic plane, and a word that an older YAML takes for a truth value.
     wanted = {"max-size": "7m", "tag": "\U0001f6a2", "env": "yes"}
     world.ask(lambda document: config_of(document)["berth:docker"].update(logOptions=wanted))
@@ -102,7 +102,7 @@ def refused(ended: Ended, *words: str) -> None:
     assert CANARY not in ended.err and "Traceback" not in ended.err
 
 
-def test_a_file_of_the_deploy_host_is_read_only_where_the_default_branch_names_it(world: World) -> None:
+def test_a_deploy_hosts_file_is_read_if_the_default_branch_names_it(world: World) -> None:
     other = str(world.checkout.home / "other")
 
     def change(document: dict[str, Any]) -> None:

@@ -120,7 +120,7 @@ def waits_for(recording: Recording, name: str) -> set[str]:
     return {urn.rsplit("::", 1)[-1] for urn in recording.named(name).dependencies}
 
 
-def test_each_replica_is_out_of_both_balancers_while_it_is_replaced_and_the_next_waits_until_it_is_in(
+def test_each_replica_is_out_of_the_balancers_while_it_is_replaced(
     dev: Recording,
 ) -> None:
     assert {"registry-node1-out-node1", "registry-node1-out-node2"} <= waits_for(dev, "registry-node1")
@@ -132,7 +132,7 @@ def test_each_replica_is_out_of_both_balancers_while_it_is_replaced_and_the_next
     assert {"registry-node2-out-node1", "registry-node2-out-node2"} <= waits_for(dev, "registry-node2")
 
 
-def test_a_process_of_the_registry_is_given_the_time_for_what_it_is_in_the_middle_of(dev: Recording) -> None:
+def test_a_process_of_the_registry_gets_time_to_finish_its_requests(dev: Recording) -> None:
     for name in ("registry-node1", "cache-quay-node1"):
         assert dev.named(name).inputs["destroyGraceSeconds"] > DRAIN_SECONDS
 
@@ -147,7 +147,7 @@ def test_the_second_balancer_waits_until_the_first_answers(dev: Recording) -> No
     assert "balancer-node1-ready" in waits_for(dev, "balancer-node1-address")
 
 
-def test_the_object_stores_settings_are_exported_before_any_of_its_servers_changes(dev: Recording) -> None:
+def test_the_object_stores_settings_are_exported_before_a_server_changes(dev: Recording) -> None:
     for node in ("node1", "node2", "node3", "node4"):
         assert "object-store-export" in waits_for(dev, f"object-store-{node}")
 
@@ -181,7 +181,7 @@ def test_replicas_and_caches_accept_clients_of_the_balancers_ca_alone(dev: Recor
         assert files[trusted].strip() == "balancer-ca-certificate PEM", name
 
 
-def test_the_balancers_ca_signs_a_certificate_per_balancer_and_nothing_else(dev: Recording) -> None:
+def test_the_balancers_ca_signs_only_a_certificate_per_balancer(dev: Recording) -> None:
     signed = [
         resource.name
         for resource in dev.of_type("tls:index/locallySignedCert:LocallySignedCert")
@@ -227,7 +227,7 @@ def test_another_node_changes_the_rules_of_those_that_let_it_in() -> None:
     assert not any(one.name == "firewall-node5" for one in more.resources), "nothing of Berth's listens there"
 
 
-def test_who_keeps_strangers_out_by_other_means_gets_no_rules() -> None:
+def test_who_keeps_outsiders_out_by_other_means_gets_no_rules() -> None:
     assert not any(one.name.startswith("firewall-") for one in changed_dev(firewall="external").resources)
 
 

@@ -119,7 +119,7 @@ def test_more_memory_changes_one_machine_and_what_follows_from_it(staging: Recor
     assert changed == {"nodes-node2-machine", "nodes-node2-install", "nodes-node2"}
 
 
-def test_machines_that_exist_are_reached_as_the_settings_say_and_nothing_is_made() -> None:
+def test_machines_that_exist_are_reached_as_the_settings_say() -> None:
     existing = document()
     del existing["config"]["berth:virtualbox"], existing["config"]["berth:nodeDefaults"]
     existing["config"]["berth:images"] = {"seed": {"address": "10.78.0.2"}}

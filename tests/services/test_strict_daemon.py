@@ -66,7 +66,7 @@ def apply(on_node: Run, wrong: bool = False, **changes: Any) -> str:
     return on_node("sh", "-c", stage_script(*SCRIPTS), "berth", "apply", "dev", STAGE, text=text, wrong=wrong)
 
 
-def test_neighbours_on_the_default_bridge_are_not_parted_and_others_live_on(on_node: Run) -> None:
+def test_containers_on_the_default_bridge_are_not_cut_off_from_each_other(on_node: Run) -> None:
     for name in ("one", "two"):
         on_node("docker", "run", "--detach", "--restart=always", f"--name={name}", NGINX, "sleep", "1000000")
     refusal = apply(on_node, wrong=True)
@@ -79,7 +79,7 @@ def test_neighbours_on_the_default_bridge_are_not_parted_and_others_live_on(on_n
     on_node("docker", "rm", "--force", "one")
 
 
-def test_a_dockerd_that_did_not_start_leaves_nothing_that_cannot_be_entered(on_node: Run) -> None:
+def test_a_failed_dockerd_leaves_no_container_that_cannot_be_entered(on_node: Run) -> None:
     apply(on_node)
     start = ("docker", "run", "--detach", "--restart=unless-stopped")
     for words in (("--name=ours", "--label=berth.service=registry"), ("--name=theirs",)):

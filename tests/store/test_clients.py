@@ -1,4 +1,4 @@
-"""The clients that Berth's services are made of get through the door: none of them sends what it refuses."""
+"""The clients of Berth's services pass the signature check: none of them sends what it refuses."""
 
 from __future__ import annotations
 

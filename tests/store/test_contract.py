@@ -1,4 +1,4 @@
-"""Our MinIO keeps what Berth asks of an object store; the same checks judge any other one."""
+"""Our MinIO keeps what Berth asks of an object store; the same checks run against any other one."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def test_even_a_right_key_sends_no_unsigned_trailer(place: str, store: Store) ->
 
 
 @pytest.mark.parametrize("spelled", [TRAILER.lower(), f" {TRAILER} "])
-def test_another_spelling_of_the_unsigned_trailer_passes_no_door(spelled: str, store: Store) -> None:
+def test_another_spelling_of_the_unsigned_trailer_is_refused(spelled: str, store: Store) -> None:
     headers = {**UNSIGNED, "X-Amz-Content-Sha256": spelled}
     assert store.send("PUT", f"{store.url('new')}?{scope(store.access_key)}", CHUNK, headers).status == 403
     assert store.keys() == []

@@ -58,7 +58,7 @@ def test_secrets_and_deploy_hosts_go_together_in_a_group_of_their_own(
     assert job["runs-on"] == DEPLOY_HOST
 
 
-def test_the_preview_on_the_deploy_host_is_of_branches_of_this_repository_for_the_default_branch() -> None:
+def test_the_deploy_host_previews_branches_of_this_repository_only() -> None:
     document = yaml.safe_load((ROOT / ".github" / "workflows" / "stack-preview.yml").read_text())
     assert document[ON] == {"workflow_run": {"workflows": ["preview"], "types": ["completed"]}}
     conditions = [part.strip() for part in document["jobs"]["stack"]["if"].split("&&")]
@@ -67,7 +67,7 @@ def test_the_preview_on_the_deploy_host_is_of_branches_of_this_repository_for_th
     assert f"{REQUEST}.pull_requests[0].base.ref == {DEFAULT_BRANCH}" in conditions
 
 
-def test_the_deploy_host_runs_the_default_branch_and_gets_the_request_as_a_folder() -> None:
+def test_the_deploy_host_runs_the_default_branch_on_a_requests_folder() -> None:
     document = yaml.safe_load((ROOT / ".github" / "workflows" / "stack-preview.yml").read_text())
     ours, theirs, run = document["jobs"]["stack"]["steps"]
     # Without a ref it is the commit of the run, which is the default branch's for this event.
@@ -102,7 +102,7 @@ def test_steps_are_scripts_of_this_repository_or_an_action_by_its_commit(
             continue
         script = ROOT / step["run"].split()[0]
         assert script.parent == ROOT / ".ci" and os.access(script, os.X_OK), step["run"]
-        assert "${{" not in step["run"], "what a stranger may write reaches a script by the environment only"
+        assert "${{" not in step["run"], "what an outsider may write reaches a script by the environment only"
 
 
 def gitlab() -> dict[str, Any]:
@@ -111,7 +111,7 @@ def gitlab() -> dict[str, Any]:
     return {name: {**document.get(job.get("extends"), {}), **job} for name, job in jobs.items()}
 
 
-def test_gitlabs_jobs_with_a_secret_run_for_the_default_branch_only_in_their_environment() -> None:
+def test_gitlabs_jobs_with_a_secret_run_for_the_default_branch_only() -> None:
     with_secret = {name: job for name, job in gitlab().items() if "BERTH_PASSPHRASE" in json.dumps(job)}
     assert set(with_secret) == {"preview", "drift"}
     started = {"preview": '$CI_PIPELINE_SOURCE == "web" && $MERGE_REQUEST =~ /^[0-9]+$/'}
@@ -126,7 +126,7 @@ def test_gitlabs_jobs_with_a_secret_run_for_the_default_branch_only_in_their_env
         assert when == {"if": started.get(name, '$CI_PIPELINE_SOURCE == "schedule"')}
 
 
-def test_gitlabs_jobs_without_a_secret_have_neither_an_environment_nor_a_deploy_host() -> None:
+def test_gitlabs_jobs_without_a_secret_have_no_deploy_host() -> None:
     for name in ("settings", "tests", "preview-offline"):
         job = gitlab()[name]
         assert "environment" not in job and "berth-$STACK" not in json.dumps(job)
@@ -238,12 +238,12 @@ def comment(forge: Forge, kind: str, tmp_path: Path, text: str) -> subprocess.Co
 def test_one_comment_per_stack_is_made_and_then_kept_up_to_date(forge: Forge, kind: str, tmp_path: Path) -> None:
     for _ in range(100):
         forge.comment("what people say")
-    stranger = forge.comment(preview("prod", "not ours"), kind="User", author=8)
+    outsider = forge.comment(preview("prod", "not ours"), kind="User", author=8)
     for stack, text in [("prod", "first"), ("staging", "other"), ("prod", "second"), ("prod", "third")]:
         done = comment(forge, kind, tmp_path, preview(stack, text))
         assert (done.returncode, done.stderr) == (0, "")
     assert [item["body"] for item in forge.comments[101:]] == [preview("prod", "third"), preview("staging", "other")]
-    assert stranger["body"] == preview("prod", "not ours")
+    assert outsider["body"] == preview("prod", "not ours")
     assert forge.tokens == {"Bearer T" if kind == "github" else "T"}
 
 
@@ -325,9 +325,7 @@ def trusted(tmp_path: Path) -> Trusted:
     return Trusted(tmp_path)
 
 
-def test_a_red_preview_is_commented_all_the_same_and_the_request_is_only_a_folder(
-    forge: Forge, trusted: Trusted
-) -> None:
+def test_a_failed_preview_is_commented_and_the_request_is_only_data(forge: Forge, trusted: Trusted) -> None:
     done = trusted.run(forge, "preview", "prod", "../requested")
     assert done.returncode == 1, done.stderr
     assert [item["body"].splitlines()[-1] for item in forge.comments] == ["said"]

@@ -103,7 +103,7 @@ def test_what_was_installed_is_not_installed_twice_by_one_live_system(machine: M
     assert machine.ran.count("flatcar-install") == 2
 
 
-def test_an_installation_that_was_killed_is_done_again_on_the_disk_that_it_began_to_write(machine: Machine) -> None:
+def test_an_installation_that_was_killed_is_repeated_on_its_disk(machine: Machine) -> None:
     machine.has(flatcar_install="echo killed; exit 1")
     machine.install()
     machine.has(**LIVE | {"wipefs": "echo 'half a table'"})
@@ -140,7 +140,7 @@ def test_a_disk_that_cannot_be_read_is_not_taken_for_an_empty_one(machine: Machi
     assert "cannot be read: Input/output error" in machine.refusal()
 
 
-def test_an_installed_machine_is_given_its_changed_cloud_config_for_the_next_start(machine: Machine) -> None:
+def test_an_installed_machine_gets_its_cloud_config_for_the_next_start(machine: Machine) -> None:
     machine.has(findmnt="echo ext4")
     (machine.home / "user_data").write_text("#cloud-config\nhostname: old\n")
     assert "in force from the next start on" in machine.install().stdout

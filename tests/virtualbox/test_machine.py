@@ -47,7 +47,7 @@ def test_the_scripts_pass_shellcheck_as_they_are_run(part: str) -> None:
     assert found.returncode == 0, found.stdout
 
 
-def test_a_machine_is_made_and_started_from_the_live_iso_with_its_configuration(virtualbox: VirtualBox) -> None:
+def test_a_machine_is_made_and_started_from_the_live_iso(virtualbox: VirtualBox) -> None:
     assert "runs from the live ISO" in virtualbox.machine("apply")
     assert changes(virtualbox) == MADE
 
@@ -108,7 +108,7 @@ def test_a_machine_that_was_never_registered_is_taken_on(virtualbox: VirtualBox)
     assert f"registervm HOME/machines/{NAME}/{NAME}.vbox" in virtualbox.commands
 
 
-def test_an_iso_that_is_missing_or_another_one_is_refused_before_anything_is_made(virtualbox: VirtualBox) -> None:
+def test_a_missing_or_other_iso_is_refused_before_anything_is_made(virtualbox: VirtualBox) -> None:
     assert "berth:virtualbox.iso" in virtualbox.refusal("apply", iso="/nowhere.iso")
     virtualbox.iso.write_bytes(b"half of a live sys")
     assert "not berth:virtualbox.sha256" in virtualbox.refusal("apply")
@@ -140,7 +140,7 @@ def test_a_disk_that_berth_did_not_make_is_not_touched(virtualbox: VirtualBox) -
     assert virtualbox.commands == []
 
 
-def test_a_changed_configuration_installs_anew_only_where_the_disk_may_be_lost(virtualbox: VirtualBox) -> None:
+def test_a_changed_configuration_reinstalls_if_the_disk_may_be_lost(virtualbox: VirtualBox) -> None:
     virtualbox.installed()
     assert "from its disk" in virtualbox.machine("apply", config="decade")
     assert "live ISO" in virtualbox.machine("apply", config="decade", replace="yes")

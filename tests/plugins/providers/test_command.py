@@ -71,7 +71,7 @@ def test_changed_triggers_replace_and_other_changes_update(provider: Configured)
     assert made.diff(create="false").replace == ()
 
 
-def test_a_failure_names_status_and_output_but_never_what_was_given_in_private(provider: Configured) -> None:
+def test_a_failure_names_status_and_output_but_no_secret_input(provider: Configured) -> None:
     with pytest.raises(ProviderError) as failed:
         make(
             provider("command"),
@@ -93,7 +93,7 @@ def test_collecting_files_is_refused_by_name_before_anything_runs(provider: Conf
     assert [failure.property for failure in checked.failures] == ["assetPaths"]
 
 
-def test_a_connection_gets_the_published_defaults_and_its_secrets_are_declared(provider: Configured) -> None:
+def test_a_connection_has_the_published_defaults_and_declared_secrets(provider: Configured) -> None:
     checked = provider("command").check(REMOTE, "urn", None, {"connection": {"host": "h", "privateKey": UNKNOWN}})
     assert not checked.failures
     assert checked.inputs["connection"] == {

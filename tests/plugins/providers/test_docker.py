@@ -225,7 +225,7 @@ def test_a_name_is_drawn_once_and_then_kept(provider: Configured) -> None:
     assert docker_.check(VOLUME, "urn::data", first, {}).inputs["name"] == first["name"]
 
 
-def test_a_network_whose_chosen_name_stays_is_deleted_before_it_is_replaced(provider: Configured) -> None:
+def test_a_network_that_keeps_its_name_is_deleted_before_it_is_replaced(provider: Configured) -> None:
     docker_ = provider("docker")
     old = docker_.check(NETWORK, "urn::n", None, {"name": "mine"}).inputs
     new = docker_.check(NETWORK, "urn::n", old, {"name": "mine", "internal": True}).inputs
@@ -234,7 +234,7 @@ def test_a_network_whose_chosen_name_stays_is_deleted_before_it_is_replaced(prov
     assert not docker_.diff(NETWORK, "id", drawn, drawn, {**drawn, "internal": True}).delete_before_replace
 
 
-def test_a_provider_whose_host_is_not_known_yet_can_still_check_and_preview(provider: Configured) -> None:
+def test_a_provider_with_an_unknown_host_can_still_check_and_preview(provider: Configured) -> None:
     docker_ = provider("docker", host=UNKNOWN, sshOpts=UNKNOWN, registryAuth=UNKNOWN)
     inputs = docker_.check(VOLUME, "urn::v", None, {"name": UNKNOWN}).inputs
     assert docker_.create(VOLUME, inputs, context("v", preview=True)).outputs["name"] is UNKNOWN

@@ -202,7 +202,7 @@ def test_a_policy_in_another_spelling_is_no_difference(minio: Provider) -> None:
         (SERVICE, {"targetUser": "u"}),
     ],
 )
-def test_a_server_that_does_not_answer_is_an_error_and_never_a_resource_that_is_gone(
+def test_a_server_that_does_not_answer_is_no_resource_that_is_gone(
     provider: Configured, type_: str, known: dict[str, Any]
 ) -> None:
     minio = provider("minio", minioServer="127.0.0.1:1", **LOGIN)

@@ -46,9 +46,7 @@ def test_output_error_output_and_exit_status_come_back_apart(server: Server, ses
     assert (result.stdout, result.stderr, result.exit) == (b"given", b"no\n", 3)
 
 
-def test_an_unexpected_host_key_is_refused_with_both_fingerprints_before_any_login(
-    server: Server, session: Session
-) -> None:
+def test_an_unexpected_host_key_is_refused_with_both_fingerprints(server: Server, session: Session) -> None:
     other = asyncssh.generate_private_key("ssh-ed25519")
     with pytest.raises(SSHError) as refused:
         session.run(target(server, host_keys=(other.export_public_key().decode(),)), "true")
@@ -66,9 +64,7 @@ def test_a_key_of_another_kind_than_the_pinned_one_is_named_too(server: Server, 
     assert server.logins == 0
 
 
-def test_a_connection_opened_without_a_pin_does_not_serve_one_that_has_another(
-    server: Server, session: Session
-) -> None:
+def test_a_connection_without_a_pin_is_not_reused_for_one_with_a_pin(server: Server, session: Session) -> None:
     session.run(target(server, host_keys=None), "true")
     other = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()
     with pytest.raises(SSHError, match="not the expected one"):
@@ -76,10 +72,10 @@ def test_a_connection_opened_without_a_pin_does_not_serve_one_that_has_another(
 
 
 def test_a_refused_login_fails_at_once_and_says_what_to_check(server: Server, session: Session) -> None:
-    stranger = asyncssh.generate_private_key("ssh-ed25519").export_private_key().decode()
+    outsider = asyncssh.generate_private_key("ssh-ed25519").export_private_key().decode()
     began = time.monotonic()
     with pytest.raises(SSHError, match="authorized_keys"):
-        session.run(target(server, private_key=stranger), "true")
+        session.run(target(server, private_key=outsider), "true")
     assert time.monotonic() - began < 2
 
 
@@ -97,9 +93,7 @@ def test_a_host_that_never_answers_is_given_up_after_the_limit(session: Session)
             session.run(gone, "true")
 
 
-def test_a_host_that_was_given_up_is_not_waited_for_again_and_used_once_it_is_back(
-    server: Server, session: Session
-) -> None:
+def test_a_host_that_was_given_up_is_used_once_it_is_back(server: Server, session: Session) -> None:
     server.stop()
     with pytest.raises(SSHError):
         session.run(target(server, dial_error_limit=0), "true")
@@ -119,9 +113,7 @@ def test_a_connection_that_a_restart_broke_is_dialled_again(server: Server, sess
     assert server.connections == 2
 
 
-def test_a_connection_that_breaks_under_a_command_not_yet_begun_is_dialled_again(
-    server: Server, session: Session
-) -> None:
+def test_a_connection_that_breaks_before_a_command_is_dialled_again(server: Server, session: Session) -> None:
     where = target(server)
 
     async def break_and_run() -> Result:

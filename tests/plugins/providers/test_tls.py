@@ -93,7 +93,7 @@ def test_a_certificate_of_the_authority_is_accepted_for_its_names(provider: Conf
     assert len(verifier.verify(certificate, [])) == 2
 
 
-def test_a_certificate_is_the_same_until_its_renewal_period_and_then_replaced(provider: Configured) -> None:
+def test_a_certificate_is_replaced_in_its_renewal_period(provider: Configured) -> None:
     tls = provider("tls")
     key, ca = authority(tls)
     made = leaf(tls, key, ca, earlyRenewalHours=6)

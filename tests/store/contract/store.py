@@ -74,7 +74,7 @@ class Store:
     def at(
         cls, endpoint: str, access_key: str, secret_key: str, region: str = "us-east-1", ca: str | None = None
     ) -> Store:
-        """A store whose certificate is judged by the CA in that file, or by the system's own."""
+        """A store whose certificate is verified by the CA in that file, or by the system's own."""
         pool = urllib3.PoolManager(ca_certs=ca, retries=False, maxsize=16, timeout=urllib3.Timeout(10, read=60))
         return cls(endpoint.rstrip("/"), access_key, secret_key, region, pool=pool)
 

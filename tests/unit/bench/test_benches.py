@@ -9,104 +9,9 @@ from typing import Any
 
 import pytest
 
-from bench import cold_pulls, conformance, kolla, kolla_images, passwords, promote, throughput, tls
+from bench import cold_pulls, kolla, kolla_images, kolla_stage, promote, throughput
 from operations.kolla import play
 from operations.registry.client import Manifest, Store
-
-NGINX = """\
-pid /run/nginx.pid;
-stream { server { listen 9443; proxy_pass drives; } }
-http {
-    proxy_cache_path /dev/shm/passwords keys_zone=passwords:1m;
-    upstream passwords { server unix:/dev/shm/nginx-passwords.sock; }
-    server { listen 127.0.0.1:4012; }
-    server {
-        listen 4000 ssl;
-        location /v2/ {
-            auth_request /passwords/pull;
-            proxy_pass https://replicas;
-        }
-    }
-}
-"""
-
-JUNIT = """\
-<testsuites><testsuite>
-<testcase name="OCI Distribution Conformance Tests Pull Setup" status="passed"/>
-<testcase name="OCI Distribution Conformance Tests Pull Setup" status="failed"><failure/></testcase>
-<testcase name="OCI Distribution Conformance Tests Push Chunked" status="skipped"><skipped/></testcase>
-</testsuite></testsuites>
-"""
-
-
-def entry(id_: str, finding: str, severity: str = "OK") -> dict[str, str]:
-    return {"id": id_, "finding": finding, "severity": severity}
-
-
-INTERMEDIATE = [
-    entry("SSLv3", "not offered"),
-    entry("TLS1_1", "not offered"),
-    entry("TLS1_2", "offered"),
-    entry("TLS1_3", "offered with final"),
-    entry("cert_keySize", "EC 256 bits"),
-    *(
-        entry(f"cipher_x{number}", f"x{number}   {name}   ECDH 253")
-        for number, name in enumerate(
-            (*tls.TLS_1_3, *(cipher for cipher in tls.TLS_1_2 if cipher.startswith("ECDHE-ECDSA")))
-        )
-    ),
-    entry("cert_revocation", "Neither CRL nor OCSP URI provided", "HIGH"),
-]
-
-
-def test_mozillas_intermediate_for_the_key_at_hand_is_right_and_a_private_ca_is_no_finding() -> None:
-    assert tls.read("10.77.0.11:4000", INTERMEDIATE).problems() == []
-
-
-def test_every_difference_from_the_intermediate_is_named() -> None:
-    entries = [one for one in INTERMEDIATE if one["finding"].split()[1:2] != ["TLS_AES_128_GCM_SHA256"]]
-    entries += [
-        entry("TLS1", "offered (deprecated)", "LOW"),
-        entry("cipher_xc013", "xc013   ECDHE-RSA-AES128-SHA   ECDH 253"),
-        entry("BREACH", "potentially VULNERABLE", "MEDIUM"),
-    ]
-    assert tls.read("10.77.0.11:4000", entries).problems() == [
-        "offers TLS1",
-        "offers ECDHE-RSA-AES128-SHA",
-        "lacks TLS_AES_128_GCM_SHA256",
-        "MEDIUM BREACH: potentially VULNERABLE",
-    ]
-
-
-def test_specs_of_one_name_are_told_apart_and_differences_named() -> None:
-    found = conformance.read(JUNIT)
-    assert found == {"Pull Setup": "passed", "Pull Setup (2)": "failed", "Push Chunked": "skipped"}
-    assert conformance.differences(found, found) == []
-    assert conformance.differences({**found, "Push Chunked": "failed"}, found) == [
-        "Push Chunked: failed through the balancers, skipped on a bare registry"
-    ]
-
-
-def test_the_second_nginx_differs_by_its_ports_and_the_missing_question_alone() -> None:
-    wanted = NGINX.replace("            auth_request /passwords/pull;\n", "")
-    for old, new in (
-        ("listen 9443", "listen 19443"),
-        ("127.0.0.1:4012", "127.0.0.1:14012"),
-        ("listen 4000 ssl", "listen 14000 ssl"),
-        ("/run/nginx.pid", "/dev/shm/bench.pid"),
-        ("nginx-passwords.sock", "nginx-passwords-bench.sock"),
-        ("/dev/shm/passwords keys", "/dev/shm/passwords-bench keys"),
-    ):
-        wanted = wanted.replace(old, new)
-    assert passwords.without_password(NGINX) == wanted
-
-
-def test_a_table_shows_medians_and_what_one_way_costs_beside_the_other() -> None:
-    runs = [
-        {"clients": 8, "password": way, "per_second": 100.0, "milliseconds": [mean, 1.0, 9.0], "processor": 2.0}
-        for way, mean in (("with", 3.0), ("with", 9.0), ("with", 3.0), ("without", 2.0))
-    ]
-    assert [row[-1] for row in passwords.rows(runs)] == ["1.50", "1.00"]
 
 
 def test_the_worst_herd_is_what_counts_at_the_upstream() -> None:
@@ -138,17 +43,18 @@ def test_a_promotions_seconds_are_shown_whole_and_by_step() -> None:
     assert "| 33.0 |" in promote.rows({**measured, "skopeo": 33.0})
 
 
-@pytest.mark.parametrize(("base", "forks"), [(kolla.BERTH, "20"), (kolla.DEFAULTS, None)])
-def test_one_setting_is_measured_on_each_configuration_and_all_write_what_happens(
-    tmp_path: Path, base: str, forks: str | None
-) -> None:
+@pytest.mark.parametrize(("base", "forks"), [(kolla_stage.BERTH, "20"), (kolla_stage.DEFAULTS, None)])
+def test_one_setting_is_measured_on_each_configuration(tmp_path: Path, base: str, forks: str | None) -> None:
     path, settings = tmp_path / "ansible.cfg", {"forks": 20, "folder": tmp_path, "plugins": "plugins", "sockets": "s"}
     path.write_text(play.ANSIBLE.format(**settings))
-    kolla.configure(path, base, ("connection", {"one": "50%"}), tmp_path / "facts")
+    kolla_stage.configure(path, base, ("connection", {"one": "50%"}), tmp_path / "facts")
     read = configparser.ConfigParser(interpolation=None)
     read.read(path)
     assert (read["connection"]["one"], read["defaults"].get("forks")) == ("50%", forks)
-    assert (read["defaults"]["callbacks_enabled"], "ssh_connection" in read) == ("berth_events", base == kolla.BERTH)
+    assert (read["defaults"]["callbacks_enabled"], "ssh_connection" in read) == (
+        "berth_events",
+        base == kolla_stage.BERTH,
+    )
 
 
 def test_a_task_takes_until_the_next_one_begins_in_every_role_that_has_it() -> None:
@@ -160,7 +66,7 @@ def test_a_task_takes_until_the_next_one_begins_in_every_role_that_has_it() -> N
         ("stats", "", 9.0),
     ]
     events = [json.dumps({"event": event, "task": task, "time": at}) for event, task, at in begun]
-    assert kolla.slowest(events) == [(5.0, "Look"), (3.0, "Ask")]
+    assert kolla_stage.slowest(events) == [(5.0, "Look"), (3.0, "Ask")]
 
 
 def test_the_ways_of_a_measurement_are_told_apart() -> None:

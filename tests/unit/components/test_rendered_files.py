@@ -47,7 +47,7 @@ def test_a_replicas_configuration_is_the_one_that_was_read_by_a_person() -> None
     assert_golden("registry-config.yml", registry.config(REPLICA, STORAGE, key, "HTTP SECRET"))
 
 
-def test_a_secret_with_quotes_stays_one_value_in_the_replicas_configuration() -> None:
+def test_a_secret_with_quotes_is_one_value_in_the_configuration() -> None:
     read = yaml.safe_load(registry.config(REPLICA, STORAGE, registry.Key("ACCESS KEY", NASTY), NASTY))
     assert (read["storage"]["s3"]["secretkey"], read["http"]["secret"]) == (NASTY, NASTY)
 
@@ -65,7 +65,7 @@ def test_a_caches_configuration_is_the_one_that_was_read_by_a_person() -> None:
     assert "username" not in alone["proxy"]
 
 
-def test_a_cache_goes_out_of_the_site_by_the_daemons_proxies_and_to_its_own_nodes_directly() -> None:
+def test_a_cache_uses_the_daemons_proxies_but_not_for_its_own_nodes() -> None:
     proxies = docker(proxies={"https": PROXY, "noProxy": [".lan"]}).proxies
     quay = UpstreamSettings.model_validate(QUAY)
     found = cache.environment_of(REPLICA, STORAGE, quay, CacheSettings(), proxies, ["192.0.2.10", "node1"])
@@ -94,7 +94,7 @@ def test_the_seed_registry_is_read_only_and_behind_tls() -> None:
     assert_golden("seed-config.yml", seed_config(4999))
 
 
-def test_the_object_stores_bundle_and_command_are_the_ones_that_were_read_by_a_person() -> None:
+def test_the_object_stores_bundle_and_command_match_golden() -> None:
     settings = ObjectStoreSettings()
     assert_golden(
         "object-store.bundle",
@@ -114,7 +114,7 @@ def test_a_keys_policy_names_its_directory_and_nothing_beside_it() -> None:
     assert listing["Condition"] == {"StringLike": {"s3:prefix": ["store", "store/*"]}}
 
 
-def test_the_default_daemon_settings_are_the_ones_that_were_read_by_a_person() -> None:
+def test_the_default_daemon_settings_match_golden() -> None:
     assert_golden("docker-default.bundle", bundle(daemon.entries(docker())))
 
 
@@ -140,7 +140,7 @@ def test_every_daemon_setting_reaches_its_file() -> None:
     assert_golden("docker-full.bundle", text)
 
 
-def test_reloadable_keys_are_always_written_since_a_removed_one_would_keep_its_old_value() -> None:
+def test_reloadable_keys_are_always_written() -> None:
     document = daemon.daemon_json(docker())
     assert {"insecure-registries", "registry-mirrors", "live-restore"} <= document.keys()
 
@@ -207,7 +207,7 @@ def test_a_unit_that_names_no_flags_is_given_a_drop_in_that_does() -> None:
     )
 
 
-def test_upstart_and_sysvinit_read_the_proxies_from_the_file_with_the_flags() -> None:
+def test_upstart_and_sysvinit_read_proxies_from_the_file_with_flags() -> None:
     proxies = {"http": "http://proxy.example.com:3128/it's"}
     written = files_of("service", "default", proxies=proxies)
     assert f"{DROP_INS}/berth.conf" not in written
@@ -221,7 +221,7 @@ def test_mount_flags_are_set_for_engines_before_18_09_only() -> None:
     assert "MountFlags=shared" in files_of("systemd", "default", "before-18.09")[f"{DROP_INS}/berth-mounts.conf"]
 
 
-def test_a_file_with_flags_is_taken_over_only_where_asked_for_and_in_the_way() -> None:
+def test_a_file_with_flags_is_adopted_only_on_request() -> None:
     assert "/etc/default/docker" not in files_of("systemd", "default", "conflict")
     assert "/etc/default/docker" not in files_of("systemd", "default", adopt=True)
     assert files_of("systemd", "default", "conflict", adopt=True)["/etc/default/docker"] == 'DOCKER_OPTS=""\n'

@@ -93,7 +93,7 @@ def test_a_pair_of_passwords_arrives_in_its_order() -> None:
     assert asyncio.run(reveal()) == ["old", "new"]
 
 
-def test_an_upstreams_password_becomes_a_secret_output_whatever_it_looks_like() -> None:
+def test_an_upstreams_password_becomes_a_secret_output() -> None:
     token = '{"type": "key",\n "key": "' + "x" * 3000 + '"}'
     hand_over(
         {"berth:registry": with_upstream(user="robot"), "berth:secrets": {"upstreams": {"quay": token}}},

@@ -13,7 +13,7 @@ from tests.unit.config.stacks import document
 SECRET = "hunter2-Ünknown"
 
 
-def test_everything_that_is_wrong_is_reported_at_once_even_when_values_cannot_be_read() -> None:
+def test_everything_that_is_wrong_is_reported_at_once() -> None:
     changes = {
         "nods": [],
         "registry.prot": 3,

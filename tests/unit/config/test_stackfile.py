@@ -69,7 +69,7 @@ def test_settings_are_frozen() -> None:
         settings.registry.port = 1  # type: ignore[misc]
 
 
-def test_the_salt_of_the_dev_stack_belongs_to_the_passphrase_in_the_repository() -> None:
+def test_the_dev_stacks_salt_belongs_to_the_passphrase_in_the_repository() -> None:
     # Pulumi drops white space around the passphrase of a file.
     passphrase = (ROOT / "lab" / "passphrase").read_text("utf-8").strip()
     version, salt, *check_value = document("dev")["encryptionsalt"].split(":")
@@ -128,7 +128,7 @@ def test_a_password_for_an_upstream_without_user_is_refused(secrets: dict[str, A
     assert words in problem.wrong and problem.path.startswith("berth:secrets.upstreams.")
 
 
-def test_an_upstreams_missing_password_is_reported_with_the_command_that_sets_it() -> None:
+def test_an_upstreams_missing_password_names_the_command_that_sets_it() -> None:
     (problem,) = stackfile.check("dev", document("dev", {"registry.upstreams[1].user": "robot"}))
     assert "`./berth config --stack dev set --secret --path berth:secrets.upstreams.quay`" in problem.fix
 
@@ -285,7 +285,7 @@ def _mutate(chance: random.Random, mutant: Any) -> None:
 
 
 @pytest.mark.parametrize("stack", [*STACKS, "everything", "systems"])
-def test_no_mutation_of_a_stack_file_causes_anything_but_problems_with_path_and_remedy(stack: str) -> None:
+def test_a_mutated_stack_file_causes_only_problems_with_path_and_remedy(stack: str) -> None:
     chance = random.Random(stack)
     everything = {
         "secrets": {"users": {"bob": [SEALED, SEALED]}, "upstreams": {"ghcr": SEALED}},

@@ -89,7 +89,7 @@ def test_a_killed_run_is_recognised_once_all_its_processes_are_gone(tmp_path: Pa
         assert lock.interrupted == holder
 
 
-def test_a_process_number_that_was_given_to_another_process_is_not_taken_for_the_run() -> None:
+def test_a_reused_process_number_is_not_taken_for_the_run() -> None:
     own = Process.of(os.getpid())
     assert not own.is_dead
     assert dataclasses.replace(own, started=own.started - 1).is_dead
@@ -192,7 +192,7 @@ def test_a_cli_that_is_killed_alone_is_cleared_up_after_by_the_next_up(
     assert "The last 'berth up' of dev did not end in order" in berth("up").out
 
 
-def test_a_lock_that_a_dead_process_of_this_host_left_is_named_and_released(
+def test_a_lock_of_a_dead_process_of_this_host_is_named_and_released(
     checkout: Checkout, berth: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checkout.install_pulumi()
@@ -235,7 +235,7 @@ def test_a_lock_whose_process_may_be_alive_is_named_and_kept(
     assert path.exists() and checkout.words() == []
 
 
-def test_a_lock_from_before_this_boot_is_a_dead_process_whatever_its_number(
+def test_a_lock_from_before_this_boot_is_of_a_dead_process(
     checkout: Checkout, berth: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checkout.install_pulumi()

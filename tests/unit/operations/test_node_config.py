@@ -56,9 +56,7 @@ def test_secrets_are_not_printed_unless_asked_for(secret: Checkout, berth: Any) 
     assert shown.code == 0 and HASH in shown.out
 
 
-def test_a_file_with_secrets_is_its_owners_alone_even_where_there_was_an_open_one(
-    secret: Checkout, berth: Any, tmp_path: Path
-) -> None:
+def test_a_file_with_secrets_is_readable_by_its_owner_only(secret: Checkout, berth: Any, tmp_path: Path) -> None:
     target = tmp_path / "user-data"
     target.write_text("old")
     target.chmod(0o644)

@@ -17,7 +17,7 @@ from config.model.registry import UserSettings
 NASTY = 'it\'s "quoted" $(touch /tmp/canary) `x` 100% ü\\n'
 
 
-def test_the_same_password_and_salt_give_the_same_hash_in_every_run_and_it_verifies() -> None:
+def test_the_same_password_and_salt_give_the_same_valid_hash() -> None:
     salt = "AAECAwQFBgcICQoLDA0ODw=="
     first, second = bcrypt_hash(NASTY, salt), bcrypt_hash(NASTY, salt)
     assert first == second

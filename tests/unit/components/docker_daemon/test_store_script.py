@@ -93,7 +93,7 @@ def test_only_a_server_with_a_certificate_of_the_stores_ca_is_believed(tmp_path:
     assert (ok, said) == (known, "" if known else " ".join([f"{name} (000)"] * 4))
 
 
-def test_no_program_of_ours_talks_to_a_server_whose_certificate_it_does_not_check() -> None:
+def test_every_program_checks_the_certificate_of_its_server() -> None:
     parts = ("components", "config", "engine", "images", "operations", ".ci")
     text = {
         path: path.read_text() for part in parts for path in (ROOT / part).rglob("*") if path.suffix in (".sh", ".py")

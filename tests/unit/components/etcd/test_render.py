@@ -28,7 +28,7 @@ def test_a_members_bundle_is_the_one_that_was_read_by_a_person() -> None:
     assert_golden("etcd.bundle", bundle(entries(CLUSTER, PEM)))
 
 
-def test_on_coreos_the_images_own_unit_gets_the_same_settings_and_no_package() -> None:
+def test_on_coreos_the_systems_unit_gets_the_settings_and_no_package() -> None:
     assert_golden("etcd-coreos.bundle", bundle(entries(replace(CLUSTER, system=COREOS), PEM)))
 
 
@@ -37,7 +37,7 @@ def test_only_a_member_reads_its_private_key() -> None:
     assert (key.mode, key.owner) == ("0600", "etcd:etcd")
 
 
-def test_another_list_of_members_or_another_certificate_is_no_reason_for_a_restart() -> None:
+def test_another_list_of_members_or_certificate_restarts_nothing() -> None:
     grown = replace(CLUSTER, members=[*MEMBERS, Member("node4", "192.0.2.14"), Member("node5", "192.0.2.15")])
     assert bootstrap(grown) != bootstrap(CLUSTER)
     assert start_digest(grown, "CA\n") == start_digest(CLUSTER, "CA\n")

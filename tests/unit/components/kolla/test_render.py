@@ -62,11 +62,11 @@ def test_a_group_takes_other_nodes_and_groups_where_the_settings_say_so() -> Non
     assert "[keystone:children]" not in text
 
 
-def test_a_group_that_is_given_to_nobody_stays_for_kolla_asks_for_it_by_name() -> None:
+def test_an_empty_group_stays_because_kolla_refers_to_it_by_name() -> None:
     assert "\n[ironic]\n" in files(groups={"ironic": []})["inventory/multinode"]
 
 
-def test_a_global_that_a_node_has_in_its_own_way_is_no_extra_variable_which_would_win() -> None:
+def test_a_global_that_a_node_overrides_is_no_extra_variable() -> None:
     written = files(hostVariables={"control2": {"network_interface": "bond0"}})
     assert "network_interface" not in yaml.safe_load(written["globals.yml"])
     assert yaml.safe_load(written["inventory/group_vars/baremetal.yml"]) == {"network_interface": "eth0"}
@@ -110,7 +110,7 @@ def test_images_of_a_cache_are_read_below_its_prefix() -> None:
     assert render.namespace(stackfile.parse("kolla", raw)) == "mirror/openstack.kolla"
 
 
-def test_built_images_get_what_debians_rabbitmq_needs_unless_the_settings_bring_their_own() -> None:
+def test_built_images_get_what_debians_rabbitmq_needs() -> None:
     settings = stackfile.parse("kolla", stackfile.read(ROOT / "Pulumi.kolla.yaml"))
     own = "rabbitmq/advanced.config"
     assert "{discovery_retry_limit, 0}" in render.document(settings, {})["overrides"][own]
@@ -169,7 +169,7 @@ def test_each_kind_of_password_is_what_its_service_takes() -> None:
     assert re.fullmatch(r"[0-9a-f]{32}", passwords.password(SECRET, "osprofiler_secret"))
 
 
-def test_a_new_releases_keys_change_no_old_one_and_a_missing_key_comes_back() -> None:
+def test_a_new_releases_keys_change_no_old_one() -> None:
     old = passwords.passwords(SECRET, {"database_password": None, "nova_ssh_key": {"private_key": None}}, {})
     new = passwords.passwords(SECRET, {"nova_ssh_key": {"private_key": None}, "new_password": None}, {})
     again = passwords.passwords(SECRET, {"database_password": None}, {})

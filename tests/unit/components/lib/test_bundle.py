@@ -37,7 +37,7 @@ def apply() -> Iterator[Apply]:
     run(verb="remove")
 
 
-def test_a_new_file_is_written_with_its_mode_and_owner_and_its_parents_are_made(apply: Apply, tmp_path: Path) -> None:
+def test_a_new_file_has_its_mode_and_owner_and_its_parents_are_made(apply: Apply, tmp_path: Path) -> None:
     target = tmp_path / "a b" / "ü" / "file"
     done = apply(File(str(target), "content\n", mode="0600", owner="65532:65532"))
     assert done.returncode == 0, done.stderr
@@ -45,7 +45,7 @@ def test_a_new_file_is_written_with_its_mode_and_owner_and_its_parents_are_made(
     assert (target.stat().st_mode & 0o7777, target.stat().st_uid) == (0o600, 65532)
 
 
-def test_a_parent_that_another_bundle_makes_at_the_same_moment_is_as_good_as_ones_own(
+def test_a_parent_that_another_bundle_makes_at_once_is_accepted(
     apply: Apply, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     programs = tmp_path / "bin"
@@ -84,9 +84,7 @@ def test_the_second_run_changes_nothing_and_says_so(apply: Apply, tmp_path: Path
     assert (tmp_path / "file").stat().st_ino == before
 
 
-def test_a_mode_or_an_owner_that_somebody_changed_is_mended_and_a_numeric_owner_is_no_change(
-    apply: Apply, tmp_path: Path
-) -> None:
+def test_a_changed_mode_or_owner_is_repaired(apply: Apply, tmp_path: Path) -> None:
     named, numeric = tmp_path / "named", tmp_path / "numeric"
     entries = [File(str(named), "x\n"), File(str(numeric), "x\n", mode="0040", owner="65532:0")]
     apply(*entries)
@@ -97,7 +95,7 @@ def test_a_mode_or_an_owner_that_somebody_changed_is_mended_and_a_numeric_owner_
     assert (named.stat().st_mode & 0o777, numeric.stat().st_uid) == (0o644, 65532)
 
 
-def test_what_a_killed_run_left_beside_a_file_is_replaced_and_never_followed(apply: Apply, tmp_path: Path) -> None:
+def test_what_a_killed_run_left_beside_a_file_is_replaced(apply: Apply, tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("theirs")
     for name in ("file", "hosts"):

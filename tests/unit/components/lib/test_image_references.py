@@ -62,7 +62,7 @@ def test_what_the_settings_name_comes_before_the_pin_of_the_same_image() -> None
     assert found.on_nodes("objectStore").startswith("r.x/")
 
 
-def test_promoted_images_that_are_not_on_this_machine_are_refused_all_at_once_with_the_way_to_get_them() -> None:
+def test_promoted_images_that_are_missing_here_are_refused_all_at_once() -> None:
     with pytest.raises(SettingsError) as refused:
         images({"objectStore": ELSEWHERE, "cache": ELSEWHERE})
     said = str(refused.value)
@@ -82,6 +82,6 @@ def test_what_a_stack_runs_is_what_another_stack_can_pin() -> None:
     assert images(ran).pins() == ran
 
 
-def test_a_stack_says_the_recipe_of_what_was_built_here_and_of_nothing_else() -> None:
+def test_a_stack_names_the_recipe_of_what_was_built_here_only() -> None:
     ran = images({"objectStore": OLDER}, {"cache": f"r.x/cache@{ELSEWHERE}"})
     assert ran.recipes() == {"registry": "1", "nginx": "1", "keepalived": "1"}

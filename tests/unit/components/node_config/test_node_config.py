@@ -210,7 +210,7 @@ def test_flannel_is_left_out_with_a_warning_where_there_is_no_package() -> None:
     assert "flannel" not in user_data(machine)
 
 
-def test_flannel_is_told_the_mtu_of_the_interface_that_has_the_nodes_address() -> None:
+def test_flannel_gets_the_mtu_of_the_nodes_interface() -> None:
     assert '"Backend": {"Type": "vxlan", "MTU": 9000}' in cloud_config(machines_of(everything("coreos"))[0])
 
 

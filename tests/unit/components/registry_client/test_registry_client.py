@@ -49,7 +49,7 @@ def test_the_clients_bundle_is_the_one_that_was_read_by_a_person() -> None:
     assert_golden("registry-client.bundle", bundle(entries(stack(HUB, QUAY), "CA\n", IDENTITY, "PASSWORD")))
 
 
-def test_a_login_with_any_text_as_password_is_read_by_docker_as_it_was_meant() -> None:
+def test_docker_reads_a_login_with_any_text_as_password() -> None:
     password = 'it\'s "quoted" $(x) : ü'
     login = files(stack(), password)[LOGIN]
     assert login.mode == "0600"
@@ -68,7 +68,7 @@ def test_private_keys_and_logins_are_for_root_only() -> None:
     ]
 
 
-def test_the_mirrored_upstream_has_no_way_of_its_own_and_docker_hub_goes_by_its_images_name() -> None:
+def test_the_mirrored_upstream_has_no_host_configuration_of_its_own() -> None:
     ways = [path for path in files(stack(HUB, QUAY)) if path.endswith("hosts.toml")]
     assert ways == ["/etc/docker/certs.d/quay.io/hosts.toml"]
     ways = [path for path in files(stack({**HUB, "mirror": False}, QUAY)) if path.endswith("hosts.toml")]

@@ -28,7 +28,7 @@ def test_a_network_is_encrypted_unless_somebody_says_otherwise() -> None:
     assert ("encrypts", "no") in joining(WORKER, SwarmSettings())
 
 
-def test_new_tokens_have_the_swarm_looked_over_after_every_node_has_joined_with_them() -> None:
+def test_new_tokens_converge_the_swarm_after_every_node_has_joined() -> None:
     assert arranged(SETTINGS) != arranged(SETTINGS.model_copy(update={"token_version": 2}))
 
 
@@ -45,6 +45,6 @@ def test_a_name_on_another_machine_is_another_line_of_the_roster() -> None:
     assert before[1] != after[1]
 
 
-def test_only_tokens_and_the_swarms_name_are_taken_from_what_managers_print() -> None:
+def test_only_tokens_and_the_swarms_id_are_read_from_managers_output() -> None:
     said = {"192.0.2.11": "noise\ntoken\tworker\tSWMTKN-1\ncluster\tabc\n", "192.0.2.13": ""}
     assert tokens(said) == "token\t192.0.2.11\tworker\tSWMTKN-1\ncluster\t192.0.2.11\tabc\n"

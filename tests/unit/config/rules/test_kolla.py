@@ -150,7 +150,7 @@ def test_a_role_without_nodes_is_refused_once_something_runs_there() -> None:
 
 
 @pytest.mark.parametrize("system", ["flatcar", "coreos"])
-def test_a_system_that_kolla_cannot_deploy_to_is_refused_for_its_roles_and_not_for_the_registrys(system: str) -> None:
+def test_a_system_that_kolla_cannot_deploy_to_is_refused_for_its_roles(system: str) -> None:
     plain = {"operatingSystem": system, "sshKeys": ["ssh-ed25519 " + KEY]}
     (problem,) = stackfile.check("kolla", document("kolla", {"nodes[1].config": plain}))
     assert problem.path == "berth:nodes[1].roles" and f"runs {system}" in problem.wrong

@@ -17,7 +17,7 @@ def bad_settings(checkout: Checkout) -> None:
     checkout.settings("dev", BAD)
 
 
-def test_bad_settings_end_every_changing_command_before_anything_is_started(checkout: Checkout, berth: Any) -> None:
+def test_bad_settings_end_every_changing_command_before_it_starts(checkout: Checkout, berth: Any) -> None:
     checkout.install_pulumi()
     for command in ("up", "preview"):
         ended = berth(command)

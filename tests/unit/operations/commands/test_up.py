@@ -207,9 +207,7 @@ def test_down_of_real_nodes_names_the_data_that_stays(checkout: Checkout, berth:
     assert checkout.workspace.checkpoint("prod").exists(), "the CA is in the state"
 
 
-def test_down_of_virtual_machines_names_the_disks_that_stay_and_deletes_none_that_are_kept(
-    checkout: Checkout, berth: Any, monkeypatch: Any
-) -> None:
+def test_down_of_virtual_machines_names_the_disks_that_stay(checkout: Checkout, berth: Any, monkeypatch: Any) -> None:
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "x")
     checkout.install_pulumi()
     nodes = [{"name": "node1"}, {"name": "node2", "virtualbox": {"replace": True}}]

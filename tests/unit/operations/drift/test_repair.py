@@ -62,7 +62,7 @@ def test_a_bundle_that_drifted_is_applied_again_with_the_same_command() -> None:
     assert resources[CONTAINER] == STATE["deployment"]["resources"][2], "nothing else is marked"
 
 
-def test_what_is_missing_is_not_in_the_state_either_and_nothing_refers_to_it() -> None:
+def test_what_is_missing_leaves_the_state_and_nothing_refers_to_it() -> None:
     resources = after(MISSING)
     assert CONTAINER not in resources
     assert resources[READY]["dependencies"] == [FILES]
@@ -70,7 +70,7 @@ def test_what_is_missing_is_not_in_the_state_either_and_nothing_refers_to_it() -
     assert resources[OUT]["inputs"]["triggers"] == ["image"], "there is nothing to take out of the balancers"
 
 
-def test_a_container_that_is_another_one_is_the_one_that_goes_after_the_gates_before_it() -> None:
+def test_a_foreign_container_is_replaced_after_the_gates_before_it() -> None:
     resources = after(OTHER)
     assert resources[CONTAINER]["id"] == "new"
     assert resources[CONTAINER]["outputs"] == {"image": "another", "name": "berth-registry"}

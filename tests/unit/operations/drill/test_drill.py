@@ -84,7 +84,7 @@ def test_a_count_goes_through_the_faults_round_after_round() -> None:
     ]
 
 
-def test_the_bearer_of_the_address_is_struck_in_even_rounds_and_others_in_odd_ones() -> None:
+def test_even_rounds_target_the_holder_of_the_address_and_odd_ones_others() -> None:
     fault = faults.named("kill-nginx")
     assert [names(faults.targets(fault, NODES, round_, "node2")) for round_ in range(4)] == [
         ["node2"],
@@ -328,7 +328,7 @@ def states(process: subprocess.Popen[str]) -> set[str]:
     return {Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] for pid in lab_node.tree(process.pid)}
 
 
-def test_a_frozen_process_stops_with_all_its_descendants_and_goes_on_when_resumed(
+def test_a_frozen_process_stops_with_all_its_descendants(
     family: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lab_node.freeze(family.pid)

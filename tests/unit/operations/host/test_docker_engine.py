@@ -8,7 +8,7 @@ from pathlib import Path
 from operations.host import docker_engine
 
 
-def test_a_pid_file_of_a_daemon_that_died_is_removed_even_when_its_number_is_in_use_again(tmp_path: Path) -> None:
+def test_a_pid_file_of_a_dead_daemon_is_removed(tmp_path: Path) -> None:
     pid_file = tmp_path / "docker.pid"
     for left_behind in (str(os.getpid()), "4194305", "nonsense"):
         pid_file.write_text(left_behind)

@@ -69,7 +69,7 @@ def test_the_hosts_mirror_is_used_for_the_images_suite() -> None:
     )
 
 
-def test_another_vendors_repository_for_the_same_codename_is_not_taken_for_debian() -> None:
+def test_another_vendors_repository_for_the_codename_is_not_debian() -> None:
     vendor = AptSource("https://apt.vendor.example", ("bookworm",), ("main",))
     mirror = mirrors.debian_mirror([vendor, *mirrors.parse_sources(DEB822)], DEBIAN_12)
     assert mirror.main.uri == "http://mirror.example/debian"
@@ -93,7 +93,7 @@ def test_apts_own_proxy_reaches_debootstrap() -> None:
     assert mirrors.apt_proxies(dump) == {"http_proxy": "http://p.example:3128"}
 
 
-def test_a_mirror_that_the_host_trusts_unsigned_is_trusted_in_the_build_too(tmp_path: Path) -> None:
+def test_a_mirror_that_the_host_trusts_unsigned_is_trusted_in_builds(tmp_path: Path) -> None:
     mirror = DebianMirror(AptSource("http://m.example/d", ("bookworm",), ("main",), "", True), None)
     assert mirrors._sources(mirror, "trixie") == "deb [trusted=yes] http://m.example/d trixie main\n"
     assert mirrors.BuildSettings(tmp_path, mirror, {}).debootstrap == ["--no-check-gpg"]

@@ -99,14 +99,14 @@ def module(tmp_path: Path) -> Path:
 
 def test_a_change_is_laid_over_the_words_that_it_expects(module: Path) -> None:
     source.change(CHANGES, module, "github.com/minio/minio")
-    assert "\tsetAuthMiddleware, berthDoor,\n" in (module / "cmd/routers.go").read_text()
-    assert (module / "cmd/berth-door.go").read_text() == (CHANGES / "door.go").read_text()
+    assert "\tsetAuthMiddleware, berthCheckSignature,\n" in (module / "cmd/routers.go").read_text()
+    assert (module / "cmd/berth-signature-check.go").read_text() == (CHANGES / "signature_check.go").read_text()
 
 
 def test_a_change_knows_a_fork_of_another_module_path(module: Path) -> None:
     source.change(CHANGES, module, "example.com/own/store")
-    door = (module / "cmd/berth-door.go").read_text()
-    assert '"example.com/own/store/internal/http"' in door and "github.com" not in door
+    added = (module / "cmd/berth-signature-check.go").read_text()
+    assert '"example.com/own/store/internal/http"' in added and "github.com" not in added
 
 
 @pytest.mark.parametrize(("text", "times"), [("", 0), (ROUTERS + "// setAuthMiddleware, again\n", 2), (None, 0)])
@@ -118,12 +118,12 @@ def test_a_source_without_its_anchor_or_with_two_is_refused(text: str | None, ti
     said = str(refused.value)
     assert f"cmd/routers.go has `setAuthMiddleware,` {times} times instead of once" in said
     assert "Nothing was compiled" in said
-    assert not (module / "cmd/berth-door.go").exists()
+    assert not (module / "cmd/berth-signature-check.go").exists()
 
 
 def test_a_source_that_has_a_file_of_that_name_is_refused(module: Path) -> None:
-    (module / "cmd/berth-door.go").write_text("package cmd\n")
-    with pytest.raises(BootstrapError, match=r"berth-door\.go is there already"):
+    (module / "cmd/berth-signature-check.go").write_text("package cmd\n")
+    with pytest.raises(BootstrapError, match=r"berth-signature-check\.go is there already"):
         source.change(CHANGES, module, "github.com/minio/minio")
     assert (module / "cmd/routers.go").read_text() == ROUTERS
 
@@ -221,6 +221,6 @@ def test_the_image_of_a_changed_program_holds_the_change(tmp_path: Path) -> None
         golang._changes("registry", out)
     with tarfile.open(tmp_path / "layer.tar") as tar:
         files = {member.name: tar.extractfile(member) for member in tar if member.isfile()}
-        door = files["usr/share/doc/minio/door.go"]
-        assert door and door.read() == (CHANGES / "door.go").read_bytes()
-    assert set(files) == {"usr/share/doc/minio/door.go", "usr/share/doc/minio/edit.toml"}
+        added = files["usr/share/doc/minio/signature_check.go"]
+        assert added and added.read() == (CHANGES / "signature_check.go").read_bytes()
+    assert set(files) == {"usr/share/doc/minio/signature_check.go", "usr/share/doc/minio/edit.toml"}

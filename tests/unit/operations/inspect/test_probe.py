@@ -89,7 +89,7 @@ def test_a_clock_that_is_wrong_shows_by_how_much(node: Node, checkout: Checkout)
     assert 495 <= ask(node).skew <= 505
 
 
-def test_files_are_compared_by_mode_owner_and_checksum_whatever_their_names(node: Node, tmp_path: Path) -> None:
+def test_files_are_compared_by_mode_owner_and_checksum(node: Node, tmp_path: Path) -> None:
     odd = tmp_path / "it's $(touch hacked) \\ ü.txt"
     odd.write_text("content\n")
     odd.chmod(0o640)
@@ -117,7 +117,7 @@ def test_a_block_is_compared_without_its_markers_and_neighbours(node: Node, tmp_
     assert ask(node, machine).blocks[str(hosts)] == "missing"
 
 
-def test_the_certificate_that_a_service_shows_is_seen_over_the_same_connection(node: Node, tmp_path: Path) -> None:
+def test_a_services_certificate_is_read_over_the_same_connection(node: Node, tmp_path: Path) -> None:
     certificate, key = self_signed()
     pem = tmp_path / "pem"
     pem.write_text(key + certificate)
@@ -151,9 +151,7 @@ def test_units_are_told_apart_whatever_the_order_of_their_properties() -> None:
     }
 
 
-def test_a_units_journal_tells_of_errors_and_of_what_ended_it_since_its_last_start(
-    node: Node, checkout: Checkout
-) -> None:
+def test_a_units_journal_is_read_since_its_last_start(node: Node, checkout: Checkout) -> None:
     lines = (
         'time="x" level=error msg="no such image"',
         '{"level":"error","msg":"slow disk"}',
@@ -214,7 +212,7 @@ def test_a_daemon_that_does_not_answer_is_reported_as_such(node: Node, docker: D
     assert "Cannot connect" in report.docker_error
 
 
-def test_another_host_key_than_the_pinned_one_is_refused_before_anything_is_sent(node: Node) -> None:
+def test_a_host_key_that_is_not_the_pinned_one_is_refused(node: Node) -> None:
     other = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()
     assert ask(node, host_key=other).error == "127.0.0.1 shows another host key than the pinned one"
     assert node.commands == []

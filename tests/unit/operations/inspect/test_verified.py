@@ -45,7 +45,7 @@ def test_only_a_green_run_is_kept(green: bool, checkout: Checkout, berth: Any, m
         assert kept.state == verified.fingerprint(checkout.session())
 
 
-def test_a_run_is_kept_for_the_state_that_it_asked_about_and_not_for_a_later_one(
+def test_a_run_is_kept_for_the_state_that_it_checked_only(
     checkout: Checkout, berth: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checkout.install_pulumi()
@@ -62,7 +62,7 @@ def test_a_run_is_kept_for_the_state_that_it_asked_about_and_not_for_a_later_one
     assert kept and kept.state != verified.fingerprint(checkout.session())
 
 
-def test_a_fingerprint_does_not_depend_on_order_or_on_where_a_program_says_something(checkout: Checkout) -> None:
+def test_a_fingerprint_does_not_depend_on_the_order_of_answers(checkout: Checkout) -> None:
     one = {"urn": "one", "outputs": {"a": 1}, "dependencies": ["x", "y"], "sourcePosition": "project:///a.py#1"}
     other = {"urn": "two"}
     seen = []
@@ -79,9 +79,7 @@ def test_a_fingerprint_does_not_depend_on_order_or_on_where_a_program_says_somet
 
 
 @pytest.mark.parametrize("deployed_since", [True, False])
-def test_what_an_earlier_version_kept_on_the_deploy_host_is_taken_over_once(
-    checkout: Checkout, deployed_since: bool
-) -> None:
+def test_what_an_earlier_version_kept_is_taken_over_once(checkout: Checkout, deployed_since: bool) -> None:
     checkout.install_pulumi()
     checkout.deploy()
     checkpoint = checkout.workspace.checkpoint("dev")

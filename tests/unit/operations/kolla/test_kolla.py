@@ -71,9 +71,7 @@ def environment(folder: Path, events: list[dict[str, Any]] | None = None, status
     return Environment(folder)
 
 
-def test_passwords_are_on_disk_for_their_owner_alone_and_gone_when_the_run_ends(
-    tmp_path: Path, inputs: play.Inputs
-) -> None:
+def test_passwords_are_readable_by_their_owner_and_gone_after_the_run(tmp_path: Path, inputs: play.Inputs) -> None:
     with play.inputs_on_disk(tmp_path / "run", inputs, environment(tmp_path)) as folder:
         file = folder / "passwords.yml"
         assert stat.S_IMODE(file.stat().st_mode) == 0o600 and stat.S_IMODE(folder.stat().st_mode) == 0o700

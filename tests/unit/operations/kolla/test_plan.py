@@ -44,14 +44,14 @@ def test_the_first_deployment_is_deploy() -> None:
     assert plan.plan(None, document(), DIGESTS, TAGS, KNOWN).verb == "deploy"
 
 
-def test_a_changed_global_is_for_all_services_and_so_is_a_run_without_any_change() -> None:
+def test_a_changed_global_is_for_all_services() -> None:
     later = document()
     later["globals"] = {**later["globals"], "keystone_token_expiry": 60}
     for now in (later, document()):
         assert (asked(now).verb, asked(now).options) == ("reconfigure", ())
 
 
-def test_another_image_of_one_service_is_for_this_service_alone_one_node_at_a_time() -> None:
+def test_another_image_of_one_service_changes_it_one_node_at_a_time() -> None:
     found = asked(document(), keystone="sha256:b")
     assert (found.verb, found.options) == ("deploy", ("--tags", "keystone", "--extra-vars", "kolla_serial=1"))
     assert asked(document(), haproxy="sha256:b").options[1] == "loadbalancer"
@@ -178,7 +178,7 @@ def test_what_cannot_be_read_is_no_deployment(session: Session, kept: Any) -> No
 
 
 @pytest.mark.parametrize("lost", [False, True], ids=["answers", "is lost"])
-def test_a_node_that_leaves_is_stopped_before_and_cleared_after_unless_it_is_lost(
+def test_a_node_that_leaves_is_stopped_before_and_cleared_after(
     session: Session, monkeypatch: pytest.MonkeyPatch, lost: bool
 ) -> None:
     note(session, document())

@@ -16,7 +16,7 @@ def entry(name: str, op: str, **inputs: Any) -> dict[str, Any]:
     return {"urn": urn, "op": op, "parent": STACK, "protect": False, "id": "1", "inputs": inputs, "outputs": {}}
 
 
-def test_another_ciphertext_is_another_placeholder_and_the_same_one_the_same() -> None:
+def test_each_ciphertext_has_a_placeholder_of_its_own() -> None:
     def password(ciphertext: str) -> str:
         config, secrets = configuration({"config": {"berth:secrets": {"users": {"ci": {"secure": ciphertext}}}}})
         assert secrets == ["berth:secrets"]

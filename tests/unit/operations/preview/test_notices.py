@@ -10,7 +10,7 @@ def step(stage: str, name: str, op: str = "replace", type_: str = CONTAINER) -> 
     return Step(f"urn:pulumi:dev::berth::berth:{stage}:Stage${type_}::{name}", op)
 
 
-def test_a_change_of_the_object_store_is_announced_as_a_short_outage_with_its_servers() -> None:
+def test_a_change_of_the_object_store_is_announced_as_an_outage() -> None:
     (said,) = notices([step("object-store", "object-store-node1"), step("object-store", "object-store-node2")])
     assert "object-store-node1, object-store-node2" in said
     assert "same time" in said
@@ -22,7 +22,7 @@ def test_replicas_are_announced_as_one_after_the_other() -> None:
     assert "one after the other (registry-node1, registry-node2)" in said
 
 
-def test_an_engine_that_reports_each_replacement_in_three_steps_is_heard_once() -> None:
+def test_a_replacement_reported_in_three_steps_counts_once() -> None:
     three = [step("registry", "registry-node1", op) for op in ("create-replacement", "replace", "delete-replaced")]
     assert len(notices(three)) == 1
 

@@ -95,7 +95,7 @@ def test_entries_that_come_and_go_are_named() -> None:
 
 
 @pytest.mark.parametrize("mode", ["0600", "0640"])
-def test_of_a_file_that_not_everybody_on_the_node_may_read_only_the_change_is_told(mode: str) -> None:
+def test_a_file_with_a_restricted_mode_is_only_said_to_change(mode: str) -> None:
     before, after = (bundle(File("/etc/key", text, mode=mode)) for text in ("hush\n", "psst\n"))
     (found,) = differences.files(change(before, after)) or []
     assert (found.what, found.lines) == ("changed (contents are secret)", ())

@@ -93,7 +93,7 @@ def daemons(world: World, *nodes: int, **settings: Any) -> None:
         world.change(command("docker-daemon", f"docker-node{node}"), before, after, "update")
 
 
-def test_the_summary_comes_first_and_says_what_docker_does_on_each_node_and_in_which_order(
+def test_the_summary_says_what_docker_does_on_each_node_and_in_which_order(
     checkout: Checkout, berth: Any, world: World
 ) -> None:
     daemons(world, 1, 2, logOptions={"max-size": "20m"})
@@ -210,9 +210,7 @@ def test_a_failed_preview_says_why_and_shows_what_it_can(checkout: Checkout, ber
     assert "update   command Command docker-node1" in ended.out
 
 
-def test_a_cli_that_does_not_know_how_to_ignore_protection_is_asked_without(
-    checkout: Checkout, berth: Any, world: World
-) -> None:
+def test_a_cli_without_the_option_to_ignore_protection_gets_none(checkout: Checkout, berth: Any, world: World) -> None:
     checkout.install_pulumi()
     checkout.deploy()
     checkout.answer("preview", err="error: unknown flag: --ignore-protect\n", code=1)

@@ -34,7 +34,7 @@ def parsed(text: str) -> Any:
 
 
 @pytest.mark.parametrize("stack", ["dev", "staging", "prod"])
-def test_pins_are_added_to_the_committed_stack_files_below_everything_that_is_there(stack: str) -> None:
+def test_pins_are_added_below_everything_in_a_stack_file(stack: str) -> None:
     text = (ROOT / f"Pulumi.{stack}.yaml").read_text()
     assert with_pins("Pulumi.x.yaml", text, PINS) == text + BLOCK
 
@@ -107,7 +107,7 @@ def test_no_comment_is_lost(comment: str) -> None:
     ],
     ids=["config is an alias", "others refer to the pins", "pins come by a merge"],
 )
-def test_a_file_whose_pins_are_woven_into_something_else_is_refused_or_right(text: str) -> None:
+def test_a_file_with_pins_woven_into_something_else_is_refused_or_right(text: str) -> None:
     try:
         edited = with_pins("Pulumi.prod.yaml", text, PINS)
     except BerthError as refused:

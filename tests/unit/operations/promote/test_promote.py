@@ -149,7 +149,7 @@ def everything(root: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
 
 
-def test_what_staging_proved_is_pinned_copied_recorded_and_nothing_else_is_written(stacks: Stacks) -> None:
+def test_what_staging_verified_is_pinned_copied_and_recorded(stacks: Stacks) -> None:
     digest = stacks.staging.push("team/app:1", b"layer")
     before = stacks.file("prod").read_text()
     done = stacks.promote("--from", "staging")
@@ -171,7 +171,7 @@ def test_what_staging_proved_is_pinned_copied_recorded_and_nothing_else_is_writt
     assert f"Commit Pulumi.prod.yaml and promotions/{record.name}" in done.out
 
 
-def test_the_preview_is_of_the_target_with_its_new_pins_which_are_not_yet_in_the_stack_file(stacks: Stacks) -> None:
+def test_the_preview_is_of_the_target_with_its_new_pins(stacks: Stacks) -> None:
     stacks.staging.push("team/app:1", b"layer")
     stacks.promote("--from", "staging")
     ((words, settings),) = stacks.previewed

@@ -49,9 +49,7 @@ def promote(world: World, source: Registry, target: Registry, *patterns: str) ->
     return wanted
 
 
-def test_everything_that_is_tagged_arrives_under_the_same_names_and_digests(
-    world: World, source: Registry, target: Registry
-) -> None:
+def test_every_tag_arrives_under_the_same_name_and_digest(world: World, source: Registry, target: Registry) -> None:
     source.push("team/app:1", b"base", b"one")
     source.push("team/app:2", b"base", b"two", type_=DOCKER)
     source.push("team/tool:1", b"base")
@@ -100,7 +98,7 @@ def test_a_run_that_was_cut_is_finished_by_the_next_one(world: World, source: Re
     assert target.tags == source.tags
 
 
-def test_a_tag_that_is_another_image_in_the_target_becomes_the_promoted_one(
+def test_a_tag_of_another_image_in_the_target_becomes_the_promoted_one(
     world: World, source: Registry, target: Registry
 ) -> None:
     before = target.push("team/app:1", b"old")
@@ -111,7 +109,7 @@ def test_a_tag_that_is_another_image_in_the_target_becomes_the_promoted_one(
     assert before in target.manifests["team/app"], "the old one stays, to go back to"
 
 
-def test_a_broken_connection_and_a_balancer_without_replica_are_tried_again(
+def test_a_broken_connection_and_a_balancer_without_replica_are_retried(
     world: World, source: Registry, target: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("time.sleep", lambda _: None)

@@ -187,5 +187,5 @@ def test_a_store_that_does_not_answer_is_named(checkout: Checkout, berth: Any, t
 
 
 def test_what_is_remembered_is_what_the_caches_remember() -> None:
-    source = ROOT / "images" / "registry" / "keeping.go"
+    source = ROOT / "images" / "registry" / "bounded_storage.go"
     assert f"remembered = {purge.REMEMBERED} * time.Second" in source.read_text(encoding="utf-8")

@@ -49,7 +49,7 @@ def test_the_smallest_set_is_three_services_and_what_kolla_runs_everywhere() -> 
     assert catalogue.images_of(["memcached", "etcd", "mariadb"]) == SMALLEST
 
 
-def test_services_that_no_package_brings_are_refused_all_at_once_with_reasons() -> None:
+def test_services_without_a_package_are_refused_all_at_once_with_reasons() -> None:
     with pytest.raises(UsageError) as refused:
         catalogue.images_of(["keystone", "fluentd", "nova"])
     text = str(refused.value)
@@ -111,7 +111,7 @@ def test_an_image_without_a_template_is_an_error_of_the_table(tree: Path) -> Non
         build_keys.with_parents(["glance"], build_keys.read(tree))
 
 
-def test_a_changed_file_changes_the_keys_of_its_image_and_of_all_that_start_from_it(tree: Path) -> None:
+def test_a_changed_file_changes_the_keys_of_its_image_and_its_children(tree: Path) -> None:
     before = keys(tree)
     assert all(re.fullmatch("[0-9a-f]{12}", key) for key in before.values())
     (tree / "group" / "cron" / "extend_start.sh").write_text("true\n")
@@ -153,14 +153,14 @@ def test_every_local_source_is_there_and_belongs_to_an_image() -> None:
     assert set(build_keys.sources(config())) == {"openstack-base", "kolla-toolbox", "mariadb-server"}
 
 
-def test_other_constraints_are_another_source_of_just_the_images_that_use_them(own_recipes: Path) -> None:
+def test_other_constraints_change_only_the_images_that_use_them(own_recipes: Path) -> None:
     before = build_keys.sources(config())
     with (own_recipes / "requirements" / "upper-constraints.txt").open("a") as file:
         file.write("x===1\n")
     assert changed(before, build_keys.sources(config())) == {"openstack-base", "kolla-toolbox"}
 
 
-def test_templates_are_rendered_again_for_another_override_and_not_for_another_index_or_speed(
+def test_templates_are_rendered_again_for_another_override_only(
     own_recipes: Path,
 ) -> None:
     before = build_keys.rendering_key(config())
@@ -179,7 +179,7 @@ def test_an_index_with_a_password_is_refused_before_a_history_keeps_it() -> None
 # Building
 
 
-def test_templates_of_images_that_nobody_can_build_are_not_rendered_each_time(tmp_path: Path) -> None:
+def test_templates_of_images_that_cannot_be_built_are_rendered_once(tmp_path: Path) -> None:
     folder, prefix = tmp_path / "docker", "{{ namespace }}/{{ image_prefix }}"
     templates = {
         "base": "FROM {{ base_image }}:{{ base_distro_tag }}\n",
@@ -255,9 +255,7 @@ def test_only_what_is_stale_is_built_on_top_of_what_has_the_right_key(
     assert re.search(r"Build openstack-base: done in \d+ s\nBuild keystone: done in \d+ s\n", text.getvalue())
 
 
-def test_a_failing_image_is_named_with_its_log_and_what_was_built_before_it_is_kept(
-    tools: builder.Tools, tmp_path: Path, docker: Docker
-) -> None:
+def test_a_failing_image_is_named_with_its_log(tools: builder.Tools, tmp_path: Path, docker: Docker) -> None:
     begun, _ = said("keystone")
     fake_kolla_build(tools, *said("openstack-base"), begun, failed={"keystone": "error"})
     with pytest.raises(BerthError) as failed:
@@ -320,7 +318,7 @@ def test_an_image_that_the_registry_has_under_its_tag_is_not_pushed(
     assert not any("push" in call for call in docker.calls)
 
 
-def test_where_containerd_keeps_images_docker_pushes_what_is_missing_or_another_with_the_stacks_own_user(
+def test_with_containerds_store_docker_pushes_as_the_stacks_user(
     target: Target, registry: Registry, docker: Docker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     registry.push("kolla/etcd:2026.1", b"older")
@@ -410,7 +408,7 @@ def locked(digest: str) -> dict[str, Locked]:
     return {"etcd": Locked("kolla/etcd", "2026.1", digest)}
 
 
-def test_the_lock_keeps_what_was_pushed_before_as_long_as_place_and_tag_are_the_same(session: Session) -> None:
+def test_the_lock_keeps_what_was_pushed_before_to_the_same_tag(session: Session) -> None:
     old = {name: Locked(f"kolla/{name}", "2026.1", "sha256:1") for name in ("cron", "etcd")}
     write_lock(session, old)
     new = {"etcd": Locked("kolla/etcd", "2026.1", "sha256:2")}
@@ -421,7 +419,7 @@ def test_the_lock_keeps_what_was_pushed_before_as_long_as_place_and_tag_are_the_
     assert read_lock(session) == moved
 
 
-def test_images_that_somebody_brings_are_for_the_next_up_and_those_that_an_up_pushes_are_not(session: Session) -> None:
+def test_copied_images_are_for_the_next_up_and_pushed_ones_are_not(session: Session) -> None:
     brought = session.workspace.stack_dir("dev") / paths.kolla_brought_file("dev").name
 
     def lock(digest: str, by_hand: bool) -> str:
@@ -522,7 +520,7 @@ def test_an_archive_that_lacks_an_image_says_what_it_has_and_pushes_none(
     assert not pushed
 
 
-def test_a_folder_has_an_archive_for_each_image_whose_file_gives_a_name_to_one_without(
+def test_an_archive_without_a_name_is_named_after_its_file(
     dev: CommandContext, docker: Docker, tmp_path: Path, pushed: dict[str, str]
 ) -> None:
     folder = tmp_path / "kolla"
@@ -624,7 +622,7 @@ def test_images_come_out_of_a_cache_byte_for_byte_and_a_common_layer_once(
     assert again.summary().endswith("has 2 images; 0 were pushed.")
 
 
-def test_a_registry_that_is_copied_out_of_into_itself_is_not_waited_for_by_every_connection(
+def test_copying_within_one_registry_does_not_block_on_connections(
     dev: CommandContext, world: World, registry: Registry, target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("operations.registry.client.CONNECTIONS", 1)
@@ -650,7 +648,7 @@ def test_a_wrong_tag_or_prefix_names_what_is_not_there_and_what_to_look_at(
 
 
 @pytest.mark.parametrize("source", ["gone.tar", "quay.io/openstack.kolla", "etcd:1"])
-def test_a_source_that_is_no_archive_and_no_place_in_the_registry_is_refused(dev: CommandContext, source: str) -> None:
+def test_a_source_that_is_no_archive_and_no_repository_is_refused(dev: CommandContext, source: str) -> None:
     with pytest.raises(UsageError, match=f"{source} is neither a file here nor a place in the registry"):
         run.copy(dev, want("etcd"), source)
 
@@ -685,7 +683,7 @@ def test_a_push_without_an_answer_names_the_registry_and_what_to_do(
     assert "./berth verify --stack kolla" in told.err and "Traceback" not in told.err
 
 
-def test_a_push_with_a_wrong_password_names_the_user_and_where_it_comes_from(
+def test_a_push_with_a_wrong_password_names_the_user_and_its_origin(
     push: Callable[[str], Ended], checkout: Checkout
 ) -> None:
     told = push("other-canary")

@@ -1,6 +1,6 @@
-"""Providers that take everything as done: a state as after `up`, without a machine, a daemon or a server behind it.
+"""Stub providers: everything succeeds, and the state is as after `up`, without a machine, a daemon or a server.
 
-`python -m tests.pretend ENGINE` serves them to Pulumi's CLI, as `python -m plugins` serves the real ones.
+`python -m tests.stub_providers ENGINE` serves them to Pulumi's CLI, as `python -m plugins` serves the real ones.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from tests.own_plugins import own_plugins
 
 
 def environment(folder: Path, cli: Path) -> dict[str, str]:
-    """What makes this CLI take plugins that pretend, kept in `folder`."""
+    """What makes this CLI take the stub providers, kept in `folder`."""
     found = own_plugins(folder, cli)
     for script in Path(found["PULUMI_HOME"]).glob("plugins/language-*/pulumi-language-*"):
         real = script.read_text(encoding="utf-8")
-        changed = real.replace(" -m plugins ", " -m tests.pretend ")
+        changed = real.replace(" -m plugins ", " -m tests.stub_providers ")
         assert changed != real, f"{script} starts the real plugins in a way that is not known here"
         script.write_text(changed, encoding="utf-8")
     return found
 
 
 def load() -> tuple[Packages, Callable[[], None]]:
-    """Berth's own packages, of which those that reach out only pretend to."""
+    """Berth's own packages, those that reach out replaced by stubs."""
     from plugins.host import load_own
 
     packages, close = load_own()
     return {
-        name: package if name in LOCAL else _PretendingPackage(name, package) for name, package in packages.items()
+        name: package if name in LOCAL else _StubPackage(name, package) for name, package in packages.items()
     }, close
 
 
 @dataclass(frozen=True)
-class _PretendingPackage(Package):
+class _StubPackage(Package):
     name: str
     package: Package
 
@@ -46,7 +46,7 @@ class _PretendingPackage(Package):
         return self.package.types()
 
     def configure(self, inputs: Properties) -> Provider:
-        return _PretendingProvider(self.package.configure(inputs))
+        return _StubProvider(self.package.configure(inputs))
 
     def check_config(self, inputs: Properties) -> Checked:
         return self.package.check_config(inputs)
@@ -56,7 +56,7 @@ class _PretendingPackage(Package):
 
 
 @dataclass(frozen=True)
-class _PretendingProvider(Provider):
+class _StubProvider(Provider):
     provider: Provider
 
     def check(self, type_: str, urn: str, olds: Properties | None, news: Properties) -> Checked:

@@ -26,18 +26,19 @@ var (
 	errNoRoom    = errors.New("there is no room to keep it")
 )
 
-// A flight is one blob on its way in. What the upstream sends is kept in a file that has no name any more, and any number of
-// readers follow: the clients, and distribution's proxy, which stores it at its own pace. It is the http.ResponseWriter of
-// the one request that went through; what the proxy writes there is what it has read here, so only its errors count.
-type flight struct {
+// An inflightBlob is one blob in transfer from the upstream. What the upstream sends is written to an unlinked file, and any
+// number of readers follow it: the clients, and distribution's proxy, which stores it at its own speed. It is the
+// http.ResponseWriter of the one request that went through; what the proxy writes there is what it has read here, so only its
+// errors count.
+type inflightBlob struct {
 	cache    *cache
 	digest   digest.Digest
 	question *question
 	inner    answer
 	cancel   context.CancelCauseFunc
-	// storing: distribution keeps what comes. promised is the room for it in the storage.
-	storing  bool
-	promised int64
+	// storing: distribution stores the blob; reservedInStorage bytes of its storage are set aside for it.
+	storing           bool
+	reservedInStorage int64
 
 	mu       sync.Mutex
 	changed  chan struct{}
@@ -55,18 +56,18 @@ type flight struct {
 	failure  error
 }
 
-// newFlight has two users: the client that asked, and the request that fills it.
-func newFlight(c *cache, dgst digest.Digest, cancel context.CancelCauseFunc) *flight {
-	f := &flight{
+// newInflightBlob has two users: the client that asked, and the request that fills it.
+func newInflightBlob(c *cache, dgst digest.Digest, cancel context.CancelCauseFunc) *inflightBlob {
+	f := &inflightBlob{
 		cache: c, digest: dgst, cancel: cancel, inner: answer{header: http.Header{}},
 		changed: make(chan struct{}), users: 2, size: -1, verifier: dgst.Verifier(),
 	}
-	f.question = &question{timeout: timeout, flight: f}
+	f.question = &question{timeout: timeout, blob: f}
 	return f
 }
 
-// join is false when the flight has failed, or everybody has left it.
-func (f *flight) join() bool {
+// join is false when the transfer has failed, or everybody has left it.
+func (f *inflightBlob) join() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.failure != nil || f.users == 0 {
@@ -77,8 +78,8 @@ func (f *flight) join() bool {
 	return true
 }
 
-// leave is said by each user once. The one who is left alone is the one that fetches: for whom, if nobody comes back?
-func (f *flight) leave() {
+// leave is called by each user once. The one who is left alone is the one that fetches: for whom, if nobody comes back?
+func (f *inflightBlob) leave() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.users--
@@ -95,13 +96,13 @@ func (f *flight) leave() {
 	}
 }
 
-// abandon ends a flight that nobody has joined since, unless all of it has come: then it is stored.
-func (f *flight) abandon(joined int) {
+// abandon ends a transfer that nobody has joined since, unless all of it has come: then it is stored.
+func (f *inflightBlob) abandon(joined int) {
 	f.mu.Lock()
 	given := f.joined == joined && !f.whole && f.failure == nil
 	if given {
 		f.failure = errAbandoned
-		f.tell()
+		f.notify()
 	}
 	f.mu.Unlock()
 	if given {
@@ -112,13 +113,13 @@ func (f *flight) abandon(joined int) {
 }
 
 // Header implements http.ResponseWriter.
-func (f *flight) Header() http.Header { return f.inner.header }
+func (f *inflightBlob) Header() http.Header { return f.inner.header }
 
 // WriteHeader implements http.ResponseWriter.
-func (f *flight) WriteHeader(status int) { f.inner.WriteHeader(status) }
+func (f *inflightBlob) WriteHeader(status int) { f.inner.WriteHeader(status) }
 
 // Write implements http.ResponseWriter.
-func (f *flight) Write(p []byte) (int, error) {
+func (f *inflightBlob) Write(p []byte) (int, error) {
 	if f.inner.status >= 400 {
 		if f.inner.body.Len() < errorKept {
 			f.inner.body.Write(p)
@@ -130,7 +131,7 @@ func (f *flight) Write(p []byte) (int, error) {
 }
 
 // receive takes the upstream's answer, and gives the proxy one that reads along.
-func (f *flight) receive(response *http.Response) error {
+func (f *inflightBlob) receive(response *http.Response) error {
 	size := response.ContentLength
 	if announced, err := strconv.ParseInt(f.inner.header.Get("Content-Length"), 10, 64); err == nil {
 		size = announced
@@ -148,7 +149,7 @@ func (f *flight) receive(response *http.Response) error {
 		defer close(f.filling)
 		defer body.Close()
 		// No more than was announced, whatever there may be: that is what was reserved.
-		_, err := io.Copy(&filler{flight: f}, io.LimitReader(body, f.size))
+		_, err := io.Copy(&spoolWriter{inflightBlob: f}, io.LimitReader(body, f.size))
 		switch {
 		case err == nil && f.size == 0:
 			err = f.grown(0)
@@ -157,12 +158,12 @@ func (f *flight) receive(response *http.Response) error {
 		}
 		f.fail(err)
 	}(response.Body)
-	response.Body = &follower{flight: f}
+	response.Body = &tailReader{blob: f}
 	return nil
 }
 
 // announce makes room for a blob of so many bytes; it is asked before the upstream is asked for them.
-func (f *flight) announce(size int64) error {
+func (f *inflightBlob) announce(size int64) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.ready {
@@ -171,29 +172,29 @@ func (f *flight) announce(size int64) error {
 	if size < 0 {
 		return errNoLength
 	}
-	if f.storing && !f.cache.keeping.promise(size) {
+	if f.storing && !f.cache.storage.reserve(size) {
 		f.storing = false
 		return errNoRoom
 	}
 	if f.storing {
-		f.promised = size
+		f.reservedInStorage = size
 	}
 	if err := f.cache.spool.take(size); err != nil {
 		f.failure = err
-		f.tell()
+		f.notify()
 		return err
 	}
 	f.reserved, f.ready = size, true
 	return nil
 }
 
-// A filler is where the upstream's bytes go.
-type filler struct {
-	*flight
+// A spoolWriter is where the upstream's bytes go.
+type spoolWriter struct {
+	*inflightBlob
 	looked int64
 }
 
-func (f *filler) Write(p []byte) (int, error) {
+func (f *spoolWriter) Write(p []byte) (int, error) {
 	if f.looked -= int64(len(p)); f.looked < 0 {
 		f.looked = looksEvery
 		if err := f.cache.spool.spare(0); err != nil {
@@ -207,27 +208,27 @@ func (f *filler) Write(p []byte) (int, error) {
 	return len(p), f.grown(int64(len(p)))
 }
 
-// A follower reads all that has come, checked or not: the proxy checks for itself before it keeps anything.
-type follower struct {
-	flight *flight
+// A tailReader reads all that has come, checked or not: the proxy checks for itself before it keeps anything.
+type tailReader struct {
+	blob   *inflightBlob
 	offset int64
 }
 
-func (r *follower) Read(p []byte) (int, error) {
-	come, err := r.flight.wait(context.Background(), r.offset, func() int64 { return r.flight.written })
+func (r *tailReader) Read(p []byte) (int, error) {
+	come, err := r.blob.wait(context.Background(), r.offset, func() int64 { return r.blob.written })
 	if err != nil {
 		return 0, err
 	}
-	n, err := r.flight.file.ReadAt(p[:min(int64(len(p)), come-r.offset)], r.offset)
+	n, err := r.blob.file.ReadAt(p[:min(int64(len(p)), come-r.offset)], r.offset)
 	r.offset += int64(n)
 	return n, err
 }
 
-// Close leaves the flight to the others.
-func (r *follower) Close() error { return nil }
+// Close leaves the transfer to its other readers.
+func (r *tailReader) Close() error { return nil }
 
 // open begins the file; its size is the one that the upstream announced.
-func (f *flight) open(size int64, kind string) error {
+func (f *inflightBlob) open(size int64, kind string) error {
 	file, err := os.CreateTemp(f.cache.spool.bounds.folder, "blob-")
 	if err != nil {
 		return fmt.Errorf("the spool: %w", err)
@@ -243,12 +244,12 @@ func (f *flight) open(size int64, kind string) error {
 }
 
 // grown lets the clients have what has come; once it is all there, only if the digest is right.
-func (f *flight) grown(by int64) error {
+func (f *inflightBlob) grown(by int64) error {
 	f.mu.Lock()
 	f.written += by
 	complete := f.written == f.size
 	f.whole = complete && f.verifier.Verified()
-	f.tell()
+	f.notify()
 	f.mu.Unlock()
 	if complete && !f.whole {
 		return errors.New("its digest is wrong")
@@ -256,14 +257,14 @@ func (f *flight) grown(by int64) error {
 	return nil
 }
 
-// tell wakes whoever waits; the lock is held.
-func (f *flight) tell() {
+// notify wakes whoever waits; the lock is held.
+func (f *inflightBlob) notify() {
 	close(f.changed)
 	f.changed = make(chan struct{})
 }
 
-// fail ends the flight: clients that have got nothing yet get the failure as an answer, the others are cut.
-func (f *flight) fail(failure error) error {
+// fail ends the transfer: clients that have got nothing yet get the failure as an answer, the others are cut.
+func (f *inflightBlob) fail(failure error) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.whole || f.failure != nil {
@@ -274,12 +275,12 @@ func (f *flight) fail(failure error) error {
 		logrus.Errorf("blob %s from upstream %s: %v", f.digest, f.cache.upstream, failure)
 	}
 	f.failure = failure
-	f.tell()
+	f.notify()
 	return failure
 }
 
 // end is called when distribution is done with the request; the upstream may have more to send.
-func (f *flight) end() {
+func (f *inflightBlob) end() {
 	switch {
 	case f.filling != nil:
 		<-f.filling
@@ -298,7 +299,7 @@ func (f *flight) end() {
 }
 
 // await is over when the client can get the first byte that it wants, or an answer without a blob, which is the error.
-func (f *flight) await(r *http.Request) (offset, length int64, err error) {
+func (f *inflightBlob) await(r *http.Request) (offset, length int64, err error) {
 	for {
 		f.mu.Lock()
 		size, free, failure, changed := f.size, f.free(), f.failure, f.changed
@@ -328,7 +329,7 @@ func (f *flight) await(r *http.Request) (offset, length int64, err error) {
 	}
 }
 
-func (f *flight) asAnswer(failure error) error {
+func (f *inflightBlob) asAnswer(failure error) error {
 	var made *answer
 	if failure == errElsewhere || errors.As(failure, &made) {
 		return failure
@@ -338,7 +339,7 @@ func (f *flight) asAnswer(failure error) error {
 }
 
 // wait is until `come` is behind the offset; that may be all there will ever be.
-func (f *flight) wait(ctx context.Context, offset int64, come func() int64) (int64, error) {
+func (f *inflightBlob) wait(ctx context.Context, offset int64, come func() int64) (int64, error) {
 	for {
 		f.mu.Lock()
 		until, whole, failure, changed := come(), f.whole, f.failure, f.changed
@@ -360,7 +361,7 @@ func (f *flight) wait(ctx context.Context, offset int64, come func() int64) (int
 }
 
 // free is how many bytes clients may have; the lock is held.
-func (f *flight) free() int64 {
+func (f *inflightBlob) free() int64 {
 	if f.whole {
 		return f.size
 	}

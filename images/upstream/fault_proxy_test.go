@@ -27,18 +27,18 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// started is a moody registry with one blob in it, pushed as a client does.
-func started(t *testing.T, require string) (m *moody, url string, body []byte) {
+// started is a registry behind a faultProxy with one blob in it, pushed as a client does.
+func started(t *testing.T, require string) (p *faultProxy, url string, body []byte) {
 	t.Setenv("OTEL_TRACES_EXPORTER", "none")
 	inner, err := registry(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	m = newMoody(inner, require)
-	server := httptest.NewServer(m)
+	p = newFaultProxy(inner, require)
+	server := httptest.NewServer(p)
 	t.Cleanup(server.Close)
 	body = bytes.Repeat([]byte("0123456789abcdef"), 16<<10)
-	if err := m.behave(behaviour{Delay: "0s", Fault: "down"}); err != nil {
+	if err := p.configure(faultConfig{Delay: "0s", Fault: "down"}); err != nil {
 		t.Fatal(err)
 	}
 	begun, err := http.Post(server.URL+"/v2/app/blobs/uploads/", "", nil)
@@ -52,9 +52,9 @@ func started(t *testing.T, require string) (m *moody, url string, body []byte) {
 	if err != nil || done.StatusCode != http.StatusCreated {
 		t.Fatalf("a push was disturbed: %v %v", done, err)
 	}
-	m.behave(behaviour{Delay: "0s", Fault: "none"})
-	m.stats(true)
-	return m, server.URL + "/v2/app/blobs/" + name, body
+	p.configure(faultConfig{Delay: "0s", Fault: "none"})
+	p.stats(true)
+	return p, server.URL + "/v2/app/blobs/" + name, body
 }
 
 func pull(t *testing.T, url string) (status int, body []byte, err error) {
@@ -69,7 +69,7 @@ func pull(t *testing.T, url string) (status int, body []byte, err error) {
 }
 
 func TestEachFaultIsWhatItIsCalled(t *testing.T) {
-	m, url, body := started(t, "")
+	p, url, body := started(t, "")
 	for fault, right := range map[string]func(status int, got []byte, err error) bool{
 		"none":         func(_ int, got []byte, err error) bool { return err == nil && bytes.Equal(got, body) },
 		"down":         func(_ int, _ []byte, err error) bool { return errors.Is(err, io.EOF) },
@@ -89,7 +89,7 @@ func TestEachFaultIsWhatItIsCalled(t *testing.T) {
 		},
 	} {
 		t.Run(fault, func(t *testing.T) {
-			if err := m.behave(behaviour{Delay: "0s", Fault: fault}); err != nil {
+			if err := p.configure(faultConfig{Delay: "0s", Fault: fault}); err != nil {
 				t.Fatal(err)
 			}
 			if status, got, err := pull(t, url); !right(status, got, err) {
@@ -100,16 +100,16 @@ func TestEachFaultIsWhatItIsCalled(t *testing.T) {
 }
 
 func TestAFaultMeetsOnlyThePathsThatMatch(t *testing.T) {
-	m, url, _ := started(t, "")
-	m.behave(behaviour{Delay: "0s", Fault: "500", Match: "/manifests/"})
+	p, url, _ := started(t, "")
+	p.configure(faultConfig{Delay: "0s", Fault: "500", Match: "/manifests/"})
 	if status, _, _ := pull(t, url); status != 200 {
 		t.Errorf("%d", status)
 	}
 }
 
 func TestDelayAndBandwidthAreKept(t *testing.T) {
-	m, url, body := started(t, "")
-	m.behave(behaviour{Delay: "200ms", Bandwidth: fmt.Sprint(len(body) * 8 * 4), Fault: "none"})
+	p, url, body := started(t, "")
+	p.configure(faultConfig{Delay: "200ms", Bandwidth: fmt.Sprint(len(body) * 8 * 4), Fault: "none"})
 	begun := time.Now()
 	done := make(chan struct{})
 	for range 2 {
@@ -124,15 +124,15 @@ func TestDelayAndBandwidthAreKept(t *testing.T) {
 }
 
 func TestPullsAreCounted(t *testing.T) {
-	m, url, body := started(t, "")
+	p, url, body := started(t, "")
 	pull(t, url)
 	http.Head(url)
-	got := m.stats(true)
+	got := p.stats(true)
 	path := url[strings.Index(url, "/v2/"):]
 	if got.Requests != 2 || got.BlobRequests != 1 || got.Bytes != int64(len(body)) || got.Paths["GET "+path].Requests != 1 {
 		t.Errorf("%+v", got)
 	}
-	if m.stats(false).Requests != 0 {
+	if p.stats(false).Requests != 0 {
 		t.Error("a reset resets nothing")
 	}
 }
@@ -147,18 +147,18 @@ func TestAPasswordIsRequiredWhereOneIsSet(t *testing.T) {
 	}
 }
 
-func TestABehaviourThatMakesNoSenseIsRefused(t *testing.T) {
-	for _, b := range []behaviour{
+func TestAnInvalidFaultConfigIsRefused(t *testing.T) {
+	for _, c := range []faultConfig{
 		{Delay: "soon", Fault: "none"}, {Delay: "0s", Fault: "bad luck"}, {Delay: "0s", Fault: "none", Match: "("},
 		{Delay: "0s", Fault: "none", Bandwidth: "M"}, {Delay: "0s", Fault: "none", Bandwidth: "-1M"},
 	} {
-		if _, err := understand(b); err == nil || !strings.HasPrefix(err.Error(), "--") {
-			t.Errorf("%+v: %v", b, err)
+		if _, err := c.parse(); err == nil || !strings.HasPrefix(err.Error(), "--") {
+			t.Errorf("%+v: %v", c, err)
 		}
 	}
 }
 
-func TestTheProgramIsToldThroughItsSocket(t *testing.T) {
+func TestTheServerIsControlledThroughItsSocket(t *testing.T) {
 	folder := t.TempDir()
 	socket := "--socket=" + filepath.Join(folder, "s")
 	program := func(words ...string) *exec.Cmd {
@@ -171,19 +171,19 @@ func TestTheProgramIsToldThroughItsSocket(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { serve.Process.Kill(); serve.Wait() })
-	var said []byte
+	var output []byte
 	err := errors.New("not yet")
 	for end := time.Now().Add(5 * time.Second); err != nil && time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
-		said, err = program("stats", socket).Output()
+		output, err = program("stats", socket).Output()
 	}
 	var got statistics
-	if err != nil || json.Unmarshal(said, &got) != nil {
-		t.Fatalf("%s %v", said, err)
+	if err != nil || json.Unmarshal(output, &got) != nil {
+		t.Fatalf("%s %v", output, err)
 	}
-	if said, err := program("set", socket, "--fault=bad").CombinedOutput(); err == nil || !strings.Contains(string(said), "--fault") {
-		t.Errorf("%s %v", said, err)
+	if output, err := program("set", socket, "--fault=bad").CombinedOutput(); err == nil || !strings.Contains(string(output), "--fault") {
+		t.Errorf("%s %v", output, err)
 	}
-	if said, err := program("set", socket, "--fault=500", "--delay=1ms").CombinedOutput(); err != nil {
-		t.Errorf("%s %v", said, err)
+	if output, err := program("set", socket, "--fault=500", "--delay=1ms").CombinedOutput(); err != nil {
+		t.Errorf("%s %v", output, err)
 	}
 }

@@ -6,21 +6,21 @@ import (
 	"strconv"
 )
 
-const piece = 16 << 10
+const chunk = 16 << 10
 
-// A faulty response is one with its fault and at its pace.
-type faulty struct {
+// A faultyResponse sends a response with its fault, throttled.
+type faultyResponse struct {
 	http.ResponseWriter
-	moody   *moody
-	mood    *mood
-	request *http.Request
-	fault   string
-	begun   bool
-	left    int64
+	proxy     *faultProxy
+	injection *injection
+	request   *http.Request
+	fault     string
+	begun     bool
+	left      int64
 }
 
 // WriteHeader implements http.ResponseWriter.
-func (f *faulty) WriteHeader(status int) {
+func (f *faultyResponse) WriteHeader(status int) {
 	if f.begun {
 		return
 	}
@@ -40,14 +40,14 @@ func (f *faulty) WriteHeader(status int) {
 }
 
 // Write implements http.ResponseWriter.
-func (f *faulty) Write(p []byte) (int, error) {
+func (f *faultyResponse) Write(p []byte) (int, error) {
 	f.WriteHeader(http.StatusOK)
 	given := len(p)
 	switch f.fault {
 	case "empty":
 		return given, nil
 	case "wrong":
-		p = spoilt(p)
+		p = corrupted(p)
 	case "truncated", "stall":
 		p = p[:min(int64(len(p)), f.left)]
 		f.left -= int64(len(p))
@@ -65,15 +65,15 @@ func (f *faulty) Write(p []byte) (int, error) {
 	return given, nil
 }
 
-// send writes in pieces, each in its time, and counts them.
-func (f *faulty) send(p []byte) error {
+// send writes in throttled chunks and counts them.
+func (f *faultyResponse) send(p []byte) error {
 	for len(p) > 0 {
-		n := min(piece, len(p))
-		if f.mood.pace != nil {
-			f.mood.pace.wait(n)
+		n := min(chunk, len(p))
+		if f.injection.throttle != nil {
+			f.injection.throttle.wait(n)
 		}
 		sent, err := f.ResponseWriter.Write(p[:n])
-		f.moody.count(f.request, 0, sent)
+		f.proxy.count(f.request, 0, sent)
 		if err != nil {
 			return err
 		}
@@ -82,8 +82,8 @@ func (f *faulty) send(p []byte) error {
 	return nil
 }
 
-// spoilt has one byte changed: a digit if there is one, so that a manifest stays one that can be read.
-func spoilt(p []byte) []byte {
+// corrupted has one byte changed: a digit if there is one, so that a manifest stays one that can be read.
+func corrupted(p []byte) []byte {
 	if len(p) == 0 {
 		return p
 	}

@@ -77,11 +77,11 @@ def test_systemd_finds_nothing_wrong_in_the_units(box: Box, text: dict[str, Any]
             box.put(f"/tmp/units/{file.path.removeprefix('/etc/systemd/system/')}", file.content)
     box.out("cp", "-n", "/usr/lib/systemd/system/docker.service", "/tmp/units/docker.service")
     names = [f"/tmp/units/{unit.name}" for unit in found]
-    judge = ("env", "SYSTEMD_UNIT_PATH=/tmp/units:/usr/lib/systemd/system", "systemd-analyze", "verify", "--man=no")
-    ended = box.run(*judge, *names)
+    verify = ("env", "SYSTEMD_UNIT_PATH=/tmp/units:/usr/lib/systemd/system", "systemd-analyze", "verify", "--man=no")
+    ended = box.run(*verify, *names)
     assert (ended.returncode, ended.stdout + ended.stderr) == (0, "")
     box.put("/tmp/units/docker.service.d/99-wrong.conf", "[Service]\nExecStart=\nExecStart=/no/such/dockerd\n")
-    assert box.run(*judge, "/tmp/units/docker.service").returncode != 0, "and it would notice"
+    assert box.run(*verify, "/tmp/units/docker.service").returncode != 0, "and it would notice"
 
 
 # As its own account, for a container may not hand capabilities on.
@@ -89,7 +89,7 @@ NETWORKD = ("setpriv", "--reuid=systemd-network", "--regid=systemd-network", "--
 NETWORKD += ("SYSTEMD_LOG_LEVEL=info", "SYSTEMD_LOG_TARGET=console", "/usr/lib/systemd/systemd-networkd")
 
 
-def test_networkd_knows_every_key_of_its_units_and_the_documents_own_have_one_that_it_does_not(box: Box) -> None:
+def test_networkd_knows_every_key_of_its_units(box: Box) -> None:
     def unknown(config: dict[str, Any]) -> list[str]:
         box.out("sh", "-c", "rm -rf /run/systemd/network && mkdir /run/systemd/network")
         for unit in config["coreos"]["units"]:

@@ -11,10 +11,10 @@ import (
 // (CVE-2026-40344, CVE-2026-41145), and no client of Berth's sends it.
 const berthTrailer = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 
-// berthDoor stands before every handler and refuses whoever names a key without proving that he has it.
-func berthDoor(next http.Handler) http.Handler {
+// berthCheckSignature is a middleware before every handler: it refuses requests that name an access key without a valid signature.
+func berthCheckSignature(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if code := berthJudged(r); code != ErrNone {
+		if code := berthSignatureError(r); code != ErrNone {
 			writeErrorResponse(r.Context(), w, errorCodes.ToAPIErr(code), r.URL)
 			return
 		}
@@ -26,7 +26,7 @@ func berthDoor(next http.Handler) http.Handler {
 // of its own, such a header makes an object unreadable (CVE-2026-34204). Berth has one site.
 var berthReplication = []string{"X-Minio-Replication-", "X-Minio-Source-"}
 
-func berthJudged(r *http.Request) APIErrorCode {
+func berthSignatureError(r *http.Request) APIErrorCode {
 	for name := range r.Header {
 		for _, beginning := range berthReplication {
 			if strings.HasPrefix(name, beginning) {
@@ -35,9 +35,9 @@ func berthJudged(r *http.Request) APIErrorCode {
 		}
 	}
 	query := r.URL.Query()
-	for _, said := range [][]string{r.Header.Values(xhttp.AmzContentSha256), query[xhttp.AmzContentSha256]} {
-		for _, one := range said {
-			if strings.EqualFold(strings.TrimSpace(one), berthTrailer) {
+	for _, values := range [][]string{r.Header.Values(xhttp.AmzContentSha256), query[xhttp.AmzContentSha256]} {
+		for _, value := range values {
+			if strings.EqualFold(strings.TrimSpace(value), berthTrailer) {
 				return ErrAccessDenied
 			}
 		}

@@ -1,4 +1,4 @@
-"""The harmless form of each known way past the front: refused, and the store is what it was."""
+"""The harmless form of each known way past the balancers: refused, and the store is what it was."""
 
 from __future__ import annotations
 

@@ -18,10 +18,10 @@ func (readOnly) PutContent(context.Context, string, []byte) error {
 func TestALinkThatSaysWhatItIsToSayIsNotWrittenAgain(t *testing.T) {
 	ctx, below := context.Background(), inmemory.New()
 	link := "/docker/registry/v2/repositories/a/_manifests/tags/1/current/link"
-	if err := (unchanged{below}).PutContent(ctx, link, []byte("sha256:1")); err != nil {
+	if err := (unchangedLinks{below}).PutContent(ctx, link, []byte("sha256:1")); err != nil {
 		t.Fatal(err)
 	}
-	frozen := unchanged{readOnly{below}}
+	frozen := unchangedLinks{readOnly{below}}
 	if err := frozen.PutContent(ctx, link, []byte("sha256:1")); err != nil {
 		t.Errorf("an unchanged link was written: %v", err)
 	}

@@ -9,14 +9,14 @@ import (
 	storagemiddleware "github.com/distribution/distribution/v3/registry/storage/driver/middleware"
 )
 
-// unchanged leaves out writing a link that says already what it is to say. Distribution's proxy writes a tag's links on each
+// unchangedLinks leaves out writing a link that says already what it is to say. Distribution's proxy writes a tag's links on each
 // pull; a store that takes no writes for a while would make the pull of an image that is cached wait for it, and fail.
-type unchanged struct {
+type unchangedLinks struct {
 	storagedriver.StorageDriver
 }
 
 // PutContent implements storagedriver.StorageDriver.
-func (u unchanged) PutContent(ctx context.Context, path string, content []byte) error {
+func (u unchangedLinks) PutContent(ctx context.Context, path string, content []byte) error {
 	if strings.HasSuffix(path, "/link") {
 		if stored, err := u.GetContent(ctx, path); err == nil && bytes.Equal(stored, content) {
 			return nil
@@ -30,7 +30,7 @@ func init() {
 	err := storagemiddleware.Register("berth-unchanged", func(
 		_ context.Context, driver storagedriver.StorageDriver, _ map[string]any,
 	) (storagedriver.StorageDriver, error) {
-		kept := newKeeping(unchanged{driver})
+		kept := newBoundedStorage(unchangedLinks{driver})
 		opened.Store(kept)
 		return kept, nil
 	})
