@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from config.fields.node_os import is_hash
 from config.model.stack import StackSettings
@@ -57,42 +56,18 @@ _WORDS = {
 }
 
 
-@dataclass(frozen=True)
-class Owners:
-    """Who secrets are for: by section, each name with whether it needs one; None for a section that cannot be read."""
-
-    known: Mapping[str, Mapping[str, bool] | None]
-
-    @classmethod
-    def of(cls, settings: StackSettings) -> Owners:
-        """The owners in settings that may be read in part only."""
-        registry = settings.registry
-        users, upstreams = (registry.users, registry.upstreams) if registry is not None else (None, None)
-        # An upstream's account that cannot be read is there all the same.
-        return cls(
-            {
-                "users": _needs(users, lambda user: user.password is None or user.password == "configured", "password"),
-                "upstreams": _needs(upstreams, lambda upstream: "user" in upstream.model_fields_set),
-                **_node_owners(settings),
-            }
-        )
-
-
-def _needs(owners: Sequence[Any] | None, needs: Callable[[Any], bool], *read: str) -> dict[str, bool] | None:
-    if owners is None or any(o is None or any(getattr(o, key) is None for key in ("name", *read)) for o in owners):
-        return None
-    return {owner.name: needs(owner) for owner in owners}
-
-
-def _node_owners(settings: StackSettings) -> dict[str, dict[str, bool] | None]:
-    """Accounts and files of any node; one name has one secret, on however many nodes it is."""
-    configs = node_configs(settings)
-    if configs is None:
-        return {"nodeUsers": None, "nodeFiles": None}
-    users = [user for config in configs for user in config.users]
-    asked = {user.name for user in users if user.password == "configured"}
-    files = {file.secret: True for config in configs for file in config.files if file.secret}
-    return {"nodeUsers": {user.name: user.name in asked for user in users}, "nodeFiles": files}
+def _owners(settings: StackSettings) -> dict[str, dict[str, bool]]:
+    """Who secrets are for: by section, each name with whether it needs one."""
+    registry, configs = settings.registry, node_configs(settings)
+    # One name has one secret, on however many nodes it is.
+    accounts = [user for config in configs for user in config.users]
+    configured = {user.name for user in accounts if user.password == "configured"}
+    return {
+        "users": {user.name: user.password == "configured" for user in registry.users},
+        "upstreams": {upstream.name: upstream.user is not None for upstream in registry.upstreams},
+        "nodeUsers": {user.name: user.name in configured for user in accounts},
+        "nodeFiles": {file.secret: True for config in configs for file in config.files if file.secret},
+    }
 
 
 def set_command(stack: str, name: str, section: str = "users") -> str:
@@ -105,14 +80,14 @@ def is_sealed(value: object) -> bool:
     return isinstance(value, dict) and set(value) == {"secure"} and isinstance(value["secure"], str)
 
 
-def check_sealed(stack: str, raw: object, owners: Owners) -> Iterator[Problem]:
-    """Judge `berth:secrets` as it stands in the file: names yes, values no."""
+def check_sealed(stack: str, raw: object, settings: StackSettings | None) -> Iterator[Problem]:
+    """Problems of `berth:secrets` as it stands in the file; its names need valid settings to compare with."""
     if is_sealed(raw):
-        return  # encrypted as a whole: its content is judged by the loader
+        return  # encrypted as a whole: its content is validated by the loader
     yield from _shape(raw)
+    yield from _names(stack, raw, settings)
     for section in _SECTIONS:
         found = _found(raw, section)
-        yield from _names(stack, section, set(found), owners)
         for name, value in found.items():
             pair = value if isinstance(value, list) and section == "users" and len(value) in (1, 2) else [value]
             if not all(map(is_sealed, pair)):
@@ -120,17 +95,16 @@ def check_sealed(stack: str, raw: object, owners: Owners) -> Iterator[Problem]:
                 yield Problem(path("secrets", section, name), "stands in the file without encryption.", fix)
 
 
-def check_open(stack: str, raw: object, sealed: bool, owners: Owners) -> Iterator[Problem]:
-    """Judge `berth:secrets` as the engine hands it out: decrypted, and known to be a secret or not."""
+def check_open(stack: str, raw: object, sealed: bool, settings: StackSettings | None) -> Iterator[Problem]:
+    """Problems of `berth:secrets` as the engine hands it out: decrypted, and known to be a secret or not."""
     yield from _shape(raw)
+    yield from _names(stack, raw, settings)
     first = next(((section, name) for section in _SECTIONS for name in _found(raw, section)), None)
     if first is not None and not sealed:
         fix = f"Remove it from the file, choose others and run `{set_command(stack, first[1], first[0])}`."
         yield Problem(path("secrets"), "stands in the file without encryption.", fix)
     for section in _SECTIONS:
-        found = _found(raw, section)
-        yield from _names(stack, section, set(found), owners)
-        for name, value in found.items():
+        for name, value in _found(raw, section).items():
             wrong = _JUDGES[section](value)
             if wrong:
                 yield Problem(path("secrets", section, name), wrong, f"Run `{set_command(stack, name, section)}`.")
@@ -191,24 +165,24 @@ def _found(raw: object, section: str) -> Mapping[str, object]:
     return found if isinstance(found, dict) and not is_sealed(found) else {}
 
 
-def _names(stack: str, section: str, found: set[str], owners: Owners) -> Iterator[Problem]:
-    """Every owner that needs a password has one, and nobody else."""
-    holders, words = owners.known[section], _WORDS[section]
-    if holders is None:
+def _names(stack: str, raw: object, settings: StackSettings | None) -> Iterator[Problem]:
+    """Every owner that needs a secret has one, and nobody else."""
+    if settings is None:
         return
-    needing = [name for name, needs in holders.items() if needs]
-    for name in needing:
-        if name not in found:
-            fix = f"Run `{set_command(stack, name, section)}`, or {words.instead}."
-            yield Problem(path("secrets", section, name), words.missing, fix)
-    for name in sorted(found - set(needing)):
-        at = path("secrets", section, name)
-        if name in holders:
-            yield Problem(at, "would not be used.", f"{words.unused}, or remove the secret.")
-        else:
-            yield Problem(
-                at, words.nobody, "Correct the name, or remove the secret.", suggestion=closest(name, needing)
-            )
+    for section, owners in _owners(settings).items():
+        found, words = _found(raw, section), _WORDS[section]
+        needing = [name for name, needs in owners.items() if needs]
+        for name in needing:
+            if name not in found:
+                fix = f"Run `{set_command(stack, name, section)}`, or {words.instead}."
+                yield Problem(path("secrets", section, name), words.missing, fix)
+        for name in sorted(set(found) - set(needing)):
+            at = path("secrets", section, name)
+            if name in owners:
+                yield Problem(at, "would not be used.", f"{words.unused}, or remove the secret.")
+            else:
+                meant = closest(name, needing)
+                yield Problem(at, words.nobody, "Correct the name, or remove the secret.", suggestion=meant)
 
 
 _JUDGES: dict[str, Callable[[object], str | None]] = {

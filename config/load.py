@@ -13,12 +13,12 @@ from config.json_values import not_plain
 from config.model.stack import Settings
 from config.naming import PROJECT
 from config.problems import SettingsError
-from config.stackfile import encrypted, not_below, own_keys, stack_name
+from config.stackfile import encrypted, own_keys, stack_name
 from config.validation import validate
 
 
 def load() -> Settings:
-    """The settings of the stack that the engine runs; raises SettingsError with everything that is wrong."""
+    """The settings of the stack that the engine runs; raises SettingsError with the problems of `validate`."""
     stack = pulumi.get_stack()
     config = pulumi.Config(PROJECT)
     names = {**runtime_config.get_config_env(), **runtime_config.CONFIG.get()}
@@ -28,14 +28,13 @@ def load() -> Settings:
     if broken:
         raise SettingsError(stack, problems + broken)
     secrets = raw.pop("secrets", None)
-    # Decrypted values are not judged at all, so that no message can repeat them.
+    # Decrypted values are not validated at all, so that no message can repeat them.
     hidden = [key for key in raw if runtime_config.is_config_secret(config.full_key(key))]
-    misplaced = [encrypted(key) for key in hidden]
-    found, settings = validate({key: value for key, value in raw.items() if key not in hidden})
-    problems += [*misplaced, *not_below(found, misplaced)]
+    readable = {key: value for key, value in raw.items() if key not in hidden}
+    problems, settings = validate(readable, [*problems, *map(encrypted, hidden)])
     sealed = runtime_config.is_config_secret(config.full_key("secrets"))
-    problems += expected_secrets.check_open(stack, secrets, sealed, expected_secrets.Owners.of(settings))
-    if problems:
+    problems += expected_secrets.check_open(stack, secrets, sealed, settings)
+    if problems or settings is None:
         raise SettingsError(stack, problems)
     passwords = secrets or {}
     return Settings.model_construct(

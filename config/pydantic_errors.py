@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Any, get_args
+import types
+from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from config.model.stack import StackSettings
-from config.partial import model_at
 from config.problems import Location, Problem, closest, key_path, kind, path, shown
 
 _EXPECTED = {
@@ -24,14 +24,10 @@ _EXPECTED = {
 }
 
 
-def location(error: ErrorDetails) -> Location:
-    """Where in the file, without pydantic's own `[key]` for a key of an object."""
-    return tuple(part for part in error["loc"] if part != "[key]")
-
-
 def problem(error: ErrorDetails) -> Problem:
     """One error as a problem."""
-    at = location(error)
+    # Without pydantic's own `[key]` for a key of an object.
+    at = tuple(part for part in error["loc"] if part != "[key]")
     value = shown(error["input"], at)
     context: dict[str, Any] = error.get("ctx", {})
     match error["type"]:
@@ -66,7 +62,7 @@ def _unknown_key(at: Location) -> Problem:
     *parent, key = at
     if not parent:
         return unknown_key(f"berth:{key}")
-    cls = model_at(tuple(parent))
+    cls = _model_at(tuple(parent))
     known = _keys(cls) if cls else []
     fix = f"Remove it or use one of: {', '.join(known)}."
     return Problem(path(*at), "is not a setting of Berth.", fix, suggestion=closest(str(key), known))
@@ -114,9 +110,29 @@ def _what(at: Location) -> str:
 
 def _field(at: Location) -> Any:
     names = [part for part in at if isinstance(part, str)]
-    cls = model_at(tuple(names[:-1])) if names else None
+    cls = _model_at(tuple(names[:-1])) if names else None
     fields = cls.model_fields.items() if cls else ()
     return next((field for name, field in fields if (field.alias or name) == names[-1]), None)
+
+
+def _model_at(location: Location) -> type[BaseModel] | None:
+    """The model whose keys stand at this place of the file; None where there is none."""
+    cls: type[BaseModel] | None = StackSettings
+    for part in location:
+        if cls is None or isinstance(part, int):
+            continue
+        field = next((f for n, f in cls.model_fields.items() if (f.alias or n) == part), None)
+        if field is None:
+            return None
+        item = get_args(field.annotation)[0] if get_origin(field.annotation) is tuple else field.annotation
+        cls = _model_class(item)
+    return cls
+
+
+def _model_class(annotation: Any) -> type[BaseModel] | None:
+    """The model in an annotation, be it optional or not."""
+    options = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
+    return next((option for option in options if isinstance(option, type) and issubclass(option, BaseModel)), None)
 
 
 def _keys(cls: type[BaseModel]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,20 +49,23 @@ def _reason(error: Exception) -> str:
 
 
 def check(stack: str, document: object) -> list[Problem]:
-    """Everything that is wrong with a parsed stack file; encrypted values count as present."""
-    problems, _ = _judge(stack, document)
+    """What is wrong with a parsed stack file: its fields or, if all are valid, what contradicts each other.
+
+    Encrypted values count as present.
+    """
+    problems, _ = _validate(stack, document)
     return problems
 
 
 def parse(stack: str, document: object) -> Settings:
-    """The settings of a parsed stack file, without passwords; raises SettingsError with all problems."""
-    problems, settings = _judge(stack, document)
+    """The settings of a parsed stack file, without passwords; raises SettingsError with the problems of `check`."""
+    problems, settings = _validate(stack, document)
     if problems or settings is None:
         raise SettingsError(stack, problems)
     return Settings.model_construct(**dict(settings), stack=stack, user_passwords={}, upstream_passwords={})
 
 
-def _judge(stack: str, document: object) -> tuple[list[Problem], StackSettings | None]:
+def _validate(stack: str, document: object) -> tuple[list[Problem], StackSettings | None]:
     problems = stack_name(stack)
     broken = not_plain(document)
     if broken:
@@ -72,30 +75,15 @@ def _judge(stack: str, document: object) -> tuple[list[Problem], StackSettings |
         return [*problems, Problem("config", wrong, "Begin the file with `config:`.")], None
     # Parsers that keep comments have types of their own; from here on there are only Python's.
     plain: dict[str, Any] = json.loads(json.dumps(document))
-    for key in plain:
-        if key not in _PULUMI_KEYS:
-            problems.append(_unknown_top(key))
+    problems += [_unknown_top(key) for key in plain if key not in _PULUMI_KEYS]
     config = plain.get("config")
     if config is not None and not isinstance(config, dict):
         problems.append(Problem("config", f"must be an object, but is {kind(config)}.", "Put `berth:` keys into it."))
         config = {}
-    raw, strangers = own_keys(config or {})
-    problems += strangers
+    raw, unknown_keys = own_keys(config or {})
     secrets = raw.pop("secrets", None)
-    sealed = _sealed_elsewhere(raw)
-    found, settings = validate(raw)
-    problems += [*sealed, *not_below(found, sealed)]
-    problems += expected_secrets.check_sealed(stack, secrets, expected_secrets.Owners.of(settings))
-    return problems, settings
-
-
-def not_below(problems: list[Problem], above: list[Problem]) -> list[Problem]:
-    """The problems that are not mere consequences of others above them in the file."""
-    return [problem for problem in problems if not any(_is_below(problem.path, other.path) for other in above)]
-
-
-def _is_below(place: str, above: str) -> bool:
-    return place.startswith(above) and place[len(above) :][:1] in ("", ".", "[")
+    problems, settings = validate(raw, [*problems, *unknown_keys, *_encrypted_values(raw)])
+    return [*problems, *expected_secrets.check_sealed(stack, secrets, settings)], settings
 
 
 def stack_name(stack: str) -> list[Problem]:
@@ -134,20 +122,10 @@ def encrypted(*at: str | int) -> Problem:
     return Problem(path(*at), "is encrypted, but is not a secret setting.", fix)
 
 
-def _sealed_elsewhere(raw: dict[str, Any]) -> list[Problem]:
+def _encrypted_values(value: object, *at: str | int) -> Iterator[Problem]:
     """Encrypted values are for `berth:secrets` only; anything else must be readable before a run."""
-    problems: list[Problem] = []
-
-    def walk(value: object, at: tuple[str | int, ...]) -> None:
-        if expected_secrets.is_sealed(value):
-            problems.append(encrypted(*at))
-        elif isinstance(value, dict):
-            for key, item in value.items():
-                walk(item, (*at, key))
-        elif isinstance(value, list):
-            for index, item in enumerate(value):
-                walk(item, (*at, index))
-
-    for key, value in raw.items():
-        walk(value, (key,))
-    return problems
+    if expected_secrets.is_sealed(value):
+        yield encrypted(*at)
+    elif isinstance(value, dict | list):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _encrypted_values(item, *at, key)

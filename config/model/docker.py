@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 from pydantic import Field, JsonValue
 
 from config.fields import common as v
 from config.model.base import Model, ProxySettings
-
-if TYPE_CHECKING:
-    from pulumi import Output
-
-    SecretText = Output[str]
-else:
-    SecretText = Any  # pulumi is slow to import, and `berth` reads settings in every command
 
 
 class DockerRolloutSettings(Model):

@@ -89,6 +89,5 @@ class KollaSettings(Model):
         return self.images.tag or self.release
 
     def has(self, service: str, default: bool) -> bool:
-        """Whether a service is on; `default` where the settings say nothing, or cannot be read."""
-        said: bool | None = (self.services or {}).get(service)
-        return default if said is None else said
+        """Whether a service is on; `default` where the settings do not name it."""
+        return self.services.get(service, default)

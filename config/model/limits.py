@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
 from config.model.base import Model
-
-if TYPE_CHECKING:
-    from pulumi import Output
-
-    SecretText = Output[str]
-else:
-    SecretText = Any  # pulumi is slow to import, and `berth` reads settings in every command
-
 
 _Bound = Annotated[int, Field(strict=True, ge=32, le=1048576)]
 _Processes = Annotated[int, Field(strict=True, ge=32, le=4194304)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -12,14 +12,6 @@ from config import naming
 from config.fields import common as v
 from config.model.base import Model
 from config.model.node_os import NodeConfig
-
-if TYPE_CHECKING:
-    from pulumi import Output
-
-    SecretText = Output[str]
-else:
-    SecretText = Any  # pulumi is slow to import, and `berth` reads settings in every command
-
 
 Role = Literal[
     "registry",

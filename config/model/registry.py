@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from config import naming
 from config.fields import common as v
 from config.model.base import Model
-
-if TYPE_CHECKING:
-    from pulumi import Output
-
-    SecretText = Output[str]
-else:
-    SecretText = Any  # pulumi is slow to import, and `berth` reads settings in every command
 
 
 class UserSettings(Model):

@@ -40,14 +40,12 @@ KOLLA_ROLES: tuple[Role, ...] = ("control", "network", "compute", "monitoring", 
 """Roles whose nodes Kolla puts containers on, by the names of its inventory's own groups."""
 
 
-# VirtualBox takes no less than a few megabytes; CoreOS's live system needs two gigabytes to unpack itself.
-
-
-# A program that is given less ends at its start; MinIO works out from it how many requests it takes at once.
-
-
 def _lab(value: object) -> object:
-    """`true` and `false` have been turned into an object and nothing before."""
+    """`true` is a lab with all defaults, `false` none; `pulumi config set` writes either as text."""
+    if value is True or value == "true":
+        return {}
+    if value is False or value == "false":
+        return None
     if not isinstance(value, dict):
         raise v.refused("is neither true, false nor an object.", "Write `true` for a lab, or leave the key out.")
     return value

@@ -10,40 +10,35 @@ from config.model.node_os import resolve
 from config.model.nodes import MachineSettings, NodeSettings
 from config.model.stack import StackSettings
 from config.problems import Problem, path, shown
-from config.rules.nodes import Rule, having, in_lab, nodes_of
+from config.rules.nodes import Rule, having
 
 
 def lab_nodes_in_labs(settings: StackSettings) -> Iterator[Problem]:
     """`berth down` removes everything of a lab; a real machine must never be among it."""
-    for index, node in nodes_of(settings):
+    for index, node in enumerate(settings.nodes):
         at = path("nodes", index, "provider")
-        if node.provider == "lab" and not in_lab(settings):
+        if node.provider == "lab" and settings.lab is None:
             fix = "Set `berth:lab: true`, or say where this machine comes from: virtualbox or bare-metal."
             yield Problem(at, "is lab, but this stack is no lab.", fix)
-        if in_lab(settings) and node.provider not in ("lab", None):
+        if node.provider != "lab" and settings.lab is not None:
             fix = "Leave the key out, or put this machine into a stack of its own."
             yield Problem(at, "is not lab: in a lab Berth makes and removes every node.", fix, shown(node.provider))
 
 
 def made_here(settings: StackSettings, node: NodeSettings) -> bool:
-    """Whether the node is a virtual machine that Berth makes, even if the settings for that cannot be read."""
-    return node.provider == "virtualbox" and "virtualbox" in settings.model_fields_set
-
-
-def installed_here(node: NodeSettings) -> bool:
-    """Whether Berth installs the machine from its live system, even if the settings for that cannot be read."""
-    return "install" in node.model_fields_set
+    """Whether the node is a virtual machine that Berth makes."""
+    return node.provider == "virtualbox" and settings.virtualbox is not None
 
 
 def made_keys(settings: StackSettings) -> Iterator[Problem]:
     """Berth makes the keys of the nodes that it makes; others would silently not be used."""
-    for index, node in nodes_of(settings):
-        if installed_here(node) and node.ssh is not None and node.ssh.host_key is not None:
+    for index, node in enumerate(settings.nodes):
+        if node.install is not None and node.ssh.host_key is not None:
             wrong = "is set, but Berth makes the key that the system shows which it installs."
             fix = "Remove it; the live system's key is `install.live.hostKey`."
             yield Problem(path("nodes", index, "ssh", "hostKey"), wrong, fix)
-        in_a_lab = node.provider == "lab" and in_lab(settings)
-        if node.ssh is None or not (in_a_lab or made_here(settings, node)):
+        in_a_lab = node.provider == "lab" and settings.lab is not None
+        if not (in_a_lab or made_here(settings, node)):
             continue
         for key, value in (("keyFile", node.ssh.key_file), ("hostKey", node.ssh.host_key)):
             if value is not None:
@@ -53,30 +48,30 @@ def made_keys(settings: StackSettings) -> Iterator[Problem]:
 
 
 def real_machines_have_keys(settings: StackSettings) -> Iterator[Problem]:
-    """Nothing is sent to a machine whose host key is not pinned; an unreadable key is not a missing one."""
+    """Nothing is sent to a machine whose host key is not pinned."""
     fixes = {
         "keyFile": "Write the path of the private key that may log in, such as ~/.ssh/berth.",
         "hostKey": "Write what /etc/ssh/ssh_host_ed25519_key.pub on the node holds: `ssh-ed25519 AAAA...`.",
     }
-    for index, node in nodes_of(settings):
-        if node.provider in ("lab", None) or node.ssh is None or in_lab(settings) or made_here(settings, node):
+    for index, node in enumerate(settings.nodes):
+        if node.provider == "lab" or settings.lab is not None or made_here(settings, node):
             continue
-        for key, name in (("keyFile", "key_file"), ("hostKey", "host_key")):
-            if name not in node.ssh.model_fields_set and not (key == "hostKey" and installed_here(node)):
+        for key, value in (("keyFile", node.ssh.key_file), ("hostKey", node.ssh.host_key)):
+            if value is None and not (key == "hostKey" and node.install is not None):
                 wrong = "is missing for a machine that Berth does not make."
                 yield Problem(path("nodes", index, "ssh", key), wrong, fixes[key])
 
 
 def machines_are_made(settings: StackSettings) -> Iterator[Problem]:
     """What is set for virtual machines has an effect only where Berth makes them."""
-    if "virtualbox" in settings.model_fields_set and in_lab(settings):
+    if settings.virtualbox is not None and settings.lab is not None:
         fix = "Take one of both out: a lab's nodes are containers."
         yield Problem(path("virtualbox"), "is set together with `berth:lab`.", fix)
-    for index, node in nodes_of(settings):
-        if installed_here(node) and node.provider not in ("bare-metal", None):
+    for index, node in enumerate(settings.nodes):
+        if node.install is not None and node.provider != "bare-metal":
             fix = "Remove it, or say `provider: bare-metal`."
             yield Problem(path("nodes", index, "install"), f"is set, but the provider is {node.provider}.", fix)
-        if node.virtualbox not in (None, MachineSettings()) and not made_here(settings, node):
+        if node.virtualbox != MachineSettings() and not made_here(settings, node):
             wrong = "is set for a machine that Berth does not make."
             fix = "Remove it, or set `berth:virtualbox` and the provider virtualbox to have it made."
             yield Problem(path("nodes", index, "virtualbox"), wrong, fix)
@@ -84,11 +79,8 @@ def machines_are_made(settings: StackSettings) -> Iterator[Problem]:
 
 def systems_that_are_installed(settings: StackSettings) -> Iterator[Problem]:
     """The installers are those of CoreOS and Flatcar."""
-    if settings.node_defaults is None and "node_defaults" in settings.model_fields_set:
-        return
-    for index, node in nodes_of(settings):
-        unreadable = node.config is None and "config" in node.model_fields_set
-        if unreadable or not (made_here(settings, node) or installed_here(node)):
+    for index, node in enumerate(settings.nodes):
+        if not (made_here(settings, node) or node.install is not None):
             continue
         config = resolve(settings.node_defaults, node.config)
         system = config.operating_system if config is not None else None
@@ -102,17 +94,17 @@ def systems_that_are_installed(settings: StackSettings) -> Iterator[Problem]:
 
 def virtual_network(settings: StackSettings) -> Iterator[Problem]:
     """VirtualBox's own gateway and the way to the deploy host have the first two addresses of a NAT network."""
-    network = settings.virtualbox and _readable(settings.virtualbox.subnet)
-    if not network:
+    network = _virtual_network(settings)
+    if network is None:
         return
     if not _usable(network):
         fix = "Use a private network with a prefix from /16 to /29, such as 10.78.0.0/24."
         at = path("virtualbox", "subnet")
         yield Problem(at, "is not a private network of a usable size.", fix, shown(str(network)))
         return
-    taken: dict[str | None, str] = {str(network.network_address + 1): "the gateway's (VirtualBox itself)"}
+    taken = {str(network.network_address + 1): "the gateway's (VirtualBox itself)"}
     taken[naming.seed_address(network)] = "the deploy host's"
-    nodes = [(index, node) for index, node in nodes_of(settings) if made_here(settings, node)]
+    nodes = [(index, node) for index, node in enumerate(settings.nodes) if made_here(settings, node)]
     fix = "Give all virtual machines addresses of one network, or set `berth:virtualbox.subnet`."
     yield from _addresses_in(network, "the NAT network", nodes, taken, fix)
 
@@ -121,7 +113,7 @@ def _addresses_in(
     network: IPv4Network,
     name: str,
     nodes: Iterable[tuple[int, NodeSettings]],
-    taken: dict[str | None, str],
+    taken: dict[str, str],
     fix: str,
 ) -> Iterator[Problem]:
     """Each node's address is one of a network that Berth makes, and nobody else's there."""
@@ -129,8 +121,6 @@ def _addresses_in(
     taken[str(network.broadcast_address)] = "the broadcast address"
     for index, node in nodes:
         at = path("nodes", index, "address")
-        if node.address is None:
-            continue
         if IPv4Address(node.address) not in network:
             yield Problem(at, f"is outside of {name} {network}.", fix, shown(node.address))
         elif node.address in taken:
@@ -140,15 +130,14 @@ def _addresses_in(
 
 def forwarded_ports(settings: StackSettings) -> Iterator[Problem]:
     """Each port of the deploy host leads to one place."""
-    taken: dict[int | None, str] = {}
-    if settings.registry is not None:
-        taken |= {settings.registry.port: "registry.port", settings.registry.mirror_port: "registry.mirrorPort"}
-    if settings.object_store is not None:
-        taken[settings.object_store.endpoint_port] = "objectStore.endpointPort"
-    if settings.images is not None and settings.images.seed is not None:
-        taken[settings.images.seed.port] = "images.seed.port"
-    for index, node in nodes_of(settings):
-        if node.ssh is None or not made_here(settings, node):
+    taken = {
+        settings.registry.port: "registry.port",
+        settings.registry.mirror_port: "registry.mirrorPort",
+        settings.object_store.endpoint_port: "objectStore.endpointPort",
+        settings.images.seed.port: "images.seed.port",
+    }
+    for index, node in enumerate(settings.nodes):
+        if not made_here(settings, node):
             continue
         if node.ssh.host != naming.FORWARDED_HOST:
             wrong = "is not where Berth forwards this machine's port."
@@ -169,12 +158,12 @@ def lab_addresses(settings: StackSettings) -> Iterator[Problem]:
         fix = "Use a private network with a prefix from /16 to /29, such as 10.77.0.0/24."
         yield Problem(path("lab", "subnet"), "is not a private network of a usable size.", fix, shown(str(network)))
         return
-    taken: dict[str | None, str] = {settings.lab.gateway: "the gateway's (the deploy host)"}
-    taken[_seed(settings)] = "the seed registry's"
+    taken = {settings.lab.gateway: "the gateway's (the deploy host)"}
+    taken[settings.images.seed.address] = "the seed registry's"
     if settings.lab.upstream:
         taken[naming.lab_upstream_address(network)] = "the stand-in upstream's"
     fix = "Give all lab nodes addresses of one network, or set `berth:lab` to an object with `subnet`."
-    yield from _addresses_in(network, "the lab's network", nodes_of(settings), taken, fix)
+    yield from _addresses_in(network, "the lab's network", enumerate(settings.nodes), taken, fix)
 
 
 def lab_infrastructure(settings: StackSettings) -> Iterator[Problem]:
@@ -190,7 +179,7 @@ def lab_infrastructure(settings: StackSettings) -> Iterator[Problem]:
     if gateway and gateway == upstream:
         fix = "Use another address of the subnet, or leave it out to have the first one."
         yield Problem(path("lab", "gateway"), "is the stand-in upstream's.", fix, shown(gateway))
-    seed = _seed(settings)
+    seed = settings.images.seed.address
     if not seed:
         return
     fix = "Use another address of the subnet, or leave it out to have the second one."
@@ -204,46 +193,37 @@ def lab_infrastructure(settings: StackSettings) -> Iterator[Problem]:
 def balancer_address(settings: StackSettings) -> Iterator[Problem]:
     """The registry's address is in the network of every load balancer: its own, or one that moves between them."""
     balancer = settings.load_balancer
-    balancers = having(settings, "load-balancer")
-    if balancer is None or balancer.address is None or not balancers:
-        return
+    nodes = [node for _, node in having(settings, "load-balancer")]
     at, value = path("loadBalancer", "address"), shown(balancer.address)
-    around = None
-    if balancer.prefix_length is not None:
-        around = IPv4Network(f"{balancer.address}/{balancer.prefix_length}", strict=False)
-    for index, node in balancers:
-        if around is not None and node.address is not None and IPv4Address(node.address) not in around:
-            wrong = f"is on another network than {node.name or path('nodes', index)} ({node.address}), "
+    around = IPv4Network(f"{balancer.address}/{balancer.prefix_length}", strict=False)
+    for node in nodes:
+        if IPv4Address(node.address) not in around:
+            wrong = f"is on another network than {node.name} ({node.address}), "
             fix = "Use an address of the load-balancer nodes' network, or correct prefixLength."
             yield Problem(at, f"{wrong}the prefix being /{balancer.prefix_length}.", fix, value)
             return
-    _, only = balancers[0]
-    if len(balancers) > 1:
-        yield from _virtual_address(settings, balancer.address, around, len(balancers))
-    elif only.address is not None and balancer.address != only.address:
+    if len(nodes) > 1:
+        yield from _virtual_address(settings, balancer.address, around, len(nodes))
+    elif nodes and balancer.address != nodes[0].address:
+        (only,) = nodes
         wrong = f"is not the address of {only.name} ({only.address}), the one node with the role load-balancer."
         yield Problem(at, wrong, f"Write {only.address}.", value)
 
 
-def _virtual_address(
-    settings: StackSettings, address: str, around: IPv4Network | None, balancers: int
-) -> Iterator[Problem]:
+def _virtual_address(settings: StackSettings, address: str, around: IPv4Network, balancers: int) -> Iterator[Problem]:
     """An address that moves between nodes may be nobody's own."""
-    taken: dict[str | None, str] = {
-        node.address: f"{node.name or path('nodes', i)}'s" for i, node in nodes_of(settings)
-    }
-    taken[_seed(settings)] = "the seed registry's"
+    taken = {node.address: f"{node.name}'s" for node in settings.nodes}
+    taken[settings.images.seed.address] = "the seed registry's"
     network = lab_network(settings)
-    virtual = settings.virtualbox and _readable(settings.virtualbox.subnet)
-    if virtual:
+    virtual = _virtual_network(settings)
+    if virtual is not None:
         taken[str(virtual.network_address + 1)] = "the gateway's (VirtualBox itself)"
     if network is not None and settings.lab is not None:
         taken[settings.lab.gateway] = "the gateway's (the deploy host)"
         if settings.lab.upstream:
             taken[naming.lab_upstream_address(network)] = "the stand-in upstream's"
-    if around is not None:
-        taken[str(around.network_address)] = "the network's own"
-        taken[str(around.broadcast_address)] = "the broadcast address"
+    taken[str(around.network_address)] = "the network's own"
+    taken[str(around.broadcast_address)] = "the broadcast address"
     wrong = None
     if address in taken:
         wrong = f"is {taken[address]}; with {balancers} load-balancer nodes it is one that moves between them."
@@ -258,18 +238,13 @@ def _usable(network: IPv4Network) -> bool:
     return network.is_private and not (network.is_loopback or network.is_link_local) and 16 <= network.prefixlen <= 29
 
 
-def _seed(settings: StackSettings) -> str | None:
-    images = settings.images
-    return images.seed.address if images is not None and images.seed is not None else None
-
-
 def lab_network(settings: StackSettings) -> IPv4Network | None:
-    """The lab's network, if there is one and it can be read."""
-    return None if settings.lab is None else _readable(settings.lab.subnet)
+    """The lab's network; None without a lab, and in one whose file names neither nodes nor a subnet."""
+    return IPv4Network(settings.lab.subnet) if settings.lab and settings.lab.subnet else None
 
 
-def _readable(subnet: str | None) -> IPv4Network | None:
-    return IPv4Network(subnet) if subnet else None
+def _virtual_network(settings: StackSettings) -> IPv4Network | None:
+    return IPv4Network(settings.virtualbox.subnet) if settings.virtualbox and settings.virtualbox.subnet else None
 
 
 RULES: tuple[Rule, ...] = (

@@ -1,4 +1,4 @@
-"""Rules about what nodes' systems are set up with; a configuration that cannot be read whole is not judged again."""
+"""Rules about what nodes' systems are set up with."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from config.model.node_os import InterfaceSettings, NodeConfig, VlanSettings, re
 from config.model.nodes import NodeSettings
 from config.model.stack import StackSettings
 from config.problems import Problem, path, shown
-from config.rules.nodes import Rule, having, nodes_of
+from config.rules.nodes import Rule, having
 
 _READ_ONLY = ("coreos", "flatcar")
 
@@ -39,20 +39,14 @@ class _Found:
                 yield vlan, vlan.link_name, self.at("interfaces", i, "vlans", k)
 
 
-def node_configs(settings: StackSettings) -> list[NodeConfig] | None:
-    """Every configuration that is written; None if one of them cannot be read."""
-    if settings.nodes is None or None in settings.nodes:
-        return None
-    written = [settings.node_defaults] if "node_defaults" in settings.model_fields_set else []
-    written += [node.config for node in settings.nodes if "config" in node.model_fields_set]
-    read = [config for config in written if config is not None]
-    return read if len(read) == len(written) else None
+def node_configs(settings: StackSettings) -> list[NodeConfig]:
+    """The defaults and every node's own configuration, as far as the file has them."""
+    written = [settings.node_defaults, *(node.config for node in settings.nodes)]
+    return [config for config in written if config is not None]
 
 
 def _found(settings: StackSettings) -> Iterator[_Found]:
-    if node_configs(settings) is None:
-        return
-    for index, node in nodes_of(settings):
+    for index, node in enumerate(settings.nodes):
         config = resolve(settings.node_defaults, node.config)
         if config is not None:
             yield _Found(index, node, config)
@@ -148,17 +142,17 @@ def etcd(settings: StackSettings) -> Iterator[Problem]:
             fix = "Write 3, or name the image in `release` if it is older."
             wrong = "is etcd 2, which only CoreOS before 1675 has."
             yield Problem(found.at("etcd", "version"), wrong, fix, "2")
-        if config.etcd is not None and config.etcd.tls and "etcd" in (found.node.roles or ()):
+        if config.etcd is not None and config.etcd.tls and "etcd" in found.node.roles:
             yield from _tls_files(found, "etcd", naming.ETCD_TLS)
         if config.flannel is None:
             continue
-        if config.etcd is None or members == []:
+        if config.etcd is None or not members:
             wrong = "needs etcd, in which it keeps its network."
             fix = "Set `etcd`, and give one, three or five nodes the role etcd."
             yield Problem(found.at("flannel"), wrong, fix)
         network = IPv4Network(config.flannel.network)
         taken = [str(IPv4Interface(address).network) for link, _, _ in found.links() for address in link.addresses]
-        clash = next((one for one in [*taken, found.node.address] if one and network.overlaps(IPv4Network(one))), None)
+        clash = next((one for one in [*taken, found.node.address] if network.overlaps(IPv4Network(one))), None)
         if clash:
             wrong = f"overlaps {clash} of {found.node.name}."
             fix = "Use a network that is nobody else's, such as 10.1.0.0/16."
@@ -182,7 +176,7 @@ def files(settings: StackSettings) -> Iterator[Problem]:
 def once(settings: StackSettings) -> Iterator[Problem]:
     """Of two entries with one name, one would be lost."""
     written = [(path("nodeDefaults"), settings.node_defaults)]
-    written += [(path("nodes", index, "config"), node.config) for index, node in nodes_of(settings)]
+    written += [(path("nodes", index, "config"), node.config) for index, node in enumerate(settings.nodes)]
     for at, config in written:
         for field in ("users", "units", "files"):
             names = [getattr(entry, entry.identity) for entry in getattr(config, field, ())]
@@ -200,13 +194,15 @@ def _tls_files(found: _Found, field: str, directory: str) -> Iterator[Problem]:
             yield Problem(found.at(field), wrong, fix)
 
 
-def _said_once(rule: Rule) -> Rule:
-    """What is wrong in the defaults is wrong on every node, and is said once."""
+def _without_repeats(rule: Rule) -> Rule:
+    """The rule, which reports once what is wrong in the defaults and so on every node."""
 
-    def judged(settings: StackSettings) -> Iterator[Problem]:
+    def rule_once(settings: StackSettings) -> Iterator[Problem]:
         yield from dict.fromkeys(rule(settings))
 
-    return judged
+    return rule_once
 
 
-RULES: tuple[Rule, ...] = tuple(map(_said_once, (a_system, interfaces, one_owner_each, docker, etcd, files, once)))
+RULES: tuple[Rule, ...] = tuple(
+    map(_without_repeats, (a_system, interfaces, one_owner_each, docker, etcd, files, once))
+)

@@ -176,10 +176,19 @@ def test_a_setting_that_is_no_secret_must_not_be_encrypted() -> None:
     assert text.startswith("Pulumi.dev.yaml: 2 settings"), "nothing that only follows from it is reported"
 
 
-def test_everything_that_is_wrong_is_said_at_once() -> None:
-    hand_over({"berth:nods": "[]", "berth:docker": '{"mtu": 1}', "berth:loadBalancer": '{"address": "10.77.0.12"}'})
+def test_all_invalid_fields_are_reported_at_once() -> None:
+    hand_over({"berth:nods": "[]", "berth:docker": '{"mtu": 1}', "berth:loadBalancer": '{"address": "10.77.0"}'})
     text = problems_of_load()
     assert text.startswith("Pulumi.dev.yaml: 3 settings cannot be used")
+
+
+def test_rules_and_missing_passwords_are_reported_once_all_fields_are_valid() -> None:
+    registry = users({"name": "bob", "role": "pull", "password": "configured"})
+    contradiction = {"berth:registry": registry, "berth:loadBalancer": '{"address": "10.77.0.12"}'}
+    hand_over({"berth:nods": "[]", **contradiction})
+    assert problems_of_load().startswith("Pulumi.dev.yaml: 1 setting cannot be used")
+    hand_over(contradiction)
+    assert problems_of_load().startswith("Pulumi.dev.yaml: 2 settings cannot be used")
 
 
 def test_the_error_is_meant_for_the_user_and_goes_without_stack_trace() -> None:

@@ -218,8 +218,7 @@ def test_a_secret_that_is_no_hash_is_refused_and_not_repeated(value: Any) -> Non
         "test",
         with_secrets(document(None, {"operatingSystem": "debian", **user(password="configured")}), nodeUsers=["usera"]),
     )
-    owners = expected_secrets.Owners.of(settings)
-    (problem,) = expected_secrets.check_open("test", {"nodeUsers": {"usera": value}}, True, owners)
+    (problem,) = expected_secrets.check_open("test", {"nodeUsers": {"usera": value}}, True, settings)
     assert problem.path == "berth:secrets.nodeUsers.usera"
     assert "not a hash" in problem.wrong
     assert "hunter2" not in str(problem)
