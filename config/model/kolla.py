@@ -37,7 +37,7 @@ class KollaSettings(Model):
     release: Literal["2026.1"] = "2026.1"
     """OpenStack's release."""
 
-    services: dict[v.ServiceName, v.Flag] = Field(default={}, examples=[{"keystone": True, "fluentd": False}])
+    services: dict[v.Variable, v.Flag] = Field(default={}, examples=[{"keystone": True, "fluentd": False}])
     """Services on or off, by the name behind Kolla's `enable_`. Default: as the release has it."""
 
     internal_address: v.Address | None = Field(default=None, examples=["10.78.0.20"])

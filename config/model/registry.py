@@ -98,7 +98,7 @@ class RegistrySettings(Model):
     users: tuple[UserSettings, ...] = Field(examples=[[{"name": "push", "role": "push"}]])
     """Who may log in; at least one who can push. Nobody reads without logging in."""
 
-    node_user: v.NodeUser = Field(default="", examples=["nodes"])
+    node_user: v.Text = Field(default="", examples=["nodes"])
     """User with the role pull that the nodes log in with. Default: the first one; "" keeps nodes logged out."""
 
     upstreams: tuple[UpstreamSettings, ...] = Field(

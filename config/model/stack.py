@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from config import naming
-from config.fields import common as v
+from config.fields.base import refused
 from config.model.base import Model
 from config.model.clusters import EtcdClusterSettings, SwarmSettings
 from config.model.docker import DockerSettings
@@ -47,7 +47,7 @@ def _lab(value: object) -> object:
     if value is False or value == "false":
         return None
     if not isinstance(value, dict):
-        raise v.refused("is neither true, false nor an object.", "Write `true` for a lab, or leave the key out.")
+        raise refused("is neither true, false nor an object.", "Write `true` for a lab, or leave the key out.")
     return value
 
 

@@ -58,7 +58,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "a gateway outside": (lan(gateway="192.0.3.1"), "interfaces[0].gateway", "outside of the networks of enp0s3"),
     "a gateway without network": (lan(addresses=[], gateway="192.0.2.1"), "interfaces[0].gateway", "it has none"),
     "an interface that nobody finds": ({"interfaces": [{"dhcp": True}]}, "interfaces[0]", "neither `name` nor `mac`"),
-    "an address without prefix": (lan(addresses=["192.0.2.11"]), "interfaces[0].addresses[0]", "no prefix length"),
+    "an address without prefix": (
+        lan(addresses=["192.0.2.11"]),
+        "interfaces[0].addresses[0]",
+        "not an IPv4 address with",
+    ),
     "a network's own address": (lan(addresses=["192.0.2.0/24"]), "interfaces[0].addresses[0]", "the network's own"),
     "a MAC address that is none": (lan(mac="08:00:27"), "interfaces[0].mac", "not a MAC address"),
     "a MAC address of many": (lan(mac="01:00:5e:00:00:01"), "interfaces[0].mac", "address of a group"),
