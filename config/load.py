@@ -9,7 +9,7 @@ import pulumi
 from pulumi.runtime import config as runtime_config
 
 from config import expected_secrets
-from config.json_values import not_plain
+from config.json_values import not_json
 from config.model.stack import Settings
 from config.naming import PROJECT
 from config.problems import SettingsError
@@ -24,7 +24,7 @@ def load() -> Settings:
     names = {**runtime_config.get_config_env(), **runtime_config.CONFIG.get()}
     raw, problems = own_keys({key: _value(runtime_config.get_config(key)) for key in names})
     problems = [*stack_name(stack), *problems]
-    broken = not_plain({f"{PROJECT}:{key}": value for key, value in raw.items()})
+    broken = not_json({f"{PROJECT}:{key}": value for key, value in raw.items()})
     if broken:
         raise SettingsError(stack, problems + broken)
     secrets = raw.pop("secrets", None)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from config import expected_secrets
-from config.json_values import not_plain
+from config.json_values import not_json
 from config.model.stack import Settings, StackSettings
 from config.problems import Problem, SettingsError, closest, key_path, kind, path
 from config.pydantic_errors import unknown_key
@@ -67,16 +67,15 @@ def parse(stack: str, document: object) -> Settings:
 
 def _validate(stack: str, document: object) -> tuple[list[Problem], StackSettings | None]:
     problems = stack_name(stack)
-    broken = not_plain(document)
-    if broken:
-        return problems + broken, None
     if not isinstance(document, dict):
         wrong = f"must be an object, but is {kind(document)}."
         return [*problems, Problem("config", wrong, "Begin the file with `config:`.")], None
+    problems += [_unknown_top(str(key)) for key in document if key not in _PULUMI_KEYS]
+    broken = not_json(document.get("config"))
+    if broken:
+        return problems + broken, None
     # Parsers that keep comments have types of their own; from here on there are only Python's.
-    plain: dict[str, Any] = json.loads(json.dumps(document))
-    problems += [_unknown_top(key) for key in plain if key not in _PULUMI_KEYS]
-    config = plain.get("config")
+    config = json.loads(json.dumps(document.get("config")))
     if config is not None and not isinstance(config, dict):
         problems.append(Problem("config", f"must be an object, but is {kind(config)}.", "Put `berth:` keys into it."))
         config = {}
