@@ -9,8 +9,8 @@ from pathlib import PurePosixPath
 from config.model.nodes import Role
 from config.model.stack import StackSettings
 from config.problems import Problem, closest, path, shown
+from config.rules.common import Rule, having
 from config.rules.machines import lab_network
-from config.rules.nodes import Rule, having
 
 
 def odd_quorums(settings: StackSettings) -> Iterator[Problem]:

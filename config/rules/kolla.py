@@ -10,7 +10,7 @@ from config.model.kolla import KollaSettings
 from config.model.node_os import resolve
 from config.model.stack import KOLLA_ROLES, StackSettings
 from config.problems import Problem, closest, path, shown
-from config.rules.nodes import Rule, having
+from config.rules.common import Rule, having
 
 # A role that has no use without the service; control and network carry every deployment.
 _NEEDED_BY = {"compute": ("nova",), "monitoring": ("prometheus", "grafana"), "storage": ("cinder", "manila")}

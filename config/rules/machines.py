@@ -10,7 +10,7 @@ from config.model.node_os import resolve
 from config.model.nodes import MachineSettings, NodeSettings
 from config.model.stack import StackSettings
 from config.problems import Problem, path, shown
-from config.rules.nodes import Rule, having
+from config.rules.common import Rule, having
 
 
 def lab_nodes_in_labs(settings: StackSettings) -> Iterator[Problem]:

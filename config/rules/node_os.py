@@ -11,7 +11,7 @@ from config.model.node_os import InterfaceSettings, NodeConfig, VlanSettings, re
 from config.model.nodes import NodeSettings
 from config.model.stack import StackSettings
 from config.problems import Problem, path, shown
-from config.rules.nodes import Rule, having
+from config.rules.common import Rule, duplicates, having
 
 _READ_ONLY = ("coreos", "flatcar")
 
@@ -94,11 +94,9 @@ def interfaces(settings: StackSettings) -> Iterator[Problem]:
                     yield Problem(f"{at}.addresses", wrong, "Give every interface and VLAN a network of its own.")
             nets += [(network, name) for network in own]
         for i, interface in enumerate(found.config.interfaces):
-            ids = [vlan.id for vlan in interface.vlans]
-            for k, vlan in enumerate(interface.vlans):
-                if vlan.id in ids[:k]:
-                    at = f"{found.at('interfaces', i, 'vlans', k)}.id"
-                    yield Problem(at, "is on this interface already.", "Give it another id.", shown(vlan.id))
+            for k, _ in duplicates(vlan.id for vlan in interface.vlans):
+                at = f"{found.at('interfaces', i, 'vlans', k)}.id"
+                yield Problem(at, "is on this interface already.", "Give it another id.", shown(interface.vlans[k].id))
 
 
 def one_owner_each(settings: StackSettings) -> Iterator[Problem]:
@@ -180,9 +178,8 @@ def once(settings: StackSettings) -> Iterator[Problem]:
     for at, config in written:
         for field in ("users", "units", "files"):
             names = [getattr(entry, entry.identity) for entry in getattr(config, field, ())]
-            for i, name in enumerate(names):
-                if name in names[:i]:
-                    yield Problem(f"{at}.{field}[{i}]", "is in this list already.", "Remove one of both.", shown(name))
+            for i, _ in duplicates(names):
+                yield Problem(f"{at}.{field}[{i}]", "is in this list already.", "Remove one of both.", shown(names[i]))
 
 
 def _tls_files(found: _Found, field: str, directory: str) -> Iterator[Problem]:

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 
-from config.model.nodes import LiveSettings, NodeSettings, Role, SshSettings
+from config.model.nodes import LiveSettings, NodeSettings, SshSettings
 from config.model.stack import StackSettings
 from config.problems import Problem, path, shown
-
-Rule = Callable[[StackSettings], Iterable[Problem]]
-
-
-def having(settings: StackSettings, role: Role) -> list[tuple[int, NodeSettings]]:
-    """The nodes with a role, each with its index in the list."""
-    return [(index, node) for index, node in enumerate(settings.nodes) if role in node.roles]
+from config.rules.common import Rule, duplicates, having
 
 
-def unique_names(settings: StackSettings) -> Iterator[Problem]:
-    """A name is the identity of a node's data, host entry and container."""
-    yield from _twice(settings, "name", "Give each node a name of its own.")
-
-
-def unique_addresses(settings: StackSettings) -> Iterator[Problem]:
-    """Two nodes with one address would be configured over each other."""
-    yield from _twice(settings, "address", "Give each node an address of its own.")
+def unique_names_and_addresses(settings: StackSettings) -> Iterator[Problem]:
+    """A name identifies a node's data; two nodes with one address would be configured over each other."""
+    for key in ("name", "address"):
+        values = [getattr(node, key) for node in settings.nodes]
+        for index, first in duplicates(values):
+            wrong, fix = f"is also the {key} of {path('nodes', first)}.", f"Give each node its own {key}."
+            yield Problem(path("nodes", index, key), wrong, fix, shown(values[index]))
 
 
 def unique_ssh_endpoints(settings: StackSettings) -> Iterator[Problem]:
@@ -32,7 +25,7 @@ def unique_ssh_endpoints(settings: StackSettings) -> Iterator[Problem]:
     for index, node in enumerate(settings.nodes):
         for endpoint, at in _ssh_endpoints(index, node):
             other = first.setdefault((endpoint.host, endpoint.port), node)
-            # Two nodes with one address are a problem of `unique_addresses`.
+            # Two nodes with one address are a problem of another rule.
             if other.address != node.address:
                 wrong = f"leads to the same place as the ssh settings of {other.name}."
                 fix = "Forward a port of its own to each node; a machine stands in the list once."
@@ -60,10 +53,9 @@ def _ssh_endpoints(index: int, node: NodeSettings) -> Iterator[tuple[SshSettings
 def unique_roles(settings: StackSettings) -> Iterator[Problem]:
     """A role twice is most likely another role misspelt by copying."""
     for index, node in enumerate(settings.nodes):
-        for place, role in enumerate(node.roles):
-            if role in node.roles[:place]:
-                wrong = "is in this list already."
-                yield Problem(path("nodes", index, "roles", place), wrong, "Remove it.", shown(role))
+        for place, _ in duplicates(node.roles):
+            at = path("nodes", index, "roles", place)
+            yield Problem(at, "is in this list already.", "Remove it.", shown(node.roles[place]))
 
 
 def enough_drives(settings: StackSettings) -> Iterator[Problem]:
@@ -88,19 +80,8 @@ def a_load_balancer(settings: StackSettings) -> Iterator[Problem]:
         yield Problem(path("nodes"), "has none with the role load-balancer.", fix)
 
 
-def _twice(settings: StackSettings, key: str, fix: str) -> Iterator[Problem]:
-    first: dict[str, int] = {}
-    for index, node in enumerate(settings.nodes):
-        value = getattr(node, key)
-        other = first.setdefault(value, index)
-        if other != index:
-            wrong = f"is also the {key} of {path('nodes', other)}."
-            yield Problem(path("nodes", index, key), wrong, fix, shown(value))
-
-
 RULES: tuple[Rule, ...] = (
-    unique_names,
-    unique_addresses,
+    unique_names_and_addresses,
     unique_ssh_endpoints,
     unique_host_keys,
     unique_roles,

@@ -10,7 +10,7 @@ from config import naming
 from config.model.nodes import NodeSettings
 from config.model.stack import StackSettings
 from config.problems import Problem, closest, path, shown
-from config.rules.nodes import Rule, having
+from config.rules.common import Rule, duplicates, having
 
 # Keys of daemon.json that have a setting of their own: two owners of one value would contradict each other.
 _OWN_SETTING = {
@@ -59,13 +59,11 @@ _PORTS_OF_ROLES: dict[str, dict[int, str]] = {
 
 def unique_users(settings: StackSettings) -> Iterator[Problem]:
     """A name twice would have two passwords."""
-    first: dict[str, int] = {}
-    for index, user in enumerate(settings.registry.users):
-        other = first.setdefault(user.name, index)
-        if other != index:
-            wrong = f"is also the name of {path('registry', 'users', other)}."
-            fix = "Give each user a name of its own; `push` includes reading, `admin` both."
-            yield Problem(path("registry", "users", index, "name"), wrong, fix, shown(user.name))
+    names = [user.name for user in settings.registry.users]
+    for index, first in duplicates(names):
+        wrong = f"is also the name of {path('registry', 'users', first)}."
+        fix = "Give each user its own name; `push` includes reading, `admin` both."
+        yield Problem(path("registry", "users", index, "name"), wrong, fix, shown(names[index]))
 
 
 def someone_can_push(settings: StackSettings) -> Iterator[Problem]:

@@ -8,17 +8,16 @@ from urllib.parse import urlsplit
 from config import naming
 from config.model.stack import StackSettings
 from config.problems import Problem, path, shown
-from config.rules.nodes import Rule
+from config.rules.common import Rule, duplicates
 
 
 def unique_names(settings: StackSettings) -> Iterator[Problem]:
     """A name is the identity of a cache's process and of what it keeps."""
-    first: dict[str, int] = {}
-    for index, upstream in enumerate(settings.registry.upstreams):
-        if first.setdefault(upstream.name, index) != index:
-            wrong = f"is also the name of {path('registry', 'upstreams', first[upstream.name])}."
-            at, fix = path("registry", "upstreams", index, "name"), "Give each upstream a name of its own."
-            yield Problem(at, wrong, fix, shown(upstream.name))
+    names = [upstream.name for upstream in settings.registry.upstreams]
+    for index, first in duplicates(names):
+        wrong = f"is also the name of {path('registry', 'upstreams', first)}."
+        at, fix = path("registry", "upstreams", index, "name"), "Give each upstream its own name."
+        yield Problem(at, wrong, fix, shown(names[index]))
 
 
 def own_prefixes(settings: StackSettings) -> Iterator[Problem]:
