@@ -18,7 +18,7 @@ from config.validation import validate
 
 
 def load() -> Settings:
-    """The settings of the stack that the engine runs; raises SettingsError with the problems of `validate`."""
+    """The settings of the stack that Pulumi runs; raises SettingsError with the problems of `validate`."""
     stack = pulumi.get_stack()
     config = pulumi.Config(PROJECT)
     names = {**runtime_config.get_config_env(), **runtime_config.CONFIG.get()}
@@ -28,12 +28,12 @@ def load() -> Settings:
     if broken:
         raise SettingsError(stack, problems + broken)
     secrets = raw.pop("secrets", None)
-    # Decrypted values are not validated at all, so that no message can repeat them.
+    # Values that were encrypted are not validated, so that no message contains them.
     hidden = [key for key in raw if runtime_config.is_config_secret(config.full_key(key))]
     readable = {key: value for key, value in raw.items() if key not in hidden}
     problems, settings = validate(readable, [*problems, *map(encrypted, hidden)])
-    sealed = runtime_config.is_config_secret(config.full_key("secrets"))
-    problems += expected_secrets.check_open(stack, secrets, sealed, settings)
+    secret = runtime_config.is_config_secret(config.full_key("secrets"))
+    problems += expected_secrets.check_decrypted(stack, secrets, secret, settings)
     if problems or settings is None:
         raise SettingsError(stack, problems)
     passwords = secrets or {}
@@ -56,7 +56,7 @@ def load() -> Settings:
 
 
 def _value(value: Any) -> Any:
-    """Engines hand over objects and lists as JSON text, everything else as plain text."""
+    """Pulumi passes objects and lists as JSON text, everything else as plain text."""
     if isinstance(value, str) and value.lstrip().startswith(("{", "[")):
         try:
             return json.loads(value)

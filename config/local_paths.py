@@ -1,4 +1,4 @@
-"""The settings that name files of the deploy host: a program that is given them may read what is there."""
+"""The settings that are paths on the deploy host: a program that gets them may read those files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pydantic's errors in the words of a stack file."""
+"""Pydantic's errors as problems of a stack file."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ def problem(error: ErrorDetails) -> Problem:
         case "extra_forbidden":
             return _unknown_key(at)
         case "missing":
-            return Problem(path(*at), "is missing.", f"Add it. {_what(at)}")
+            return Problem(path(*at), "is missing.", f"Add it. {_documentation(at)}")
         case "berth":
             return Problem(path(*at), _sentence(context["wrong"]), context["fix"], value)
         case "literal_error":
             return _not_one_of(at, error["input"], str(context["expected"]), value)
         case "greater_than_equal" | "less_than_equal":
-            return Problem(path(*at), _range(at), _what(at), value)
+            return Problem(path(*at), _range(at), _documentation(at), value)
         case "string_too_long":
             return Problem(path(*at), f"is longer than {context['max_length']} characters.", "Shorten it.")
         case name if name in _EXPECTED:
             return _wrong_type(at, error["input"], _EXPECTED[name], value)
-    return Problem(path(*at), f"cannot be used: {error['msg']}.", _what(at))
+    return Problem(path(*at), f"cannot be used: {error['msg']}.", _documentation(at))
 
 
 def unknown_key(key: str) -> Problem:
@@ -54,8 +54,8 @@ def unknown_key(key: str) -> Problem:
     fix = f"Remove it or use one of: {', '.join(known)}."
     # The shared namespace would make every two keys look alike.
     name = key.rpartition(":")[2]
-    meant = closest(name, [word.removeprefix("berth:") for word in known])
-    return Problem(key_path(key), "is not a setting of Berth.", fix, suggestion=f"berth:{meant}" if meant else None)
+    suggestion = closest(name, [option.removeprefix("berth:") for option in known])
+    return Problem(key_path(key), "is not a setting of Berth.", fix, suggestion=suggestion and f"berth:{suggestion}")
 
 
 def _unknown_key(at: Location) -> Problem:
@@ -69,16 +69,16 @@ def _unknown_key(at: Location) -> Problem:
 
 
 def _not_one_of(at: Location, value: object, expected: str, text: str | None) -> Problem:
-    words = re.findall(r"'([^']*)'", expected)
-    meant = closest(value, words) if isinstance(value, str) else None
-    fix = f"Use one of: {', '.join(words)}."
+    options = re.findall(r"'([^']*)'", expected)
+    suggestion = closest(value, options) if isinstance(value, str) else None
+    fix = f"Use one of: {', '.join(options)}."
     if at[-1] == "password":
         fix += " The password itself goes to `berth:secrets`, encrypted."
-    return Problem(path(*at), f"is not one of the {len(words)} possible words.", fix, text, meant)
+    return Problem(path(*at), f"is not one of the {len(options)} possible values.", fix, text, suggestion)
 
 
 def _wrong_type(at: Location, value: object, expected: str, text: str | None) -> Problem:
-    fix = f"Write {expected}. {_what(at)}"
+    fix = f"Write {expected}. {_documentation(at)}"
     if expected == "text" and isinstance(value, (bool, int, float)):
         fix = "Put it in quotes."
     elif expected != "text" and isinstance(value, str) and re.fullmatch(r"[0-9]+|true|false", value):
@@ -99,7 +99,7 @@ def _metadata(field: Any) -> list[Any]:
     return [*field.metadata, *(limit for part in inner for limit in part.metadata)]
 
 
-def _what(at: Location) -> str:
+def _documentation(at: Location) -> str:
     """The setting's own documentation and an example."""
     field = _field(at)
     if field is None or field.description is None:

@@ -1,4 +1,4 @@
-"""A stack file judged and read without an engine, for `berth` and CI."""
+"""Reads and validates a stack file without Pulumi, for `berth` and CI."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def read(file: Path) -> dict[str, Any]:
 
 
 def _reason(error: Exception) -> str:
-    # The parser's text may quote the file's content, and that may be a secret: only the first words are kept.
-    words = str(getattr(error, "problem", None) or "it cannot be parsed").splitlines()[0]
-    return re.split(r'["\']', words)[0].strip()
+    # The parser's text may quote a secret of the file: only what is in front of a quotation mark is kept.
+    text = str(getattr(error, "problem", None) or "it cannot be parsed").splitlines()[0]
+    return re.split(r'["\']', text)[0].strip()
 
 
 def check(stack: str, document: object) -> list[Problem]:
-    """What is wrong with a parsed stack file: its fields or, if all are valid, what contradicts each other.
+    """The problems of a parsed stack file: invalid fields or, if there are none, violated rules.
 
     Encrypted values count as present.
     """
@@ -82,7 +82,7 @@ def _validate(stack: str, document: object) -> tuple[list[Problem], StackSetting
     raw, unknown_keys = own_keys(config or {})
     secrets = raw.pop("secrets", None)
     problems, settings = validate(raw, [*problems, *unknown_keys, *_encrypted_values(raw)])
-    return [*problems, *expected_secrets.check_sealed(stack, secrets, settings)], settings
+    return [*problems, *expected_secrets.check_encrypted(stack, secrets, settings)], settings
 
 
 def stack_name(stack: str) -> list[Problem]:
@@ -90,11 +90,11 @@ def stack_name(stack: str) -> list[Problem]:
     if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}", stack):
         return []
     fix = "Use at most 40 letters, digits, `-`, `_` and `.`, beginning with a letter or digit."
-    return [Problem("stack", "is not a name that containers and files can carry.", fix)]
+    return [Problem("stack", "cannot be part of the names of containers and files.", fix)]
 
 
 def own_keys(config: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
-    """Berth's own keys without their namespace, and a problem for every foreign one."""
+    """Berth's own keys without their namespace, and a problem for every other one."""
     raw, problems = {}, []
     for key, value in config.items():
         space, colon, name = key.partition(":")
@@ -109,21 +109,21 @@ def own_keys(config: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
 
 def _unknown_top(key: str) -> Problem:
     if key.startswith("berth:"):
-        return Problem(key_path(key), "stands outside of `config:`.", "Move it under `config:` and indent it.")
+        return Problem(key_path(key), "is outside of `config:`.", "Move it under `config:` and indent it.")
     fix = f"Remove it or use one of: {', '.join(_PULUMI_KEYS)}."
     wrong = "is not part of a stack file that Berth can read."
     return Problem(key_path(key), wrong, fix, suggestion=closest(key, _PULUMI_KEYS))
 
 
 def encrypted(*at: str | int) -> Problem:
-    """An encrypted value where Berth must be able to read before a run."""
+    """The problem of an encrypted value outside of `berth:secrets`."""
     fix = "Set it without `--secret`; passwords go to `berth:secrets.users` and `.upstreams`."
     return Problem(path(*at), "is encrypted, but is not a secret setting.", fix)
 
 
 def _encrypted_values(value: object, *at: str | int) -> Iterator[Problem]:
-    """Encrypted values are for `berth:secrets` only; anything else must be readable before a run."""
-    if expected_secrets.is_sealed(value):
+    """Only `berth:secrets` may be encrypted: Berth reads everything else before a run."""
+    if expected_secrets.is_encrypted(value):
         yield encrypted(*at)
     elif isinstance(value, dict | list):
         for key, item in value.items() if isinstance(value, dict) else enumerate(value):

@@ -58,7 +58,7 @@ def _source(value: str) -> str:
     fix = "Write an address or address and prefix, such as 192.0.2.9 or 10.1.0.0/16."
     network = parsed(ipaddress.IPv4Network, value, "is neither an IPv4 address nor an IPv4 network.", fix)
     if network.prefixlen == 0:
-        raise refused("lets everybody in.", "Name the machines and networks that have to reach the object store.")
+        raise refused("admits every address.", "Name the machines and networks that have to reach the object store.")
     return value
 
 
@@ -88,7 +88,7 @@ def _url(value: str, schemes: tuple[str, ...]) -> SplitResult:
         raise refused("contains a space or a control character.", fix)
     wrong = f"is not a URL with {' or '.join(schemes)}."
     url = parsed(urlsplit, value, wrong, fix)
-    # A port that is no number is found when it is asked for.
+    # The property raises ValueError if the port is not a number.
     port = parsed(lambda _: url.port, value, wrong, fix)
     if url.scheme not in schemes or port == 0 or not _is_host(url.hostname or ""):
         raise refused(wrong, fix)
@@ -99,17 +99,17 @@ def _upstream_url(value: str) -> str:
     url = _url(value, ("https",))
     if url.username is not None or url.password is not None:
         fix = "Leave out everything before the `@`; the name goes to `user`, the password to `berth:secrets`."
-        raise refused("holds a user name, which the stack file would keep with its password.", fix)
+        raise refused("holds a user name, which the stack file would contain with its password.", fix)
     if url.path not in ("", "/") or url.query or url.fragment or value[-1] in "?#":
-        raise refused("has something behind the host.", "End it after host and port; caches ask for /v2/ there.")
-    # The one form in which two of them compare.
+        raise refused("has a path, query or fragment.", "End it after host and port; caches request /v2/ there.")
+    # Normalized, so that URLs can be compared.
     return value.lower().rstrip("/").removesuffix(":443")
 
 
 def _mirror(value: str) -> str:
     url = _url(value, ("http", "https"))
     if url.path not in ("", "/") or url.query or url.fragment:
-        raise refused("has something behind the host, which dockerd refuses.", "End it after host and port.")
+        raise refused("has a path, query or fragment, which dockerd refuses.", "End it after host and port.")
     if url.username is not None:
         raise refused("has a user name; dockerd cannot log in to a mirror.", "Leave out everything before the `@`.")
     return value
@@ -118,7 +118,7 @@ def _mirror(value: str) -> str:
 def _proxy(value: str) -> str:
     if _url(value, ("http", "https", "socks5")).password is not None:
         fix = "Leave out user and password and let the proxy admit the nodes by their addresses."
-        raise refused("holds a password, which the stack file would keep in plain text.", fix)
+        raise refused("holds a password, which the stack file would contain in plain text.", fix)
     return value
 
 
@@ -182,7 +182,7 @@ def size_in_bytes(value: str) -> int:
 
 
 class DeployHostPath:
-    """Metadata of the types whose values are paths on the deploy host: whoever reads them may read what is there."""
+    """Metadata of the types whose values are paths on the deploy host."""
 
 
 Text = Annotated[Str, AfterValidator(_printable)]
@@ -195,7 +195,7 @@ Label = Annotated[
     Str,
     Pattern(
         r"[a-z]([a-z0-9-]{0,30}[a-z0-9])?",
-        "is not a name that a process can carry.",
+        "is not a valid name of a cache or network.",
         "Use at most 32 lower-case letters, digits and hyphens, beginning with a letter, such as docker-hub.",
     ),
 ]
@@ -208,7 +208,9 @@ HostName = Annotated[
         "Use lower-case letters, digits and hyphens in parts of at most 63 characters joined by dots, such as "
         "registry.example.com.",
     ),
-    Pattern(r"(?!localhost\Z).*", "means another machine on every machine.", "Use a name that is the same everywhere."),
+    Pattern(
+        r"(?!localhost\Z).*", "is a different machine on every machine.", "Use a name that is the same everywhere."
+    ),
 ]
 NodeName = Annotated[
     HostName,
@@ -219,7 +221,7 @@ Address = Annotated[Str, AfterValidator(_address)]
 Cidr = Annotated[Str, AfterValidator(_cidr)]
 Source = Annotated[Str, AfterValidator(_source)]
 Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
-# Room is left above it for the port of the health page.
+# The port of its health page is above it.
 CachePort = Annotated[int, Field(strict=True, ge=1, le=65535 - naming.CACHE_HEALTH_ABOVE)]
 Flag = Annotated[bool, Field(strict=True)]
 Size = Annotated[
@@ -259,7 +261,7 @@ Bucket = Annotated[
     ),
 ]
 
-_UNPINNED = "is not pinned by digest, so that it could become another image overnight."
+_UNPINNED = "is not pinned by digest."
 _PIN_IMAGE = "Write name and digest, such as registry.example.com/minio@sha256:<64 hex digits>."
 Image = Annotated[Str, Pattern(_IMAGE, _UNPINNED, _PIN_IMAGE)]
 Pin = Annotated[Str, Pattern(rf"{_DIGEST}|{_IMAGE}", _UNPINNED, _PIN_IMAGE)]

@@ -44,7 +44,7 @@ def _mac(value: str) -> str:
     if not re.fullmatch(r"([0-9a-f]{2}:){5}[0-9a-f]{2}", mac):
         raise refused("is not a MAC address.", "Write six pairs of hex digits, such as 08:00:27:4e:66:a1.")
     if int(mac[1], 16) & 1:
-        raise refused("is the address of a group, not of one interface.", "Write the interface's own.")
+        raise refused("is a multicast address.", "Write the interface's own.")
     return mac
 
 
@@ -69,7 +69,7 @@ def _block(value: str) -> str:
 
 
 def _known_zone(value: str) -> str:
-    # Where the database of time zones is missing, nothing is known.
+    # Without a database of time zones on this machine nothing can be checked.
     if not _is_known(value) and _is_known("Etc/UTC"):
         raise refused("is not a time zone that this machine knows.", _ZONE_FIX)
     return value
@@ -110,7 +110,7 @@ InterfaceAddress = Annotated[Str, AfterValidator(_interface)]
 FilePath = Annotated[
     FullPath,
     Pattern(
-        r"[A-Za-z0-9/._@+-]+", "has characters that systems write differently.", "Use letters, digits and `. _ @ + -`."
+        r"[A-Za-z0-9/._@+-]+", "has characters that not every system accepts.", "Use letters, digits and `. _ @ + -`."
     ),
 ]
 UnitName = Annotated[
@@ -145,7 +145,7 @@ ShellName = Annotated[
     Str,
     Pattern(
         r"[a-zA-Z_][a-zA-Z0-9_]{0,63}",
-        "is not a name that a shell can call.",
+        "is not a name of a shell function.",
         "Use letters, digits and `_`, such as dps.",
     ),
 ]

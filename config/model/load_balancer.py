@@ -24,5 +24,5 @@ class LoadBalancerSettings(Model):
     router_id: Annotated[int, Field(strict=True, ge=1, le=255)] = 77
     """VRRP router id, alone on its network. Not 51, which is Kolla's."""
 
-    connections_per_address: Annotated[int, Field(strict=True, ge=16, le=naming.FRONT_CONNECTIONS_OF_STRANGERS)] = 1024
+    connections_per_address: Annotated[int, Field(strict=True, ge=16, le=naming.FRONT_CONNECTIONS_OF_CLIENTS)] = 1024
     """Connections that one address may have at once to a balancer, half-open ones included; more have to wait."""

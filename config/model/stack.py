@@ -1,4 +1,4 @@
-"""Every setting of a stack, typed and frozen. Rules that look at more than one setting are in `validation`."""
+"""Every setting of a stack, typed and frozen. Rules across settings are in `config/rules`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules about etcd and Swarm: quorums, what Docker must not be told beside Swarm, networks, directories."""
+"""Rules about etcd and Swarm: quorums, Docker settings that exclude Swarm, networks, directories."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from config.rules.machines import lab_network
 
 
 def odd_quorums(settings: StackSettings) -> Iterator[Problem]:
-    """An even number of voters survives no more losses than one fewer, and can split in halves."""
+    """An even number of voters tolerates no more failures than one fewer, and can split in halves."""
     roles: tuple[tuple[Role, str], ...] = (("swarm-manager", "managers"), ("etcd", "etcd members"))
-    for role, word in roles:
+    for role, members in roles:
         found = having(settings, role)
         if found and len(found) % 2 == 0:
-            wrong = f"has {len(found)} with the role {role}; an even number of {word} tolerates no more losses "
+            wrong = f"has {len(found)} with the role {role}; an even number of {members} tolerates no more failures "
             wrong += f"than {len(found) - 1} and can split in halves."
             yield Problem(path("nodes"), wrong, f"Use {len(found) - 1} or {len(found) + 1}.")
 
@@ -33,24 +33,24 @@ def managers_for_workers(settings: StackSettings) -> Iterator[Problem]:
         )
     for index, node in managers:
         if "swarm-worker" in node.roles:
-            wrong = "has swarm-manager and swarm-worker; a manager works too."
+            wrong = "has swarm-manager and swarm-worker; a manager runs services too."
             yield Problem(path("nodes", index, "roles"), wrong, "Remove swarm-worker.")
 
 
 def etcd_beside_kolla(settings: StackSettings) -> Iterator[Problem]:
-    """Kolla runs an etcd of its own on the same ports."""
+    """Kolla runs its own etcd on the same ports."""
     for index, _ in having(settings, "etcd") if settings.kolla.enabled else ():
-        wrong = "has the role etcd, but Kolla brings its own etcd on the same ports."
-        yield Problem(path("nodes", index, "roles"), wrong, "Remove etcd from the roles, or switch Kolla off.")
+        wrong = "has the role etcd, but Kolla runs its own etcd on the same ports."
+        yield Problem(path("nodes", index, "roles"), wrong, "Remove etcd from the roles, or disable Kolla.")
 
 
-def directories_apart(settings: StackSettings) -> Iterator[Problem]:
-    """etcd's directory is moved aside when a snapshot is restored: nothing else may be in it."""
+def separate_directories(settings: StackSettings) -> Iterator[Problem]:
+    """etcd's directory is moved away when a snapshot is restored: nothing else may be in it."""
     own, other = PurePosixPath(settings.etcd.data_dir), PurePosixPath(settings.object_store.data_dir)
     overlap = own.is_relative_to(other) or other.is_relative_to(own)
     if overlap and having(settings, "etcd") and having(settings, "object-store"):
-        wrong = f"is not apart from {path('objectStore', 'dataDir')}."
-        yield Problem(path("etcd", "dataDir"), wrong, "Use a directory of its own.", shown(str(own)))
+        wrong = f"is not separate from {path('objectStore', 'dataDir')}."
+        yield Problem(path("etcd", "dataDir"), wrong, "Use a separate directory.", shown(str(own)))
 
 
 def swarm_needs(settings: StackSettings) -> Iterator[Problem]:
@@ -59,24 +59,24 @@ def swarm_needs(settings: StackSettings) -> Iterator[Problem]:
     if not any(node.in_swarm for node in settings.nodes):
         return
     if docker.live_restore:
-        wrong = "is on, which dockerd refuses together with Swarm."
-        fix = "Leave it out (it is then on everywhere but on Swarm's nodes), or remove their roles."
+        wrong = "is true, which dockerd refuses together with Swarm."
+        fix = "Leave it out (it is then true except on Swarm's nodes), or remove their roles."
         yield Problem(path("docker", "liveRestore"), wrong, fix, "true")
     if docker.extra.get("iptables") is False:
-        wrong = "is off, but Swarm's networks need Docker's packet filter rules."
+        wrong = "is false, but Swarm's networks need Docker's packet filter rules."
         fix = "Remove it, or remove the roles swarm-manager and swarm-worker."
         yield Problem(path("docker", "extra", "iptables"), wrong, fix)
 
 
 def swarm_networks(settings: StackSettings) -> Iterator[Problem]:
-    """Overlay networks lie in the pool, apart from each other, and the pool apart from the machines' networks."""
+    """Overlay networks are parts of the pool without overlaps, and the pool does not overlap the machines' networks."""
     pool = IPv4Network(settings.swarm.address_pool)
     at = path("swarm", "addressPool")
     if pool.prefixlen > 23:
         fix = "Use one with a prefix of at most 23 bits, such as 10.20.0.0/16."
-        yield Problem(at, "has no room for Swarm's own network and one more, /24 each.", fix, shown(str(pool)))
+        yield Problem(at, "is too small for Swarm's own network and another one, /24 each.", fix, shown(str(pool)))
     if having(settings, "swarm-manager"):
-        yield from _pool_apart(settings, pool)
+        yield from _pool_overlaps(settings, pool)
     seen: list[tuple[IPv4Network, str]] = []
     names: dict[str, str] = {"ingress": "Swarm's own network"}
     for index, network in enumerate(settings.swarm.networks):
@@ -84,11 +84,11 @@ def swarm_networks(settings: StackSettings) -> Iterator[Problem]:
         other_name = names.setdefault(network.name, here)
         if other_name != here:
             wrong = f"is also the name of {other_name}."
-            yield Problem(f"{here}.name", wrong, "Give each network a name of its own.", shown(network.name))
+            yield Problem(f"{here}.name", wrong, "Give each network its own name.", shown(network.name))
         subnet = IPv4Network(network.subnet)
         if not subnet.subnet_of(pool):
             fix = f"Use a part of the pool, such as {_second(pool)}, or change {at}."
-            yield Problem(f"{here}.subnet", f"is no part of {at} ({pool}).", fix, shown(network.subnet))
+            yield Problem(f"{here}.subnet", f"is not in {at} ({pool}).", fix, shown(network.subnet))
         other = next((place for known, place in seen if known.overlaps(subnet)), None)
         if other is None and subnet.overlaps(next(pool.subnets(new_prefix=24), pool) if pool.prefixlen < 24 else pool):
             other = "Swarm's own network, the first of the pool"
@@ -97,7 +97,7 @@ def swarm_networks(settings: StackSettings) -> Iterator[Problem]:
         seen.append((subnet, f"{here}.subnet"))
 
 
-def _pool_apart(settings: StackSettings, pool: IPv4Network) -> Iterator[Problem]:
+def _pool_overlaps(settings: StackSettings, pool: IPv4Network) -> Iterator[Problem]:
     lab = lab_network(settings)
     machines = [(node.address, node.name) for node in settings.nodes]
     machines.append((settings.load_balancer.address, path("loadBalancer", "address")))
@@ -114,19 +114,19 @@ def _second(pool: IPv4Network) -> str:
 
 
 def labelled_nodes(settings: StackSettings) -> Iterator[Problem]:
-    """A label for a node that is not there would wait for it in silence."""
+    """A label of an unknown node would silently have no effect."""
     known = [node.name for node in settings.nodes if node.in_swarm]
     for name in settings.swarm.labels:
         if name not in known:
             fix = "Correct the name, or give the node the role swarm-manager or swarm-worker."
-            yield Problem(path("swarm", "labels", name), "is no node of the swarm.", fix, None, closest(name, known))
+            yield Problem(path("swarm", "labels", name), "is not a node of the swarm.", fix, None, closest(name, known))
 
 
 RULES: tuple[Rule, ...] = (
     odd_quorums,
     managers_for_workers,
     etcd_beside_kolla,
-    directories_apart,
+    separate_directories,
     swarm_needs,
     swarm_networks,
     labelled_nodes,

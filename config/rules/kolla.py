@@ -12,11 +12,11 @@ from config.model.stack import KOLLA_ROLES, StackSettings
 from config.problems import Problem, closest, path, shown
 from config.rules.common import Rule, having
 
-# A role that has no use without the service; control and network carry every deployment.
+# Roles that only these services need; control and network are needed by every deployment.
 _NEEDED_BY = {"compute": ("nova",), "monitoring": ("prometheus", "grafana"), "storage": ("cinder", "manila")}
-# On by themselves, unless openstack_core is off.
+# Enabled by default, unless openstack_core is off.
 _CORE = ("nova",)
-# Decided by settings of their own: two places for one thing would part ways.
+# Variables with their own setting: two values for one thing would contradict each other.
 _OWN = {
     "docker_registry": "the registry is always this stack's own",
     "docker_registry_username": "nodes log in as registry.nodeUser",
@@ -45,7 +45,7 @@ def _if_enabled(rule: Callable[[StackSettings, KollaSettings, Release], Iterable
 
 
 def known_services(settings: StackSettings, kolla: KollaSettings, known: Release) -> Iterator[Problem]:
-    """A service that the release does not have would be left out without a word."""
+    """A service that the release does not have would silently be left out."""
     for name in kolla.services:
         if name not in known.services:
             fix = f"Use a name that stands behind `enable_` in kolla-ansible's globals for {known.name}."
@@ -54,7 +54,7 @@ def known_services(settings: StackSettings, kolla: KollaSettings, known: Release
 
 
 def nodes_for_roles(settings: StackSettings, kolla: KollaSettings, known: Release) -> Iterator[Problem]:
-    """An empty group makes Kolla leave out what belongs on it, or stop in the middle."""
+    """With an empty group Kolla skips services, or fails during the deployment."""
     core = kolla.has("openstack_core", True)
     for role in KOLLA_ROLES:
         if having(settings, role):
@@ -68,7 +68,7 @@ def nodes_for_roles(settings: StackSettings, kolla: KollaSettings, known: Releas
 
 
 def supported_systems(settings: StackSettings, kolla: KollaSettings, known: Release) -> Iterator[Problem]:
-    """Kolla sets up Debian, Ubuntu, Rocky or CentOS; a system without packages can carry the registry only."""
+    """Kolla supports Debian, Ubuntu, Rocky and CentOS; systems without packages can run the registry only."""
     for index, node in enumerate(settings.nodes):
         found = resolve(settings.node_defaults, node.config)
         system = found.operating_system if found else None
@@ -80,7 +80,7 @@ def supported_systems(settings: StackSettings, kolla: KollaSettings, known: Rele
 
 
 def image_source(settings: StackSettings, kolla: KollaSettings, known: Release) -> Iterator[Problem]:
-    """quay.io's images of Kolla are tests of its developers: its own prechecks refuse them, through a cache as well."""
+    """Kolla's images on quay.io are for its developers' tests: its prechecks refuse them, through a cache too."""
     images = kolla.images
     if images.source != "cache":
         if images.upstream is not None:
@@ -100,7 +100,7 @@ def image_source(settings: StackSettings, kolla: KollaSettings, known: Release) 
 
 
 def addresses(settings: StackSettings, kolla: KollaSettings, known: Release) -> Iterator[Problem]:
-    """keepalived moves the internal address: no machine's own, and not the registry's."""
+    """keepalived moves the internal address: it must not be a node's nor the registry's."""
     at = path("kolla", "internalAddress")
     if kolla.internal_address is None:
         fix = "Write a free address of the nodes' network; without haproxy, that of a control node."
@@ -124,7 +124,7 @@ def addresses(settings: StackSettings, kolla: KollaSettings, known: Release) -> 
 
 
 def inventory(settings: StackSettings, kolla: KollaSettings, known: Release) -> Iterator[Problem]:
-    """Groups and hosts by names that exist: Ansible takes any other for a new host."""
+    """Groups and hosts must exist: Ansible takes any other name for a new host."""
     names = {node.name for node in settings.nodes}
     for key, groups in (("groups", kolla.groups), ("groupVariables", kolla.group_variables)):
         for group in groups:
@@ -145,7 +145,7 @@ def inventory(settings: StackSettings, kolla: KollaSettings, known: Release) -> 
 
 
 def variables(settings: StackSettings, kolla: KollaSettings, known: Release) -> Iterator[Problem]:
-    """A wrong type would be found by a template in the middle of a deployment, if at all."""
+    """A wrong type would fail in a template during the deployment, if at all."""
     places: list[tuple[tuple[str, ...], dict[str, Any]]] = [(("globals",), kolla.globals)]
     for key, nested in (("hostVariables", kolla.host_variables), ("groupVariables", kolla.group_variables)):
         places += [((key, name), values) for name, values in nested.items()]
@@ -153,13 +153,13 @@ def variables(settings: StackSettings, kolla: KollaSettings, known: Release) -> 
         for name, value in values.items():
             at = path("kolla", *place, name)
             if name == "docker_registry_insecure" and value is not False:
-                wrong = "would make Kolla forget the login, and the registry lets nobody in without one."
+                wrong = "would make Kolla pull without login, which the registry refuses."
                 yield Problem(at, wrong, "Remove it: the nodes trust the registry's certificate.")
             elif name in _OWN and (place == ("globals",) or name == "docker_custom_config"):
                 yield Problem(at, f"is not set here: {_OWN[name]}.", "Remove it.")
             elif place == ("globals",) and name.removeprefix("enable_") in known.services and name.startswith("enable"):
-                yield Problem(at, "has a place of its own.", f"Write it as kolla.services.{name[7:]}.")
-            elif (expected := known.misfit(name, value)) is not None:
+                yield Problem(at, "has its own setting.", f"Write it as kolla.services.{name[7:]}.")
+            elif (expected := known.expected_type(name, value)) is not None:
                 yield Problem(at, f"must be {expected}, as in kolla-ansible.", f"Write {expected}.", shown(value))
 
 

@@ -14,14 +14,14 @@ from config.rules.common import Rule, having
 
 
 def lab_nodes_in_labs(settings: StackSettings) -> Iterator[Problem]:
-    """`berth down` removes everything of a lab; a real machine must never be among it."""
+    """`berth down` removes all nodes of a lab: no other machine may be one of them."""
     for index, node in enumerate(settings.nodes):
         at = path("nodes", index, "provider")
         if node.provider == "lab" and settings.lab is None:
-            fix = "Set `berth:lab: true`, or say where this machine comes from: virtualbox or bare-metal."
-            yield Problem(at, "is lab, but this stack is no lab.", fix)
+            fix = "Set `berth:lab: true`, or write the provider of this machine: virtualbox or bare-metal."
+            yield Problem(at, "is lab, but this stack is not a lab.", fix)
         if node.provider != "lab" and settings.lab is not None:
-            fix = "Leave the key out, or put this machine into a stack of its own."
+            fix = "Leave the key out, or move this machine to another stack."
             yield Problem(at, "is not lab: in a lab Berth makes and removes every node.", fix, shown(node.provider))
 
 
@@ -31,10 +31,10 @@ def made_here(settings: StackSettings, node: NodeSettings) -> bool:
 
 
 def made_keys(settings: StackSettings) -> Iterator[Problem]:
-    """Berth makes the keys of the nodes that it makes; others would silently not be used."""
+    """Berth generates the keys of the nodes that it makes; others would silently not be used."""
     for index, node in enumerate(settings.nodes):
         if node.install is not None and node.ssh.host_key is not None:
-            wrong = "is set, but Berth makes the key that the system shows which it installs."
+            wrong = "is set, but Berth generates the host key of the system that it installs."
             fix = "Remove it; the live system's key is `install.live.hostKey`."
             yield Problem(path("nodes", index, "ssh", "hostKey"), wrong, fix)
         in_a_lab = node.provider == "lab" and settings.lab is not None
@@ -42,8 +42,8 @@ def made_keys(settings: StackSettings) -> Iterator[Problem]:
             continue
         for key, value in (("keyFile", node.ssh.key_file), ("hostKey", node.ssh.host_key)):
             if value is not None:
-                whose = "lab nodes" if in_a_lab else "the machines that it makes"
-                wrong = f"is set, but Berth makes the keys of {whose} itself."
+                machines = "lab nodes" if in_a_lab else "the machines that it makes"
+                wrong = f"is set, but Berth generates the keys of {machines}."
                 yield Problem(path("nodes", index, "ssh", key), wrong, "Remove it.")
 
 
@@ -63,13 +63,13 @@ def real_machines_have_keys(settings: StackSettings) -> Iterator[Problem]:
 
 
 def machines_are_made(settings: StackSettings) -> Iterator[Problem]:
-    """What is set for virtual machines has an effect only where Berth makes them."""
+    """Settings of virtual machines have an effect only where Berth makes them."""
     if settings.virtualbox is not None and settings.lab is not None:
-        fix = "Take one of both out: a lab's nodes are containers."
+        fix = "Remove one of the two: a lab's nodes are containers."
         yield Problem(path("virtualbox"), "is set together with `berth:lab`.", fix)
     for index, node in enumerate(settings.nodes):
         if node.install is not None and node.provider != "bare-metal":
-            fix = "Remove it, or say `provider: bare-metal`."
+            fix = "Remove it, or write `provider: bare-metal`."
             yield Problem(path("nodes", index, "install"), f"is set, but the provider is {node.provider}.", fix)
         if node.virtualbox != MachineSettings() and not made_here(settings, node):
             wrong = "is set for a machine that Berth does not make."
@@ -93,7 +93,7 @@ def systems_that_are_installed(settings: StackSettings) -> Iterator[Problem]:
 
 
 def virtual_network(settings: StackSettings) -> Iterator[Problem]:
-    """VirtualBox's own gateway and the way to the deploy host have the first two addresses of a NAT network."""
+    """The first two addresses of a NAT network are VirtualBox's gateway and the deploy host."""
     network = _virtual_network(settings)
     if network is None:
         return
@@ -116,7 +116,7 @@ def _addresses_in(
     taken: dict[str, str],
     fix: str,
 ) -> Iterator[Problem]:
-    """Each node's address is one of a network that Berth makes, and nobody else's there."""
+    """Each node's address is a free one of a network that Berth makes."""
     taken = taken | {str(network.network_address): "the network's own"}
     taken[str(network.broadcast_address)] = "the broadcast address"
     for index, node in nodes:
@@ -129,7 +129,7 @@ def _addresses_in(
 
 
 def forwarded_ports(settings: StackSettings) -> Iterator[Problem]:
-    """Each port of the deploy host leads to one place."""
+    """Each port of the deploy host is forwarded to one service."""
     taken = {
         settings.registry.port: "registry.port",
         settings.registry.mirror_port: "registry.mirrorPort",
@@ -140,11 +140,11 @@ def forwarded_ports(settings: StackSettings) -> Iterator[Problem]:
         if not made_here(settings, node):
             continue
         if node.ssh.host != naming.FORWARDED_HOST:
-            wrong = "is not where Berth forwards this machine's port."
+            wrong = "is not the host on which Berth forwards this machine's port."
             at = path("nodes", index, "ssh", "host")
             yield Problem(at, wrong, f"Leave the key out: it is {naming.FORWARDED_HOST}.", shown(node.ssh.host))
         if node.ssh.port in taken:
-            wrong = f"is berth:{taken[node.ssh.port]}, which is forwarded, too."
+            wrong = f"is berth:{taken[node.ssh.port]}, which is forwarded too."
             fix = "Forward another port to this machine, such as 2011 to the first one."
             yield Problem(path("nodes", index, "ssh", "port"), wrong, fix, str(node.ssh.port))
 
@@ -167,27 +167,27 @@ def lab_addresses(settings: StackSettings) -> Iterator[Problem]:
 
 
 def lab_infrastructure(settings: StackSettings) -> Iterator[Problem]:
-    """Gateway and seed registry live in the lab's network, each at an address of its own."""
+    """Gateway and seed registry have different addresses of the lab's network."""
     network = lab_network(settings)
     if network is None or settings.lab is None:
         return
     gateway = settings.lab.gateway
     if gateway and IPv4Address(gateway) not in network:
-        fix = "Use an address of the subnet, or leave it out to have the first one."
+        fix = "Use an address of the subnet, or leave it out for the first one."
         yield Problem(path("lab", "gateway"), f"is outside of {network}.", fix, shown(gateway))
     upstream = naming.lab_upstream_address(network) if settings.lab.upstream else None
     if gateway and gateway == upstream:
-        fix = "Use another address of the subnet, or leave it out to have the first one."
+        fix = "Use another address of the subnet, or leave it out for the first one."
         yield Problem(path("lab", "gateway"), "is the stand-in upstream's.", fix, shown(gateway))
     seed = settings.images.seed.address
     if not seed:
         return
-    fix = "Use another address of the subnet, or leave it out to have the second one."
+    fix = "Use another address of the subnet, or leave it out for the second one."
     if IPv4Address(seed) not in network:
         yield Problem(path("images", "seed", "address"), f"is outside of {network}.", fix, shown(seed))
     elif seed in (gateway, upstream):
-        whose = "the gateway's" if seed == gateway else "the stand-in upstream's"
-        yield Problem(path("images", "seed", "address"), f"is {whose}.", fix, shown(seed))
+        owner = "the gateway's" if seed == gateway else "the stand-in upstream's"
+        yield Problem(path("images", "seed", "address"), f"is {owner}.", fix, shown(seed))
 
 
 def balancer_address(settings: StackSettings) -> Iterator[Problem]:
@@ -211,7 +211,7 @@ def balancer_address(settings: StackSettings) -> Iterator[Problem]:
 
 
 def _virtual_address(settings: StackSettings, address: str, around: IPv4Network, balancers: int) -> Iterator[Problem]:
-    """An address that moves between nodes may be nobody's own."""
+    """The address that moves between nodes must not be in use."""
     taken = {node.address: f"{node.name}'s" for node in settings.nodes}
     taken[settings.images.seed.address] = "the seed registry's"
     network = lab_network(settings)
@@ -226,7 +226,7 @@ def _virtual_address(settings: StackSettings, address: str, around: IPv4Network,
     taken[str(around.broadcast_address)] = "the broadcast address"
     wrong = None
     if address in taken:
-        wrong = f"is {taken[address]}; with {balancers} load-balancer nodes it is one that moves between them."
+        wrong = f"is {taken[address]}; with {balancers} load-balancer nodes it must be one that moves between them."
     elif network is not None and _usable(network) and IPv4Address(address) not in network:
         wrong = f"is outside of the lab's network {network}."
     if wrong:

@@ -1,4 +1,4 @@
-"""Rules about what nodes' systems are set up with."""
+"""Rules about the configuration of nodes' operating systems."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _READ_ONLY = ("coreos", "flatcar")
 
 
 @dataclass(frozen=True)
-class _Found:
+class _NodeConfig:
     """A node with its whole configuration, defaults included."""
 
     index: int
@@ -25,14 +25,14 @@ class _Found:
     config: NodeConfig
 
     def at(self, field: str, *below: str | int) -> str:
-        """The place of a field: in the node's own configuration, or in the defaults that it comes from."""
+        """The path of a field: in the node's own configuration, or in the defaults."""
         own, alias = self.node.config, NodeConfig.model_fields[field].alias or field
         if own is not None and field in own.model_fields_set:
             return path("nodes", self.index, "config", alias, *below)
         return path("nodeDefaults", alias, *below)
 
     def links(self) -> Iterator[tuple[InterfaceSettings | VlanSettings, str, str]]:
-        """Every interface and VLAN, with its name for a person and its place."""
+        """Every interface and VLAN, with a name for messages and its path."""
         for i, interface in enumerate(self.config.interfaces):
             yield interface, interface.name or interface.mac or f"interface {i}", self.at("interfaces", i)
             for k, vlan in enumerate(interface.vlans):
@@ -40,21 +40,21 @@ class _Found:
 
 
 def node_configs(settings: StackSettings) -> list[NodeConfig]:
-    """The defaults and every node's own configuration, as far as the file has them."""
+    """The defaults and every node's own configuration, where the file has them."""
     written = [settings.node_defaults, *(node.config for node in settings.nodes)]
     return [config for config in written if config is not None]
 
 
-def _found(settings: StackSettings) -> Iterator[_Found]:
+def _resolved(settings: StackSettings) -> Iterator[_NodeConfig]:
     for index, node in enumerate(settings.nodes):
         config = resolve(settings.node_defaults, node.config)
         if config is not None:
-            yield _Found(index, node, config)
+            yield _NodeConfig(index, node, config)
 
 
 def a_system(settings: StackSettings) -> Iterator[Problem]:
-    """What is written for a node depends on what runs on it."""
-    for found in _found(settings):
+    """The configuration is rendered for an operating system, and must fit it."""
+    for found in _resolved(settings):
         config = found.config
         if config.operating_system is None:
             own = found.node.config is not None
@@ -64,22 +64,24 @@ def a_system(settings: StackSettings) -> Iterator[Problem]:
             continue
         if config.packages and config.operating_system in _READ_ONLY:
             wrong = f"cannot be installed on {config.operating_system}, whose system is read-only."
-            yield Problem(found.at("packages"), wrong, "Remove them, or run what they hold in containers.")
+            yield Problem(found.at("packages"), wrong, "Remove them, or run their programs in containers.")
         if config.release and config.operating_system != "coreos":
             wrong = f"is CoreOS's, but the node runs {config.operating_system}."
             yield Problem(found.at("release"), wrong, "Remove it.", shown(config.release))
         if config.ntpdate and not config.time_servers:
-            yield Problem(found.at("ntpdate"), "has no server to ask.", "Name some in timeServers.")
+            yield Problem(found.at("ntpdate"), "has no servers.", "Name some in timeServers.")
 
 
 def interfaces(settings: StackSettings) -> Iterator[Problem]:
-    """What a kernel or networkd would quietly do otherwise: pick one of two routes, or find no card."""
-    for found in _found(settings):
+    """With ambiguous networks a kernel would silently pick a route, or networkd find no interface."""
+    for found in _resolved(settings):
         nets: list[tuple[IPv4Network, str]] = []
         names: dict[str, str] = {}
         for link, name, at in found.links():
             if isinstance(link, InterfaceSettings) and link.name is None and link.mac is None:
-                yield Problem(at, "has neither `name` nor `mac`, so that no card matches.", "Write one of both.")
+                yield Problem(
+                    at, "has neither `name` nor `mac`, so that no interface matches.", "Write one of the two."
+                )
             if names.setdefault(name, at) != at:
                 yield Problem(at, f"has the name of {names[name]}.", "Give it another one.", shown(name))
             own = {IPv4Interface(address).network for address in link.addresses}
@@ -100,9 +102,9 @@ def interfaces(settings: StackSettings) -> Iterator[Problem]:
 
 
 def one_owner_each(settings: StackSettings) -> Iterator[Problem]:
-    """A MAC address and a fixed address belong to one card of one node."""
+    """A MAC address and a fixed address belong to one interface of one node."""
     first: dict[str, str] = {}
-    for found in _found(settings):
+    for found in _resolved(settings):
         for i, interface in enumerate(found.config.interfaces):
             if interface.mac:
                 yield from _second(first, interface.mac, f"{found.at('interfaces', i)}.mac", found)
@@ -111,30 +113,30 @@ def one_owner_each(settings: StackSettings) -> Iterator[Problem]:
                 yield from _second(first, address.partition("/")[0], f"{at}.addresses", found)
 
 
-def _second(first: dict[str, str], value: str, at: str, found: _Found) -> Iterator[Problem]:
+def _second(first: dict[str, str], value: str, at: str, found: _NodeConfig) -> Iterator[Problem]:
     here = f"{found.node.name} ({at})"
     if first.setdefault(value, here) != here:
         yield Problem(at, f"is {first[value]}'s already.", "Give each node its own.", shown(value))
 
 
 def docker(settings: StackSettings) -> Iterator[Problem]:
-    """Options that have a setting of their own would say something twice."""
-    for found in _found(settings):
+    """Options with their own setting would contradict it."""
+    for found in _resolved(settings):
         known = {"insecure-registry": "insecureRegistries", "host": "tcp", "tlsverify": "tcp", "tls": "tcp"}
         for i, option in enumerate(found.config.docker.options):
             instead = known.get(option[2:].partition("=")[0])
             if instead:
                 at = found.at("docker", "options", i)
-                yield Problem(at, f"has a setting of its own: {instead}.", f"Use docker.{instead}.", shown(option))
+                yield Problem(at, f"has its own setting: {instead}.", f"Use docker.{instead}.", shown(option))
         tcp = found.config.docker.tcp
         if tcp is not None and tcp.tls:
             yield from _tls_files(found, "docker", naming.DOCKER_TLS)
 
 
 def etcd(settings: StackSettings) -> Iterator[Problem]:
-    """etcd's members are the nodes with the role; flannel keeps its network there."""
+    """etcd's members are the nodes with the role; flannel stores its network there."""
     members = having(settings, "etcd")
-    for found in _found(settings):
+    for found in _resolved(settings):
         config = found.config
         if config.etcd is not None and config.etcd.version == 2 and not config.has_fleet:
             fix = "Write 3, or name the image in `release` if it is older."
@@ -145,7 +147,7 @@ def etcd(settings: StackSettings) -> Iterator[Problem]:
         if config.flannel is None:
             continue
         if config.etcd is None or not members:
-            wrong = "needs etcd, in which it keeps its network."
+            wrong = "needs etcd, where it stores its network."
             fix = "Set `etcd`, and give one, three or five nodes the role etcd."
             yield Problem(found.at("flannel"), wrong, fix)
         network = IPv4Network(config.flannel.network)
@@ -153,41 +155,43 @@ def etcd(settings: StackSettings) -> Iterator[Problem]:
         clash = next((one for one in [*taken, found.node.address] if network.overlaps(IPv4Network(one))), None)
         if clash:
             wrong = f"overlaps {clash} of {found.node.name}."
-            fix = "Use a network that is nobody else's, such as 10.1.0.0/16."
+            fix = "Use a network that nothing else uses, such as 10.1.0.0/16."
             yield Problem(found.at("flannel", "network"), wrong, fix, shown(config.flannel.network))
 
 
 def files(settings: StackSettings) -> Iterator[Problem]:
-    """A file has one text, and a secret one few readers."""
-    for found in _found(settings):
+    """A file has one source of its text, and a secret one is not readable for others."""
+    for found in _resolved(settings):
         for file in found.config.files:
             at, name = found.at("files"), shown(file.path)
             if (file.content is None) == (file.secret is None):
-                yield Problem(at, "must have either `content` or `secret`.", "Write one of both.", name)
+                yield Problem(at, "must have either `content` or `secret`.", "Write one of the two.", name)
             if file.secret and int(file.permissions, 8) & 0o007:
-                yield Problem(at, "is a secret that everybody may read.", 'Use the mode "0600" or "0640".', name)
+                yield Problem(at, "is a secret, but readable for everybody.", 'Use the mode "0600" or "0640".', name)
             if file.path.startswith("/usr/") and found.config.operating_system in _READ_ONLY:
                 wrong = f"is below /usr, which is read-only on {found.config.operating_system}."
-                yield Problem(at, wrong, "Use a place in /etc or /opt.", name)
+                yield Problem(at, wrong, "Use a path in /etc or /opt.", name)
 
 
 def once(settings: StackSettings) -> Iterator[Problem]:
-    """Of two entries with one name, one would be lost."""
+    """Of two entries with the same name, one would be lost."""
     written = [(path("nodeDefaults"), settings.node_defaults)]
     written += [(path("nodes", index, "config"), node.config) for index, node in enumerate(settings.nodes)]
     for at, config in written:
         for field in ("users", "units", "files"):
             names = [getattr(entry, entry.identity) for entry in getattr(config, field, ())]
             for i, _ in duplicates(names):
-                yield Problem(f"{at}.{field}[{i}]", "is in this list already.", "Remove one of both.", shown(names[i]))
+                yield Problem(
+                    f"{at}.{field}[{i}]", "is in this list already.", "Remove one of the two.", shown(names[i])
+                )
 
 
-def _tls_files(found: _Found, field: str, directory: str) -> Iterator[Problem]:
+def _tls_files(found: _NodeConfig, field: str, directory: str) -> Iterator[Problem]:
     given = {file.path: file for file in found.config.files}
     for name in naming.TLS_FILES:
         if f"{directory}/{name}" not in given:
             wrong = f"uses TLS, but {directory}/{name} is not among the node's files."
-            fix = "Add it to `files` (the key by `secret`), or switch `tls` off."
+            fix = "Add it to `files` (the key by `secret`), or set `tls: false`."
             yield Problem(found.at(field), wrong, fix)
 
 

@@ -20,26 +20,26 @@ def unique_names_and_addresses(settings: StackSettings) -> Iterator[Problem]:
 
 
 def unique_ssh_endpoints(settings: StackSettings) -> Iterator[Problem]:
-    """Behind port forwarding one host stands for many nodes, but one port for only one of them."""
+    """With port forwarding several nodes have the same SSH host, but not the same port."""
     first: dict[tuple[str, int], NodeSettings] = {}
     for index, node in enumerate(settings.nodes):
         for endpoint, at in _ssh_endpoints(index, node):
             other = first.setdefault((endpoint.host, endpoint.port), node)
             # Two nodes with one address are a problem of another rule.
             if other.address != node.address:
-                wrong = f"leads to the same place as the ssh settings of {other.name}."
-                fix = "Forward a port of its own to each node; a machine stands in the list once."
+                wrong = f"leads to the same machine as the ssh settings of {other.name}."
+                fix = "Forward a different port to each node; a machine is in the list once."
                 yield Problem(f"{at}.port", wrong, fix, str(endpoint.port))
 
 
 def unique_host_keys(settings: StackSettings) -> Iterator[Problem]:
-    """A machine in the list twice, or one image with a host key in it on all machines."""
+    """One host key on two nodes: the same machine twice, or an image that contains a host key."""
     first: dict[str, str] = {}
     for index, node in enumerate(settings.nodes):
         for endpoint, at in _ssh_endpoints(index, node):
             key = " ".join((endpoint.host_key or "").split()[:2])
             if key and first.setdefault(key, node.name) != node.name:
-                fix = "A machine stands in the list once. If these are two, make a key of its own on each."
+                fix = "A machine is in the list once. If these are two, generate a new host key on each."
                 yield Problem(f"{at}.hostKey", f"is also the host key of {first[key]}.", fix)
 
 
@@ -51,7 +51,7 @@ def _ssh_endpoints(index: int, node: NodeSettings) -> Iterator[tuple[SshSettings
 
 
 def unique_roles(settings: StackSettings) -> Iterator[Problem]:
-    """A role twice is most likely another role misspelt by copying."""
+    """A role that is there twice was probably meant to be another one."""
     for index, node in enumerate(settings.nodes):
         for place, _ in duplicates(node.roles):
             at = path("nodes", index, "roles", place)
@@ -59,7 +59,7 @@ def unique_roles(settings: StackSettings) -> Iterator[Problem]:
 
 
 def enough_drives(settings: StackSettings) -> Iterator[Problem]:
-    """MinIO's erasure code survives the loss of a node from four drives on."""
+    """MinIO's erasure coding needs four drives to tolerate the loss of a node."""
     found = having(settings, "object-store")
     if len(found) < 4:
         fix = "Give the role object-store to at least four nodes."
@@ -67,16 +67,16 @@ def enough_drives(settings: StackSettings) -> Iterator[Problem]:
 
 
 def a_registry(settings: StackSettings) -> Iterator[Problem]:
-    """Without a replica there is nothing to push to."""
+    """The registry needs at least one replica."""
     if not having(settings, "registry"):
-        fix = "Give the role registry to at least one node; two survive the loss of one."
+        fix = "Give the role registry to at least one node; two tolerate the loss of one."
         yield Problem(path("nodes"), "has none with the role registry.", fix)
 
 
 def a_load_balancer(settings: StackSettings) -> Iterator[Problem]:
-    """Without one the registry's name leads nowhere."""
+    """The registry's name resolves to the load balancer's address."""
     if not having(settings, "load-balancer"):
-        fix = "Give it to one node, or to two: they survive the loss of one."
+        fix = "Give it to one node, or to two: they tolerate the loss of one."
         yield Problem(path("nodes"), "has none with the role load-balancer.", fix)
 
 

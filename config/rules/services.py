@@ -1,4 +1,4 @@
-"""Rules about the services: users, ports, images, and what the Docker daemon must not be told."""
+"""Rules about the services: users, ports, images, settings of the Docker daemon."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from config.model.stack import StackSettings
 from config.problems import Problem, closest, path, shown
 from config.rules.common import Rule, duplicates, having
 
-# Keys of daemon.json that have a setting of their own: two owners of one value would contradict each other.
+# Keys of daemon.json that have their own setting: two values would contradict each other.
 _OWN_SETTING = {
     "insecure-registries": "insecureRegistries",
     "registry-mirrors": "registryMirrors",
@@ -28,10 +28,10 @@ _OWN_SETTING = {
     "userland-proxy": "userlandProxy",
     "icc": "icc",
 }
-# The daemon is told its sockets by its unit; the same key in the file keeps it from starting.
+# The daemon's unit sets its sockets; the same key in the file keeps it from starting.
 _REFUSED = {"hosts": "the daemon's unit names its sockets, and dockerd refuses to start with both."}
 
-# Ports of what else runs on a node, by role.
+# Ports on a node that no setting moves, by role.
 _SWARM = {2377: "Swarm's managers", 7946: "Swarm's gossip"}
 _PORTS_OF_ROLES: dict[str, dict[int, str]] = {
     "registry": {
@@ -58,7 +58,7 @@ _PORTS_OF_ROLES: dict[str, dict[int, str]] = {
 
 
 def unique_users(settings: StackSettings) -> Iterator[Problem]:
-    """A name twice would have two passwords."""
+    """Two users with the same name would have two passwords."""
     names = [user.name for user in settings.registry.users]
     for index, first in duplicates(names):
         wrong = f"is also the name of {path('registry', 'users', first)}."
@@ -67,14 +67,14 @@ def unique_users(settings: StackSettings) -> Iterator[Problem]:
 
 
 def someone_can_push(settings: StackSettings) -> Iterator[Problem]:
-    """A registry that nobody can fill is a mistake."""
+    """At least one user can push."""
     if not any(user.role in ("push", "admin") for user in settings.registry.users):
         fix = "Add a user with the role push, such as {name: push, role: push}."
-        yield Problem(path("registry", "users"), "has nobody who can push.", fix)
+        yield Problem(path("registry", "users"), "has no user who can push.", fix)
 
 
 def versions_are_used(settings: StackSettings) -> Iterator[Problem]:
-    """The user's own passwords are replaced in `berth:secrets`."""
+    """Only generated passwords have versions; configured ones are rotated in `berth:secrets`."""
     for index, user in enumerate(settings.registry.users):
         if user.password == "configured" and "versions" in user.model_fields_set:
             fix = f"Remove it, and write old and new below {path('secrets', 'users')}: name[0] and name[1]."
@@ -83,7 +83,7 @@ def versions_are_used(settings: StackSettings) -> Iterator[Problem]:
 
 
 def versions_have_own_names(settings: StackSettings) -> Iterator[Problem]:
-    """In the state, version 2 of `ci` goes by the name ci-2."""
+    """In the state, version 2 of the user `ci` is named ci-2."""
     names = {user.name for user in settings.registry.users}
     for index, user in enumerate(settings.registry.users):
         for version in user.versions:
@@ -94,7 +94,7 @@ def versions_have_own_names(settings: StackSettings) -> Iterator[Problem]:
 
 
 def node_user(settings: StackSettings) -> Iterator[Problem]:
-    """What lies on every node is known to whoever is root on any of them: it may read and nothing else."""
+    """The nodes' user can only pull: root on any node knows its password."""
     registry = settings.registry
     if not registry.node_user:
         return
@@ -103,24 +103,24 @@ def node_user(settings: StackSettings) -> Iterator[Problem]:
     fix = f"Use one with the role pull: {', '.join(readers)}." if readers else "Add a user with the role pull."
     if not roles:
         meant = closest(registry.node_user, readers)
-        yield Problem(at, "is no user of the registry.", fix, shown(registry.node_user), meant)
+        yield Problem(at, "is not a user of the registry.", fix, shown(registry.node_user), meant)
     elif "pull" not in roles:
-        wrong = f"has the role {roles[0]}, which every node would then hold."
+        wrong = f"has the role {roles[0]}, which every node would have."
         yield Problem(at, wrong, fix, shown(registry.node_user))
 
 
 def registry_name_is_free(settings: StackSettings) -> Iterator[Problem]:
-    """The registry's name leads to the balancer's address, a node's to that node."""
+    """The registry's name resolves to the balancer's address, a node's name to that node."""
     name = settings.registry.name
     for index, node in enumerate(settings.nodes):
         if node.name == name:
             wrong = f"is also the name of {path('nodes', index)}."
-            fix = "Use a name of its own, such as registry.example.com."
+            fix = "Use another name, such as registry.example.com."
             yield Problem(path("registry", "name"), wrong, fix, shown(name))
 
 
 def seed_is_reachable(settings: StackSettings) -> Iterator[Problem]:
-    """Nodes take Berth's own images from the deploy host; in a lab its address is known, elsewhere it must be told."""
+    """Nodes pull Berth's own images from the deploy host, whose address is known in labs only."""
     images = settings.images
     if settings.lab is not None or images.seed.address:
         return
@@ -137,18 +137,18 @@ def seed_is_reachable(settings: StackSettings) -> Iterator[Problem]:
 
 
 def deploy_host_is_known(settings: StackSettings) -> Iterator[Problem]:
-    """The object store is filled and asked from the deploy host, which the nodes know by its address only."""
+    """The deploy host needs access to the object store through the nodes' firewall."""
     known = settings.lab or settings.virtualbox or settings.images.seed.address or settings.object_store.allow
     if known or settings.firewall != "berth":
         return
     if any(seed_is_reachable(settings)):
         return
     fix = f"Write the deploy host's address as the nodes see it, there or to {path('images', 'seed', 'address')}."
-    yield Problem(path("objectStore", "allow"), "is missing, and without it the deploy host is a stranger.", fix)
+    yield Problem(path("objectStore", "allow"), "is missing, and the firewall would reject the deploy host.", fix)
 
 
 def pins_agree(settings: StackSettings) -> Iterator[Problem]:
-    """An image that the file names beside its pin must be the pinned one: two owners of one value contradict."""
+    """An image that is set and pinned must be the same one."""
     images, pins = settings.images, settings.pins
     if pins is None:
         return
@@ -166,13 +166,13 @@ def free_ports(settings: StackSettings) -> Iterator[Problem]:
         taken: dict[int, str] = {}
         for owner, port in (*_fixed_ports(node), *_chosen_ports(settings, index, node)):
             other = taken.setdefault(port, owner)
-            # What Berth cannot move comes first in the list, so the later one is a setting of the user's.
+            # Fixed ports come first, so the later one has a setting.
             setting = owner.removesuffix(_HEALTH)
             pair = (other.removesuffix(_HEALTH), setting)
             if other == owner or pair in reported:
                 continue
             reported.add(pair)
-            wrong = "is taken" if setting == owner else "leaves no room for its health page, which is 500 above: taken"
+            wrong = "is taken" if setting == owner else "leaves no room for its health page (500 above): taken"
             yield Problem(setting, f"{wrong} by {other} on {node.name}.", "Choose another port.", str(port))
 
 
@@ -212,11 +212,11 @@ def _chosen_ports(settings: StackSettings, index: int, node: NodeSettings) -> It
 
 
 def docker_extra(settings: StackSettings) -> Iterator[Problem]:
-    """One value has one owner, and some keys keep the daemon from starting."""
+    """Keys with their own setting would contradict it, and some keep the daemon from starting."""
     for key in settings.docker.extra:
         at = path("docker", "extra", key)
         if key in _OWN_SETTING:
-            yield Problem(at, "has a setting of its own.", f"Use {path('docker')}.{_OWN_SETTING[key]} instead.")
+            yield Problem(at, "has its own setting.", f"Use {path('docker')}.{_OWN_SETTING[key]} instead.")
         elif key in _REFUSED:
             yield Problem(at, f"cannot be set: {_REFUSED[key]}", "Remove it.")
 
@@ -227,10 +227,10 @@ def docker_options(settings: StackSettings) -> Iterator[Problem]:
     for index, option in enumerate(docker.options):
         flag = option[2:].partition("=")[0]
         at = path("docker", "options", index)
-        # Flags that may be repeated are named in the singular.
+        # Flags that may be repeated have the key's name in the singular.
         for key in {flag, f"{flag}s", f"{flag[:-1]}ies"}:
             if key in _OWN_SETTING:
-                yield Problem(at, "has a setting of its own.", f"Use {path('docker')}.{_OWN_SETTING[key]}.", option)
+                yield Problem(at, "has its own setting.", f"Use {path('docker')}.{_OWN_SETTING[key]}.", option)
             elif key in _REFUSED:
                 yield Problem(at, f"cannot be set: {_REFUSED[key]}", "Remove it.", option)
             elif key in docker.extra:
@@ -238,15 +238,17 @@ def docker_options(settings: StackSettings) -> Iterator[Problem]:
 
 
 def icc_has_rules(settings: StackSettings) -> Iterator[Problem]:
-    """dockerd keeps containers apart by rules of its own, and does not start without leave to make them."""
+    """dockerd isolates containers by its packet filter rules, and does not start if it may not make them."""
     docker = settings.docker
     if docker.icc is False and docker.extra.get("iptables") is False:
         fix = f"Remove one of the two: {path('docker', 'icc')} or {path('docker', 'extra', 'iptables')}."
-        yield Problem(path("docker", "icc"), "is false, which takes rules that docker.extra forbids.", fix)
+        yield Problem(
+            path("docker", "icc"), "is false, which needs packet filter rules, but docker.extra disables them.", fix
+        )
 
 
 def mirrors_are_safe(settings: StackSettings) -> Iterator[Problem]:
-    """Without TLS anyone on the way may swap an image."""
+    """Without TLS images can be replaced on the network."""
     docker = settings.docker
     for index, mirror in enumerate(docker.registry_mirrors):
         if mirror.startswith("http://"):
@@ -272,7 +274,7 @@ def _listed(netloc: str, host: str, insecure: tuple[str, ...]) -> bool:
 
 
 def router_id(settings: StackSettings) -> Iterator[Problem]:
-    """Two routers with one id on a network take each other's address away."""
+    """Two VRRP routers with the same id on a network conflict."""
     if settings.load_balancer.router_id == 51:
         wrong = "is the VRRP router id of Kolla's own load balancer."
         yield Problem(path("loadBalancer", "routerId"), wrong, "Use another one from 1 to 255, such as 77.", "51")

@@ -1,4 +1,4 @@
-"""Rules about the registries elsewhere that are read through caches."""
+"""Rules about upstreams: registries that are read through caches."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from config.rules.common import Rule, duplicates
 
 
 def unique_names(settings: StackSettings) -> Iterator[Problem]:
-    """A name is the identity of a cache's process and of what it keeps."""
+    """A name identifies a cache's processes and its directory in the object store."""
     names = [upstream.name for upstream in settings.registry.upstreams]
     for index, first in duplicates(names):
         wrong = f"is also the name of {path('registry', 'upstreams', first)}."
@@ -21,7 +21,7 @@ def unique_names(settings: StackSettings) -> Iterator[Problem]:
 
 
 def own_prefixes(settings: StackSettings) -> Iterator[Problem]:
-    """A path belongs to one upstream, or nobody could say whose image is under it."""
+    """A path belongs to one upstream."""
     seen: list[tuple[int, str]] = []
     for index, upstream in enumerate(settings.registry.upstreams):
         at, fix = path("registry", "upstreams", index, "prefix"), "Give each upstream a prefix outside of all others."
@@ -32,7 +32,7 @@ def own_prefixes(settings: StackSettings) -> Iterator[Problem]:
                 break
             if f"{upstream.prefix}/".startswith(f"{prefix}/") or f"{prefix}/".startswith(f"{upstream.prefix}/"):
                 inner = "inside" if len(upstream.prefix) > len(prefix) else "around"
-                wrong = f"lies {inner} {where} ({prefix}): some paths would belong to both."
+                wrong = f"is {inner} {where} ({prefix}): some paths would belong to both."
                 yield Problem(at, wrong, fix, shown(upstream.prefix))
                 break
         seen.append((index, upstream.prefix))
@@ -48,7 +48,7 @@ def one_mirror(settings: StackSettings) -> Iterator[Problem]:
 
 
 def no_loop(settings: StackSettings) -> Iterator[Problem]:
-    """A cache that asks the registry of which it is a part would ask itself without end."""
+    """A cache whose upstream is this registry would request from itself without end."""
     registry = settings.registry
     addresses = {name for node in settings.nodes for name in (node.address, node.name)}
     addresses.add(settings.load_balancer.address)

@@ -62,7 +62,7 @@ def test_the_error_shows_path_value_reason_remedy_and_suggestion() -> None:
         "Pulumi.dev.yaml: 1 setting cannot be used",
         "",
         'berth:nodes[3].roles[0]: "object-stroe"',
-        "  is not one of the 12 possible words. Did you mean `object-store`?",
+        "  is not one of the 12 possible values. Did you mean `object-store`?",
         "  Use one of: registry, object-store, load-balancer, swarm-manager, swarm-worker, etcd, control, network, "
         "compute, monitoring, storage, deployment.",
     ]

@@ -216,7 +216,7 @@ def test_yaml_that_contains_itself_or_multiplies_is_refused() -> None:
     [
         ("environment", "not part of a stack file", None),
         ("confg", "not part of a stack file", "config"),
-        ("berth:nodes", "stands outside of `config:`", None),
+        ("berth:nodes", "is outside of `config:`", None),
     ],
 )
 def test_unknown_keys_beside_config_are_refused(key: str, words: str, suggestion: str | None) -> None:

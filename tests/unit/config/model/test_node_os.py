@@ -65,7 +65,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "a network's own address": (lan(addresses=["192.0.2.0/24"]), "interfaces[0].addresses[0]", "the network's own"),
     "a MAC address that is none": (lan(mac="08:00:27"), "interfaces[0].mac", "not a MAC address"),
-    "a MAC address of many": (lan(mac="01:00:5e:00:00:01"), "interfaces[0].mac", "address of a group"),
+    "a MAC address of many": (lan(mac="01:00:5e:00:00:01"), "interfaces[0].mac", "multicast address"),
     "an interface with a slash": (lan(name="eth/0"), "interfaces[0].name", "not the name of an interface"),
     "a user with a slash": (user(name="a/../b"), "users[0].name", "has a slash"),
     "a user with capitals": (user(name="UserA"), "users[0].name", "not the name of a Unix account"),
@@ -84,13 +84,13 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "a mode in decimal": ({"files": [{"path": "/x", "content": "", "mode": "644"}]}, "files[0].mode", "not the mode"),
     "a unit of no kind": ({"units": [{"name": "a.conf"}]}, "units[0].name", "not the name of a systemd unit"),
     "a unit elsewhere": ({"units": [{"name": "../a.service"}]}, "units[0].name", "not the name of a systemd unit"),
-    "an alias with a command": ({"shellAliases": {"a;b": "c"}}, 'shellAliases["a;b"]', "a shell can call"),
+    "an alias with a command": ({"shellAliases": {"a;b": "c"}}, 'shellAliases["a;b"]', "name of a shell function"),
     "an alias of two lines": ({"shellAliases": {"a": "b\nc"}}, "shellAliases.a", "line break"),
     "an option of two words": ({"docker": {"options": ["--mtu 1450"]}}, "docker.options[0]", "not an option"),
     "an option with its own setting": (
         {"docker": {"options": ["--host=tcp://0.0.0.0"]}},
         "docker.options[0]",
-        "setting of its own: tcp",
+        "its own setting: tcp",
     ),
     "TLS without its files": ({"docker": {"tcp": {}}}, "docker", "/etc/docker/tls/ca.pem is not among"),
     "etcd 2 on Debian": ({"etcd": {"version": 2, "tls": False}}, "etcd.version", "which only CoreOS before 1675"),
@@ -106,7 +106,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "flannel.network",
         "overlaps 192.0.2.11",
     ),
-    "ntpdate without servers": ({"ntpdate": True}, "ntpdate", "no server to ask"),
+    "ntpdate without servers": ({"ntpdate": True}, "ntpdate", "has no servers"),
     "CoreOS's release on Debian": ({"release": "1185.5.0"}, "release", "is CoreOS's"),
     "packages on Flatcar": ({"operatingSystem": "flatcar", "packages": ["vim"]}, "packages", "read-only"),
     "a file in Flatcar's /usr": (
@@ -171,7 +171,7 @@ def test_a_private_key_in_a_file_is_refused_and_not_repeated() -> None:
 def test_a_secret_file_that_everybody_may_read_is_refused() -> None:
     text = document(None, {"operatingSystem": "debian", "files": [{"path": "/k", "secret": "k", "mode": "0644"}]})
     (problem,) = stackfile.check("test", with_secrets(text, nodeFiles=["k"]))
-    assert "everybody may read" in problem.wrong
+    assert "readable for everybody" in problem.wrong
 
 
 def test_a_missing_secret_is_reported_with_the_command_that_sets_it() -> None:
@@ -222,7 +222,7 @@ def test_a_secret_that_is_no_hash_is_refused_and_not_repeated(value: Any) -> Non
         "test",
         with_secrets(document(None, {"operatingSystem": "debian", **user(password="configured")}), nodeUsers=["usera"]),
     )
-    (problem,) = expected_secrets.check_open("test", {"nodeUsers": {"usera": value}}, True, settings)
+    (problem,) = expected_secrets.check_decrypted("test", {"nodeUsers": {"usera": value}}, True, settings)
     assert problem.path == "berth:secrets.nodeUsers.usera"
     assert "not a hash" in problem.wrong
     assert "hunter2" not in str(problem)
