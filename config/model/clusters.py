@@ -23,7 +23,7 @@ class EtcdClusterSettings(Model):
     """Directory on the members that holds the data; best on a disk that writes fast."""
 
     heartbeat_interval: Annotated[int, Field(strict=True, ge=10, le=5000)] = 100
-    """Milliseconds between a leader's signs of life; after ten of them missing another one is elected."""
+    """Milliseconds between the leader's heartbeats; when ten of them are missing, another leader is elected."""
 
 
 class OverlaySettings(Model):

@@ -59,7 +59,7 @@ class DockerSettings(Model):
 
     icc: v.Flag | None = Field(default=None, examples=[True])
     """Containers on Docker's default bridge reach each other. Default: false; true on Kolla's nodes and where `extra`
-    turns the daemon's `iptables` off. Networks of one's own are not meant."""
+    turns the daemon's `iptables` off. User-defined networks are not affected."""
 
     mtu: Annotated[int, Field(strict=True, ge=576, le=65535)] | None = Field(default=None, examples=[1450])
     """MTU of Docker's default bridge in bytes. Default: Docker's own."""

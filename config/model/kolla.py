@@ -47,7 +47,7 @@ class KollaSettings(Model):
     """Address of the public API. Default: the internal one."""
 
     interface: n.LinkName = "eth0"
-    """Network interface of the nodes for everything that has no interface of its own."""
+    """Network interface of the nodes for everything that has no other interface."""
 
     external_interface: n.LinkName | None = Field(default=None, examples=["eth1"])
     """Interface without address that Neutron gives to its bridges; network nodes need it once Neutron is on."""

@@ -13,7 +13,7 @@ _Processes = Annotated[int, Field(strict=True, ge=32, le=4194304)]
 
 
 class LimitSettings(Model):
-    """What the containers of one service may take at most; nothing is set aside for them."""
+    """Limits of the containers of one service; nothing is reserved for them."""
 
     memory: _Bound
     """Memory in MB, swap included. A process that wants more is killed, and its container started again."""
@@ -73,7 +73,7 @@ class FileRegistryLimits(LimitSettings):
 
 
 class LimitsSettings(Model):
-    """What each container of Berth's services may take of its machine."""
+    """Limits of each container of Berth's services."""
 
     minio: MinioLimits = MinioLimits()
     """MinIO, at least 512 MB: it takes about 145 requests at once for each GB, and refuses the others (503)."""
@@ -94,4 +94,4 @@ class LimitsSettings(Model):
     """The seed registry, on the deploy host."""
 
     upstream: FileRegistryLimits = FileRegistryLimits()
-    """The stand-in for a public registry, in a lab that asks for it."""
+    """The stand-in for a public registry, in a lab with `upstream: true`."""

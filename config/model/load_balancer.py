@@ -16,7 +16,7 @@ class LoadBalancerSettings(Model):
 
     address: v.Address = Field(examples=["10.77.0.11"])
     """The registry's IPv4 address. With one load-balancer node: that node's address; with more: a free one of their
-    network, which moves to a living one."""
+    network, which keepalived moves."""
 
     prefix_length: Annotated[int, Field(strict=True, ge=8, le=30)] = 24
     """Length of the network prefix around that address, in bits."""

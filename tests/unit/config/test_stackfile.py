@@ -19,7 +19,7 @@ from config.problems import SettingsError
 from tests.unit.components import node_stack
 from tests.unit.config.stacks import ROOT, STACKS, document
 
-SEALED = {"secure": "v1:aaaa:bbbb"}
+ENCRYPTED = {"secure": "v1:aaaa:bbbb"}
 
 
 def with_bob(secrets: Any, name: str = "bob") -> dict[str, Any]:
@@ -80,7 +80,13 @@ def test_the_salt_of_the_dev_stack_belongs_to_the_passphrase_in_the_repository()
 
 
 @pytest.mark.parametrize(
-    "secrets", [{"users": {"bob": SEALED}}, {"users": {"bob": [SEALED]}}, {"users": {"bob": [SEALED, SEALED]}}, SEALED]
+    "secrets",
+    [
+        {"users": {"bob": ENCRYPTED}},
+        {"users": {"bob": [ENCRYPTED]}},
+        {"users": {"bob": [ENCRYPTED, ENCRYPTED]}},
+        ENCRYPTED,
+    ],
 )
 def test_an_encrypted_password_counts_as_present(secrets: Any) -> None:
     assert stackfile.check("dev", with_bob(secrets)) == []
@@ -100,7 +106,7 @@ def test_the_command_that_sets_a_password_is_safe_to_paste() -> None:
 
 @pytest.mark.parametrize(
     "password",
-    ["hunter2", "", None, 5, {"secure": 5}, {"secure": "v1:x", "more": 1}, [], [SEALED, "hunter2"], [SEALED] * 3],
+    ["hunter2", "", None, 5, {"secure": 5}, {"secure": "v1:x", "more": 1}, [], [ENCRYPTED, "hunter2"], [ENCRYPTED] * 3],
 )
 def test_a_password_that_is_not_encrypted_is_refused(password: Any) -> None:
     (problem,) = stackfile.check("dev", with_bob({"users": {"bob": password}}))
@@ -110,18 +116,18 @@ def test_a_password_that_is_not_encrypted_is_refused(password: Any) -> None:
 
 
 def test_a_password_for_nobody_is_refused_with_a_suggestion() -> None:
-    problems = stackfile.check("dev", with_bob({"users": {"bob": SEALED, "bobb": SEALED}}))
+    problems = stackfile.check("dev", with_bob({"users": {"bob": ENCRYPTED, "bobb": ENCRYPTED}}))
     assert [(problem.path, problem.suggestion) for problem in problems] == [("berth:secrets.users.bobb", "bob")]
 
 
 def test_a_password_that_would_not_be_used_is_refused() -> None:
-    (problem,) = stackfile.check("dev", document("dev", {"secrets": {"users": {"push": SEALED}}}))
+    (problem,) = stackfile.check("dev", document("dev", {"secrets": {"users": {"push": ENCRYPTED}}}))
     assert "would not be used" in problem.wrong
 
 
 @pytest.mark.parametrize(
     ("secrets", "words"),
-    [({"quay": SEALED}, "would not be used"), ({"ghcr": SEALED}, "belongs to no upstream")],
+    [({"quay": ENCRYPTED}, "would not be used"), ({"ghcr": ENCRYPTED}, "belongs to no upstream")],
 )
 def test_a_password_for_an_upstream_without_user_is_refused(secrets: dict[str, Any], words: str) -> None:
     (problem,) = stackfile.check("dev", document("dev", {"secrets": {"upstreams": secrets}}))
@@ -288,7 +294,7 @@ def _mutate(chance: random.Random, mutant: Any) -> None:
 def test_no_mutation_of_a_stack_file_causes_anything_but_problems_with_path_and_remedy(stack: str) -> None:
     chance = random.Random(stack)
     everything = {
-        "secrets": {"users": {"bob": [SEALED, SEALED]}, "upstreams": {"ghcr": SEALED}},
+        "secrets": {"users": {"bob": [ENCRYPTED, ENCRYPTED]}, "upstreams": {"ghcr": ENCRYPTED}},
         "registry.users[3]": {"name": "bob", "role": "admin", "password": "configured"},
         "registry.upstreams[2]": {
             "name": "ghcr",

@@ -15,7 +15,7 @@ OWN = "berth:nodes[0].config"
 LAN = {"name": "enp0s3", "addresses": ["192.0.2.11/24"]}
 
 
-def judged(**own: Any) -> list[Problem]:
+def problems(**own: Any) -> list[Problem]:
     """What is wrong with a Debian node that is set up like this."""
     return stackfile.check("test", document(None, {"operatingSystem": "debian", **own}))
 
@@ -121,11 +121,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
 @pytest.mark.parametrize("sentence", REFUSED)
 def test_is_refused(sentence: str) -> None:
     own, place, words = REFUSED[sentence]
-    found = judged(**own)
+    found = problems(**own)
     assert found, sentence
     assert found[0].path == f"{OWN}.{place}", found
     assert words in found[0].wrong
-    assert all(problem.path == found[0].path for problem in found), "nothing else is said to be wrong"
+    assert all(problem.path == found[0].path for problem in found), "nothing else is reported"
 
 
 def test_two_nodes_on_one_mac_address_are_refused() -> None:
@@ -140,7 +140,7 @@ def test_two_nodes_with_one_fixed_address_are_refused() -> None:
     assert problem.path == "berth:nodes[1].config.interfaces[0].addresses"
 
 
-def test_what_is_wrong_in_the_defaults_is_said_once_and_there() -> None:
+def test_what_is_wrong_in_the_defaults_is_reported_once_and_there() -> None:
     (problem,) = stackfile.check("test", document({"timeServers": ["a.example.com"]}))
     assert (problem.path, problem.wrong) == ("berth:nodeDefaults.operatingSystem", "is missing.")
     (problem,) = stackfile.check("test", document({"operatingSystem": "debian", "docker": {"options": ["--tls"]}}))
@@ -157,14 +157,14 @@ def test_a_default_can_be_switched_off_for_a_node() -> None:
 @pytest.mark.parametrize("key", ["password", "passwordHash", "passwd"])
 @pytest.mark.parametrize("value", ["hunter2", HASH])
 def test_a_password_or_a_hash_in_the_file_is_refused_and_not_repeated(key: str, value: str) -> None:
-    (problem,) = judged(**user(**{key: value}))
+    (problem,) = problems(**user(**{key: value}))
     assert problem.path == f"{OWN}.users[0].{key}"
     assert value not in str(problem)
 
 
 def test_a_private_key_in_a_file_is_refused_and_not_repeated() -> None:
     text = "-----BEGIN PRIVATE KEY-----\nMIIE\n"
-    (problem,) = judged(files=[{"path": "/etc/key", "content": text}])
+    (problem,) = problems(files=[{"path": "/etc/key", "content": text}])
     assert "holds a private key" in problem.wrong and "MIIE" not in str(problem)
 
 
@@ -191,7 +191,7 @@ def test_a_secret_that_nobody_uses_is_refused() -> None:
     ]
 
 
-def test_secrets_of_settings_that_cannot_be_read_are_not_judged() -> None:
+def test_secrets_are_not_validated_while_a_field_is_invalid() -> None:
     text = with_secrets(document(None, {"operatingSystem": "debian", "users": [{"name": "A"}]}), nodeUsers=["A"])
     assert [problem.path for problem in stackfile.check("test", text)] == [f"{OWN}.users[0].name"]
 
@@ -228,7 +228,7 @@ def test_a_secret_that_is_no_hash_is_refused_and_not_repeated(value: Any) -> Non
     assert "hunter2" not in str(problem)
 
 
-def test_names_and_keys_of_defaults_and_nodes_are_judged_alike() -> None:
+def test_names_and_keys_of_defaults_and_nodes_are_validated_alike() -> None:
     defaults = {"operatingSystem": "debian", "sshKeys": [KEY], "users": [{"name": "a/b"}]}
     (problem,) = stackfile.check("test", document(defaults))
     assert problem.path == "berth:nodeDefaults.users[0].name"

@@ -17,7 +17,7 @@ from tests.unit.components.node_stack import host_key
 from tests.unit.config.stacks import REMOVED, document
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBkaoheYG/vv93tZ242H7dHWU2RWJCfB8xDJrNXcNm0s"
-SEALED = {"secure": "v1:x"}
+ENCRYPTED = {"secure": "v1:x"}
 DIGEST = "@sha256:" + "a" * 64
 
 
@@ -40,7 +40,7 @@ def node(index: int, *roles: str) -> dict[str, Any]:
 STORE = ["registry", "object-store"]
 # One balancer, whose own address is the registry's.
 ALONE = {"nodes[1].roles": STORE, "loadBalancer.address": "10.77.0.11"}
-SECRET = {"secrets": {"upstreams": {"ghcr": SEALED}}}
+SECRET = {"secrets": {"upstreams": {"ghcr": ENCRYPTED}}}
 UPSTREAM = {"name": "ghcr", "url": "https://ghcr.io", "prefix": "ghcr.io"}
 
 
@@ -426,7 +426,7 @@ BARE_METAL = [
             "also the host key of berth4",
         ),
         (
-            "a live system at another node's door",
+            "a live system at another node's endpoint",
             {"nodes[3].install": INSTALL | {"live": LIVE | {"host": "192.0.2.11"}}},
             "3].install.live.port",
             "same machine as the ssh settings of berth1",
@@ -458,7 +458,9 @@ PROMOTED = [
         "berth:pins.images.objectStore",
         "by digest",
     ),
-    Refused("a pinned stranger", {"pins": PINS | {"images": {"java": "x"}}}, "berth:pins.images.java", "not a setting"),
+    Refused(
+        "an unknown pinned image", {"pins": PINS | {"images": {"java": "x"}}}, "berth:pins.images.java", "not a setting"
+    ),
     Refused(
         "a promoted repository without tag",
         {"pins": PINS | {"repositories": {"team/app": DIGEST[1:]}}},
