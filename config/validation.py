@@ -39,7 +39,8 @@ def validate(raw: dict[str, Any], known: Sequence[Problem] = ()) -> tuple[list[P
     if known:
         return list(known), None
     settings = with_defaults(settings)
-    return [found for rule in RULES for found in rule(settings)], settings
+    # What is wrong in nodeDefaults is found again for every node.
+    return list(dict.fromkeys(found for rule in RULES for found in rule(settings))), settings
 
 
 def _is_below(path: str, known: Sequence[Problem]) -> bool:

@@ -87,7 +87,7 @@ def swarm_networks(settings: StackSettings) -> Iterator[Problem]:
             yield Problem(f"{here}.name", wrong, "Give each network its own name.", shown(network.name))
         subnet = IPv4Network(network.subnet)
         if not subnet.subnet_of(pool):
-            fix = f"Use a part of the pool, such as {_second(pool)}, or change {at}."
+            fix = f"Use a part of the pool, such as {_second_subnet(pool)}, or change {at}."
             yield Problem(f"{here}.subnet", f"is not in {at} ({pool}).", fix, shown(network.subnet))
         other = next((place for known, place in seen if known.overlaps(subnet)), None)
         if other is None and subnet.overlaps(next(pool.subnets(new_prefix=24), pool) if pool.prefixlen < 24 else pool):
@@ -109,7 +109,7 @@ def _pool_overlaps(settings: StackSettings, pool: IPv4Network) -> Iterator[Probl
         yield Problem(path("swarm", "addressPool"), f"overlaps with the addresses of {other}.", fix, shown(str(pool)))
 
 
-def _second(pool: IPv4Network) -> str:
+def _second_subnet(pool: IPv4Network) -> str:
     return str(IPv4Network((int(pool.network_address) + 256, 24)))
 
 

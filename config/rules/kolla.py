@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from config.kolla_release import Release, release
@@ -32,16 +32,6 @@ _OWN = {
     "neutron_external_interface": "use kolla.externalInterface",
     "node_custom_config": "use kolla.overrides",
 }
-
-
-def _if_enabled(rule: Callable[[StackSettings, KollaSettings, Release], Iterable[Problem]]) -> Rule:
-    """The rule for a stack whose Kolla is enabled."""
-
-    def rule_if_enabled(settings: StackSettings) -> Iterator[Problem]:
-        if settings.kolla.enabled:
-            yield from rule(settings, settings.kolla, release(settings.kolla.release))
-
-    return rule_if_enabled
 
 
 def known_services(settings: StackSettings, kolla: KollaSettings, known: Release) -> Iterator[Problem]:
@@ -163,17 +153,14 @@ def variables(settings: StackSettings, kolla: KollaSettings, known: Release) -> 
                 yield Problem(at, f"must be {expected}, as in kolla-ansible.", f"Write {expected}.", shown(value))
 
 
-RULES: tuple[Rule, ...] = tuple(
-    map(
-        _if_enabled,
-        (
-            known_services,
-            nodes_for_roles,
-            supported_systems,
-            image_source,
-            addresses,
-            inventory,
-            variables,
-        ),
-    )
-)
+_RULES = (known_services, nodes_for_roles, supported_systems, image_source, addresses, inventory, variables)
+
+
+def valid_kolla(settings: StackSettings) -> Iterator[Problem]:
+    """All of the above, if Kolla is enabled."""
+    if settings.kolla.enabled:
+        for rule in _RULES:
+            yield from rule(settings, settings.kolla, release(settings.kolla.release))
+
+
+RULES: tuple[Rule, ...] = (valid_kolla,)

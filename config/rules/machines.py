@@ -25,12 +25,12 @@ def lab_nodes_in_labs(settings: StackSettings) -> Iterator[Problem]:
             yield Problem(at, "is not lab: in a lab Berth makes and removes every node.", fix, shown(node.provider))
 
 
-def made_here(settings: StackSettings, node: NodeSettings) -> bool:
+def made_by_berth(settings: StackSettings, node: NodeSettings) -> bool:
     """Whether the node is a virtual machine that Berth makes."""
     return node.provider == "virtualbox" and settings.virtualbox is not None
 
 
-def made_keys(settings: StackSettings) -> Iterator[Problem]:
+def keys_are_generated(settings: StackSettings) -> Iterator[Problem]:
     """Berth generates the keys of the nodes that it makes; others would silently not be used."""
     for index, node in enumerate(settings.nodes):
         if node.install is not None and node.ssh.host_key is not None:
@@ -38,7 +38,7 @@ def made_keys(settings: StackSettings) -> Iterator[Problem]:
             fix = "Remove it; the live system's key is `install.live.hostKey`."
             yield Problem(path("nodes", index, "ssh", "hostKey"), wrong, fix)
         in_a_lab = node.provider == "lab" and settings.lab is not None
-        if not (in_a_lab or made_here(settings, node)):
+        if not (in_a_lab or made_by_berth(settings, node)):
             continue
         for key, value in (("keyFile", node.ssh.key_file), ("hostKey", node.ssh.host_key)):
             if value is not None:
@@ -54,7 +54,7 @@ def real_machines_have_keys(settings: StackSettings) -> Iterator[Problem]:
         "hostKey": "Write what /etc/ssh/ssh_host_ed25519_key.pub on the node holds: `ssh-ed25519 AAAA...`.",
     }
     for index, node in enumerate(settings.nodes):
-        if node.provider == "lab" or settings.lab is not None or made_here(settings, node):
+        if node.provider == "lab" or settings.lab is not None or made_by_berth(settings, node):
             continue
         for key, value in (("keyFile", node.ssh.key_file), ("hostKey", node.ssh.host_key)):
             if value is None and not (key == "hostKey" and node.install is not None):
@@ -71,7 +71,7 @@ def machines_are_made(settings: StackSettings) -> Iterator[Problem]:
         if node.install is not None and node.provider != "bare-metal":
             fix = "Remove it, or write `provider: bare-metal`."
             yield Problem(path("nodes", index, "install"), f"is set, but the provider is {node.provider}.", fix)
-        if node.virtualbox != MachineSettings() and not made_here(settings, node):
+        if node.virtualbox != MachineSettings() and not made_by_berth(settings, node):
             wrong = "is set for a machine that Berth does not make."
             fix = "Remove it, or set `berth:virtualbox` and the provider virtualbox to have it made."
             yield Problem(path("nodes", index, "virtualbox"), wrong, fix)
@@ -80,7 +80,7 @@ def machines_are_made(settings: StackSettings) -> Iterator[Problem]:
 def systems_that_are_installed(settings: StackSettings) -> Iterator[Problem]:
     """The installers are those of CoreOS and Flatcar."""
     for index, node in enumerate(settings.nodes):
-        if not (made_here(settings, node) or node.install is not None):
+        if not (made_by_berth(settings, node) or node.install is not None):
             continue
         config = resolve(settings.node_defaults, node.config)
         system = config.operating_system if config is not None else None
@@ -104,7 +104,7 @@ def virtual_network(settings: StackSettings) -> Iterator[Problem]:
         return
     taken = {str(network.network_address + 1): "the gateway's (VirtualBox itself)"}
     taken[naming.seed_address(network)] = "the deploy host's"
-    nodes = [(index, node) for index, node in enumerate(settings.nodes) if made_here(settings, node)]
+    nodes = [(index, node) for index, node in enumerate(settings.nodes) if made_by_berth(settings, node)]
     fix = "Give all virtual machines addresses of one network, or set `berth:virtualbox.subnet`."
     yield from _addresses_in(network, "the NAT network", nodes, taken, fix)
 
@@ -137,7 +137,7 @@ def forwarded_ports(settings: StackSettings) -> Iterator[Problem]:
         settings.images.seed.port: "images.seed.port",
     }
     for index, node in enumerate(settings.nodes):
-        if not made_here(settings, node):
+        if not made_by_berth(settings, node):
             continue
         if node.ssh.host != naming.FORWARDED_HOST:
             wrong = "is not the host on which Berth forwards this machine's port."
@@ -249,7 +249,7 @@ def _virtual_network(settings: StackSettings) -> IPv4Network | None:
 
 RULES: tuple[Rule, ...] = (
     lab_nodes_in_labs,
-    made_keys,
+    keys_are_generated,
     machines_are_made,
     systems_that_are_installed,
     virtual_network,

@@ -52,32 +52,32 @@ def _resolved(settings: StackSettings) -> Iterator[_NodeConfig]:
             yield _NodeConfig(index, node, config)
 
 
-def a_system(settings: StackSettings) -> Iterator[Problem]:
+def operating_system(settings: StackSettings) -> Iterator[Problem]:
     """The configuration is rendered for an operating system, and must fit it."""
-    for found in _resolved(settings):
-        config = found.config
+    for entry in _resolved(settings):
+        config = entry.config
         if config.operating_system is None:
-            own = found.node.config is not None
-            at = path("nodes", found.index, "config") if own else path("nodeDefaults")
+            own = entry.node.config is not None
+            at = path("nodes", entry.index, "config") if own else path("nodeDefaults")
             fix = "Add it: coreos, flatcar, debian or ubuntu."
             yield Problem(f"{at}.operatingSystem", "is missing.", fix)
             continue
         if config.packages and config.operating_system in _READ_ONLY:
             wrong = f"cannot be installed on {config.operating_system}, whose system is read-only."
-            yield Problem(found.at("packages"), wrong, "Remove them, or run their programs in containers.")
+            yield Problem(entry.at("packages"), wrong, "Remove them, or run their programs in containers.")
         if config.release and config.operating_system != "coreos":
             wrong = f"is CoreOS's, but the node runs {config.operating_system}."
-            yield Problem(found.at("release"), wrong, "Remove it.", shown(config.release))
+            yield Problem(entry.at("release"), wrong, "Remove it.", shown(config.release))
         if config.ntpdate and not config.time_servers:
-            yield Problem(found.at("ntpdate"), "has no servers.", "Name some in timeServers.")
+            yield Problem(entry.at("ntpdate"), "has no servers.", "Name some in timeServers.")
 
 
 def interfaces(settings: StackSettings) -> Iterator[Problem]:
     """With ambiguous networks a kernel would silently pick a route, or networkd find no interface."""
-    for found in _resolved(settings):
+    for entry in _resolved(settings):
         nets: list[tuple[IPv4Network, str]] = []
         names: dict[str, str] = {}
-        for link, name, at in found.links():
+        for link, name, at in entry.links():
             if isinstance(link, InterfaceSettings) and link.name is None and link.mac is None:
                 yield Problem(
                     at, "has neither `name` nor `mac`, so that no interface matches.", "Write one of the two."
@@ -95,85 +95,85 @@ def interfaces(settings: StackSettings) -> Iterator[Problem]:
                     wrong = f"has {network}, which overlaps a network of {other}."
                     yield Problem(f"{at}.addresses", wrong, "Give every interface and VLAN a network of its own.")
             nets += [(network, name) for network in own]
-        for i, interface in enumerate(found.config.interfaces):
+        for i, interface in enumerate(entry.config.interfaces):
             for k, _ in duplicates(vlan.id for vlan in interface.vlans):
-                at = f"{found.at('interfaces', i, 'vlans', k)}.id"
+                at = f"{entry.at('interfaces', i, 'vlans', k)}.id"
                 yield Problem(at, "is on this interface already.", "Give it another id.", shown(interface.vlans[k].id))
 
 
 def one_owner_each(settings: StackSettings) -> Iterator[Problem]:
     """A MAC address and a fixed address belong to one interface of one node."""
     first: dict[str, str] = {}
-    for found in _resolved(settings):
-        for i, interface in enumerate(found.config.interfaces):
+    for entry in _resolved(settings):
+        for i, interface in enumerate(entry.config.interfaces):
             if interface.mac:
-                yield from _second(first, interface.mac, f"{found.at('interfaces', i)}.mac", found)
-        for link, _, at in found.links():
+                yield from _unique(first, interface.mac, f"{entry.at('interfaces', i)}.mac", entry)
+        for link, _, at in entry.links():
             for address in link.addresses:
-                yield from _second(first, address.partition("/")[0], f"{at}.addresses", found)
+                yield from _unique(first, address.partition("/")[0], f"{at}.addresses", entry)
 
 
-def _second(first: dict[str, str], value: str, at: str, found: _NodeConfig) -> Iterator[Problem]:
-    here = f"{found.node.name} ({at})"
+def _unique(first: dict[str, str], value: str, at: str, entry: _NodeConfig) -> Iterator[Problem]:
+    here = f"{entry.node.name} ({at})"
     if first.setdefault(value, here) != here:
         yield Problem(at, f"is {first[value]}'s already.", "Give each node its own.", shown(value))
 
 
 def docker(settings: StackSettings) -> Iterator[Problem]:
     """Options with their own setting would contradict it."""
-    for found in _resolved(settings):
+    for entry in _resolved(settings):
         known = {"insecure-registry": "insecureRegistries", "host": "tcp", "tlsverify": "tcp", "tls": "tcp"}
-        for i, option in enumerate(found.config.docker.options):
+        for i, option in enumerate(entry.config.docker.options):
             instead = known.get(option[2:].partition("=")[0])
             if instead:
-                at = found.at("docker", "options", i)
+                at = entry.at("docker", "options", i)
                 yield Problem(at, f"has its own setting: {instead}.", f"Use docker.{instead}.", shown(option))
-        tcp = found.config.docker.tcp
+        tcp = entry.config.docker.tcp
         if tcp is not None and tcp.tls:
-            yield from _tls_files(found, "docker", naming.DOCKER_TLS)
+            yield from _tls_files(entry, "docker", naming.DOCKER_TLS)
 
 
 def etcd(settings: StackSettings) -> Iterator[Problem]:
     """etcd's members are the nodes with the role; flannel stores its network there."""
     members = having(settings, "etcd")
-    for found in _resolved(settings):
-        config = found.config
+    for entry in _resolved(settings):
+        config = entry.config
         if config.etcd is not None and config.etcd.version == 2 and not config.has_fleet:
             fix = "Write 3, or name the image in `release` if it is older."
             wrong = "is etcd 2, which only CoreOS before 1675 has."
-            yield Problem(found.at("etcd", "version"), wrong, fix, "2")
-        if config.etcd is not None and config.etcd.tls and "etcd" in found.node.roles:
-            yield from _tls_files(found, "etcd", naming.ETCD_TLS)
+            yield Problem(entry.at("etcd", "version"), wrong, fix, "2")
+        if config.etcd is not None and config.etcd.tls and "etcd" in entry.node.roles:
+            yield from _tls_files(entry, "etcd", naming.ETCD_TLS)
         if config.flannel is None:
             continue
         if config.etcd is None or not members:
             wrong = "needs etcd, where it stores its network."
             fix = "Set `etcd`, and give one, three or five nodes the role etcd."
-            yield Problem(found.at("flannel"), wrong, fix)
+            yield Problem(entry.at("flannel"), wrong, fix)
         network = IPv4Network(config.flannel.network)
-        taken = [str(IPv4Interface(address).network) for link, _, _ in found.links() for address in link.addresses]
-        clash = next((one for one in [*taken, found.node.address] if network.overlaps(IPv4Network(one))), None)
+        taken = [str(IPv4Interface(address).network) for link, _, _ in entry.links() for address in link.addresses]
+        clash = next((one for one in [*taken, entry.node.address] if network.overlaps(IPv4Network(one))), None)
         if clash:
-            wrong = f"overlaps {clash} of {found.node.name}."
+            wrong = f"overlaps {clash} of {entry.node.name}."
             fix = "Use a network that nothing else uses, such as 10.1.0.0/16."
-            yield Problem(found.at("flannel", "network"), wrong, fix, shown(config.flannel.network))
+            yield Problem(entry.at("flannel", "network"), wrong, fix, shown(config.flannel.network))
 
 
 def files(settings: StackSettings) -> Iterator[Problem]:
     """A file has one source of its text, and a secret one is not readable for others."""
-    for found in _resolved(settings):
-        for file in found.config.files:
-            at, name = found.at("files"), shown(file.path)
+    for entry in _resolved(settings):
+        for file in entry.config.files:
+            at, name = entry.at("files"), shown(file.path)
             if (file.content is None) == (file.secret is None):
                 yield Problem(at, "must have either `content` or `secret`.", "Write one of the two.", name)
             if file.secret and int(file.permissions, 8) & 0o007:
                 yield Problem(at, "is a secret, but readable for everybody.", 'Use the mode "0600" or "0640".', name)
-            if file.path.startswith("/usr/") and found.config.operating_system in _READ_ONLY:
-                wrong = f"is below /usr, which is read-only on {found.config.operating_system}."
+            if file.path.startswith("/usr/") and entry.config.operating_system in _READ_ONLY:
+                wrong = f"is below /usr, which is read-only on {entry.config.operating_system}."
                 yield Problem(at, wrong, "Use a path in /etc or /opt.", name)
 
 
-def once(settings: StackSettings) -> Iterator[Problem]:
+def unique_entries(settings: StackSettings) -> Iterator[Problem]:
     """Of two entries with the same name, one would be lost."""
     written = [(path("nodeDefaults"), settings.node_defaults)]
     written += [(path("nodes", index, "config"), node.config) for index, node in enumerate(settings.nodes)]
@@ -186,24 +186,13 @@ def once(settings: StackSettings) -> Iterator[Problem]:
                 )
 
 
-def _tls_files(found: _NodeConfig, field: str, directory: str) -> Iterator[Problem]:
-    given = {file.path: file for file in found.config.files}
+def _tls_files(entry: _NodeConfig, field: str, directory: str) -> Iterator[Problem]:
+    given = {file.path: file for file in entry.config.files}
     for name in naming.TLS_FILES:
         if f"{directory}/{name}" not in given:
             wrong = f"uses TLS, but {directory}/{name} is not among the node's files."
             fix = "Add it to `files` (the key by `secret`), or set `tls: false`."
-            yield Problem(found.at(field), wrong, fix)
+            yield Problem(entry.at(field), wrong, fix)
 
 
-def _without_repeats(rule: Rule) -> Rule:
-    """The rule, which reports once what is wrong in the defaults and so on every node."""
-
-    def rule_once(settings: StackSettings) -> Iterator[Problem]:
-        yield from dict.fromkeys(rule(settings))
-
-    return rule_once
-
-
-RULES: tuple[Rule, ...] = tuple(
-    map(_without_repeats, (a_system, interfaces, one_owner_each, docker, etcd, files, once))
-)
+RULES: tuple[Rule, ...] = (operating_system, interfaces, one_owner_each, docker, etcd, files, unique_entries)

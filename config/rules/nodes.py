@@ -66,14 +66,14 @@ def enough_drives(settings: StackSettings) -> Iterator[Problem]:
         yield Problem(path("nodes"), f"has {len(found)} with the role object-store; MinIO needs four.", fix)
 
 
-def a_registry(settings: StackSettings) -> Iterator[Problem]:
+def has_registry(settings: StackSettings) -> Iterator[Problem]:
     """The registry needs at least one replica."""
     if not having(settings, "registry"):
         fix = "Give the role registry to at least one node; two tolerate the loss of one."
         yield Problem(path("nodes"), "has none with the role registry.", fix)
 
 
-def a_load_balancer(settings: StackSettings) -> Iterator[Problem]:
+def has_load_balancer(settings: StackSettings) -> Iterator[Problem]:
     """The registry's name resolves to the load balancer's address."""
     if not having(settings, "load-balancer"):
         fix = "Give it to one node, or to two: they tolerate the loss of one."
@@ -86,6 +86,6 @@ RULES: tuple[Rule, ...] = (
     unique_host_keys,
     unique_roles,
     enough_drives,
-    a_registry,
-    a_load_balancer,
+    has_registry,
+    has_load_balancer,
 )
