@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from config.problems import Problem, key_path
 
@@ -14,11 +16,18 @@ _FIX = (
 )
 
 
-def not_json(config: object) -> list[Problem]:
-    """A problem for each key below `config:` that JSON cannot express, or only in an enormous text."""
-    parts = config.items() if isinstance(config, dict) else [("config", config)]
-    found = ((key_path(str(key)), _reason({key: value})) for key, value in parts)
-    return [Problem(place, f"cannot be written as JSON: {reason}.", _FIX) for place, reason in found if reason]
+def as_json(config: Mapping[Any, object]) -> tuple[dict[str, Any], list[Problem]]:
+    """The settings below `config:` in types of JSON, and a problem for each that has none, or only an enormous text."""
+    values: dict[str, Any] = {}
+    problems = []
+    for key, value in config.items():
+        reason = _reason({key: value})
+        if reason:
+            problems.append(Problem(key_path(str(key)), f"cannot be written as JSON: {reason}.", _FIX))
+        else:
+            # Parsers that keep comments have types of their own.
+            values |= json.loads(json.dumps({key: value}))
+    return values, problems
 
 
 def _reason(value: object) -> str | None:
@@ -30,5 +39,6 @@ def _reason(value: object) -> str | None:
             if size > _MAX_BYTES:
                 return f"it is larger than {_MAX_BYTES >> 20} MiB, perhaps because aliases multiply"
     except (TypeError, ValueError, RecursionError) as error:
-        return str(error)
+        # The text of a UnicodeEncodeError contains a part of the value.
+        return str(getattr(error, "reason", error))
     return None

@@ -9,7 +9,7 @@ import pulumi
 from pulumi.runtime import config as runtime_config
 
 from config import expected_secrets
-from config.json_values import not_json
+from config.json_values import as_json
 from config.model.stack import Settings
 from config.naming import PROJECT
 from config.problems import SettingsError
@@ -22,16 +22,13 @@ def load() -> Settings:
     stack = pulumi.get_stack()
     config = pulumi.Config(PROJECT)
     names = {**runtime_config.get_config_env(), **runtime_config.CONFIG.get()}
-    raw, problems = own_keys({key: _value(runtime_config.get_config(key)) for key in names})
-    problems = [*stack_name(stack), *problems]
-    broken = not_json({f"{PROJECT}:{key}": value for key, value in raw.items()})
-    if broken:
-        raise SettingsError(stack, problems + broken)
+    values, not_json = as_json({key: _value(runtime_config.get_config(key)) for key in names})
+    raw, unknown_keys = own_keys(values)
     secrets = raw.pop("secrets", None)
     # Values that were encrypted are not validated, so that no message contains them.
     hidden = [key for key in raw if runtime_config.is_config_secret(config.full_key(key))]
     readable = {key: value for key, value in raw.items() if key not in hidden}
-    problems, settings = validate(readable, [*problems, *map(encrypted, hidden)])
+    problems, settings = validate(readable, [*stack_name(stack), *not_json, *unknown_keys, *map(encrypted, hidden)])
     secret = runtime_config.is_config_secret(config.full_key("secrets"))
     problems += expected_secrets.check_decrypted(stack, secrets, secret, settings)
     if problems or settings is None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from config import expected_secrets
-from config.json_values import not_json
+from config.json_values import as_json
 from config.model.stack import Settings, StackSettings
 from config.problems import Problem, SettingsError, closest, key_path, kind, path
 from config.pydantic_errors import unknown_key
@@ -71,17 +70,14 @@ def _validate(stack: str, document: object) -> tuple[list[Problem], StackSetting
         wrong = f"must be an object, but is {kind(document)}."
         return [*problems, Problem("config", wrong, "Begin the file with `config:`.")], None
     problems += [_unknown_top(str(key)) for key in document if key not in _PULUMI_KEYS]
-    broken = not_json(document.get("config"))
-    if broken:
-        return problems + broken, None
-    # Parsers that keep comments have types of their own; from here on there are only Python's.
-    config = json.loads(json.dumps(document.get("config")))
+    config = document.get("config")
     if config is not None and not isinstance(config, dict):
         problems.append(Problem("config", f"must be an object, but is {kind(config)}.", "Put `berth:` keys into it."))
         config = {}
-    raw, unknown_keys = own_keys(config or {})
+    values, not_json = as_json(config or {})
+    raw, unknown_keys = own_keys(values)
     secrets = raw.pop("secrets", None)
-    problems, settings = validate(raw, [*problems, *unknown_keys, *_encrypted_values(raw)])
+    problems, settings = validate(raw, [*problems, *not_json, *unknown_keys, *_encrypted_values(raw)])
     return [*problems, *expected_secrets.check_encrypted(stack, secrets, settings)], settings
 
 

@@ -27,7 +27,7 @@ RULES = (
 def validate(raw: dict[str, Any], known: Sequence[Problem] = ()) -> tuple[list[Problem], StackSettings | None]:
     """The first round's problems and None, or the second round's and the settings.
 
-    `known` are problems of the first round that the caller found: unknown keys and encrypted values.
+    `known` are problems of the first round that the caller found, such as unknown keys and encrypted values.
     """
     # A section whose lines are all commented out has the value None.
     raw = {key: value for key, value in raw.items() if value is not None}
