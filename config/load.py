@@ -9,33 +9,29 @@ import pulumi
 from pulumi.runtime import config as runtime_config
 
 from config import expected_secrets
-from config.json_values import not_plain
+from config.json_values import as_json
 from config.model.stack import Settings
 from config.naming import PROJECT
 from config.problems import SettingsError
-from config.stackfile import encrypted, not_below, own_keys, stack_name
+from config.stackfile import encrypted, own_keys, stack_name
 from config.validation import validate
 
 
 def load() -> Settings:
-    """The settings of the stack that the engine runs; raises SettingsError with everything that is wrong."""
+    """The settings of the stack that Pulumi runs; raises SettingsError with the problems of `validate`."""
     stack = pulumi.get_stack()
     config = pulumi.Config(PROJECT)
     names = {**runtime_config.get_config_env(), **runtime_config.CONFIG.get()}
-    raw, problems = own_keys({key: _value(runtime_config.get_config(key)) for key in names})
-    problems = [*stack_name(stack), *problems]
-    broken = not_plain({f"{PROJECT}:{key}": value for key, value in raw.items()})
-    if broken:
-        raise SettingsError(stack, problems + broken)
+    values, not_json = as_json({key: _value(runtime_config.get_config(key)) for key in names})
+    raw, unknown_keys = own_keys(values)
     secrets = raw.pop("secrets", None)
-    # Decrypted values are not judged at all, so that no message can repeat them.
+    # Values that were encrypted are not validated, so that no message contains them.
     hidden = [key for key in raw if runtime_config.is_config_secret(config.full_key(key))]
-    misplaced = [encrypted(key) for key in hidden]
-    found, settings = validate({key: value for key, value in raw.items() if key not in hidden})
-    problems += [*misplaced, *not_below(found, misplaced)]
-    sealed = runtime_config.is_config_secret(config.full_key("secrets"))
-    problems += expected_secrets.check_open(stack, secrets, sealed, expected_secrets.Owners.of(settings))
-    if problems:
+    readable = {key: value for key, value in raw.items() if key not in hidden}
+    problems, settings = validate(readable, [*stack_name(stack), *not_json, *unknown_keys, *map(encrypted, hidden)])
+    secret = runtime_config.is_config_secret(config.full_key("secrets"))
+    problems += expected_secrets.check_decrypted(stack, secrets, secret, settings)
+    if problems or settings is None:
         raise SettingsError(stack, problems)
     passwords = secrets or {}
     return Settings.model_construct(
@@ -57,7 +53,7 @@ def load() -> Settings:
 
 
 def _value(value: Any) -> Any:
-    """Engines hand over objects and lists as JSON text, everything else as plain text."""
+    """Pulumi passes objects and lists as JSON text, everything else as plain text."""
     if isinstance(value, str) and value.lstrip().startswith(("{", "[")):
         try:
             return json.loads(value)

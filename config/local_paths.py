@@ -1,17 +1,14 @@
-"""The settings that name files of the deploy host: a program that is given them may read what is there."""
+"""The settings that are paths on the deploy host: a program that gets them may read those files."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any, get_args
 
-from pydantic import AfterValidator, BaseModel
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from config.fields import common as v
-
-_KINDS = (v.KeyFile, v.LocalPath, v.Folder)
-_JUDGES = [mark for kind in _KINDS for mark in get_args(kind)[1:] if isinstance(mark, AfterValidator)]
 
 
 def local_paths(value: Any) -> Iterator[str]:
@@ -31,4 +28,4 @@ def local_paths(value: Any) -> Iterator[str]:
 def is_local_path(field: FieldInfo) -> bool:
     """Whether a field of a model holds one."""
     marks = [*field.metadata, *(mark for kind in get_args(field.annotation) for mark in get_args(kind)[1:])]
-    return any(mark in _JUDGES for mark in marks)
+    return any(isinstance(mark, v.DeployHostPath) for mark in marks)

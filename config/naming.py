@@ -19,20 +19,20 @@ REGISTRY_HEALTH_PORT = 4011
 
 # nginx's own status page, on the node's loopback only.
 FRONT_STATUS_PORT = 4012
-# nginx's workers have 8192 connections each, and a client's may need a second one to whoever answers it: all clients
-# together get less than half of one worker's, so that the status page and the way to the replicas stay free.
+# nginx's workers have 8192 connections each, and a client's connection may need a second one to a replica or cache:
+# all clients together get less than half of one worker's, which leaves the rest for the status page and replicas.
 FRONT_CONNECTIONS = 4000
-# What is left of them is for the nodes and the deploy host alone.
-FRONT_CONNECTIONS_OF_STRANGERS = 3000
-# keepalived's stage, beside nginx's: `status`, `verify` and drills tell it from the others.
+# Limit for other clients; the difference is reserved for the nodes and the deploy host.
+FRONT_CONNECTIONS_OF_CLIENTS = 3000
+# keepalived's stage, beside nginx's: `status`, `verify` and drills treat it differently.
 VIRTUAL_ADDRESS_STAGE = "virtual-address"
 # The first upstream's cache listens here, the next ones above it, on the nodes that also have a replica.
 CACHE_FIRST_PORT = 4020
 # A cache's own health page, on the node's loopback only: this far above the cache's port.
 CACHE_HEALTH_ABOVE = 500
-# Each upstream has two processes, so that either may be lost.
+# Each upstream has two processes and tolerates the loss of one.
 CACHES_PER_UPSTREAM = 2
-# Directories of the bucket: one key opens one of them.
+# Directories of the bucket: each has its own access key.
 STORE_DIRECTORY = "/store"
 CACHE_DIRECTORY = "/cache"
 # Where Docker Hub answers; its images go by the name docker.io.
@@ -83,7 +83,7 @@ def lab_volume(stack: str, node: str, what: str) -> str:
     return f"{PROJECT}-{stack}-{node}-{what}"
 
 
-# The deploy host's end of the ports that lead into VirtualBox's NAT network, which has no other way in.
+# The deploy host's end of the ports that lead into VirtualBox's NAT network, which cannot be reached otherwise.
 FORWARDED_HOST = "127.0.0.1"
 # SSH of the first virtual machine, the next ones above it.
 FORWARDED_SSH = 2011
@@ -100,7 +100,7 @@ def virtual_network(stack: str) -> str:
 
 
 def virtual_mac(stack: str, node: str) -> str:
-    """The machine's network address, the same whenever it is made anew: its configuration finds the card by it."""
+    """The MAC address, the same whenever the machine is made again: its configuration matches the interface by it."""
     # VirtualBox's own prefix.
     return "080027" + hashlib.sha256(f"{stack}/{node}".encode()).hexdigest()[:6].upper()
 
@@ -126,17 +126,17 @@ def lab_upstream_container(stack: str) -> str:
 
 
 def cache_stage(upstream: str) -> str:
-    """Each upstream's cache is a service of its own, with container and configuration of its own."""
+    """The stage of an upstream's cache: a service with its own container and configuration."""
     return f"cache-{upstream}"
 
 
 def spool_directory(upstream: str) -> str:
-    """Where a cache keeps what is on its way from the upstream: on the node's disk, of no value after a restart."""
+    """Where a cache stores blobs during their download: on the node's disk, of no value after a restart."""
     return f"/var/cache/berth/{upstream}"
 
 
 def node_directory(stage: str) -> str:
-    """A stage's configuration on a node: one directory per stage, so that a stage can remove its own and no other."""
+    """A stage's configuration on a node: one directory per stage, so that a stage removes only its own."""
     return f"/etc/berth/{stage}"
 
 
@@ -151,7 +151,7 @@ def replica_name(registry: str) -> str:
 
 
 def etcd_name(registry: str) -> str:
-    """The name in every etcd member's certificate: of all that the stack's CA signs, only these may be its clients."""
+    """The name in every etcd member's certificate: of all certificates of the stack's CA, etcd accepts only these."""
     return f"etcd.{registry}"
 
 
@@ -161,7 +161,7 @@ def drive_name(registry: str) -> str:
 
 
 def endpoint(host: str, port: int) -> str:
-    """A registry as it stands in image names. The port always shows, so that Docker never takes it for a user name."""
+    """A registry in image names. With the port, because Docker would take a plain name for a user's."""
     return f"{host}:{port}"
 
 

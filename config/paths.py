@@ -22,7 +22,7 @@ def stack_directory(stack: str) -> Path:
 
 
 def kolla_brought_file(stack: str) -> Path:
-    """Says which of Kolla's images somebody brought last; another content makes the next `up` deploy them."""
+    """Names the Kolla images that were imported last; other content makes the next `up` deploy them."""
     return stack_directory(stack) / "kolla-brought"
 
 

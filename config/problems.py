@@ -1,4 +1,4 @@
-"""What is wrong with a setting: where it stands, what is wrong, how to fix it. Never the text of a secret."""
+"""Problems with settings: the path, what is wrong, how to fix it. No message contains a secret."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ Location = tuple[str | int, ...]
 
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _WHOLE_KEY = re.compile(r"[A-Za-z0-9_.:-]+")
-_LONGEST_VALUE = 80
-# A value is not repeated in a message when its key or its own look says that it may be a secret.
+_MAX_VALUE_LENGTH = 80
+# Keys and texts that may hold a secret: a message must not contain the value.
 _SECRET_KEY = re.compile(r"pass|secret|token|private|credential", re.IGNORECASE)
 _SECRET_TEXT = re.compile(r"-----BEGIN|://[^/@\s]*:[^/\s]*@")
 
 
 def path(*location: str | int) -> str:
-    """The place in the stack file, written as `pulumi config set --path` wants it: `berth:nodes[2].address`."""
+    """A path in the stack file, as `pulumi config set --path` takes it: `berth:nodes[2].address`."""
     if not location:
         return "config"
     first, *rest = location
@@ -27,7 +27,7 @@ def path(*location: str | int) -> str:
 
 
 def key_path(key: str, *below: str | int) -> str:
-    """The same for a whole key of `config:`, be it Berth's or not."""
+    """The same below any key of `config:`, Berth's or not."""
     text = key if _WHOLE_KEY.fullmatch(key) else f"config[{_quoted(key)}]"
     for part in below:
         if isinstance(part, int):
@@ -40,7 +40,7 @@ def key_path(key: str, *below: str | int) -> str:
 
 
 def shown(value: object, location: Location = ()) -> str | None:
-    """The value as a message may repeat it: short, printable, and nothing that could be a secret."""
+    """The value for a message: short and printable; None if it could be a secret."""
     if location and _is_secret_place(location):
         return None
     if value is None or isinstance(value, (bool, int, float)):
@@ -53,10 +53,10 @@ def shown(value: object, location: Location = ()) -> str | None:
 
 
 def kind(value: object) -> str:
-    """What a value is, in words of the stack file."""
+    """The type of a value, as the user knows it."""
     if value is None:
         return "empty"
-    for types, word in (
+    for types, name in (
         (bool, "true or false"),
         (int, "a number"),
         (float, "a number"),
@@ -65,36 +65,36 @@ def kind(value: object) -> str:
         ((list, tuple), "a list"),
     ):
         if isinstance(value, types):
-            return word
+            return name
     return f"a {type(value).__name__}"
 
 
-def closest(word: str, words: Iterable[str]) -> str | None:
-    """The word that was probably meant, or None."""
-    by_plain = {re.sub(r"[^a-z0-9]", "", known.lower()): known for known in words}
-    found = difflib.get_close_matches(re.sub(r"[^a-z0-9]", "", word.lower()), by_plain, n=1, cutoff=0.6)
-    return by_plain[found[0]] if found else None
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that is most similar, if one is similar at all; cases and separators do not count."""
+    normalized = {re.sub(r"[^a-z0-9]", "", option.lower()): option for option in known}
+    found = difflib.get_close_matches(re.sub(r"[^a-z0-9]", "", name.lower()), normalized, n=1, cutoff=0.6)
+    return normalized[found[0]] if found else None
 
 
 def _is_secret_place(location: Location) -> bool:
     if location[0] == "secrets":
         return True
-    # Options of log drivers and foreign daemon keys may carry tokens; their text is never repeated.
+    # Options of log drivers and further keys of daemon.json may contain tokens.
     if location[0] == "docker" and len(location) > 2 and location[1] in ("extra", "logOptions"):
         return True
     return any(isinstance(part, str) and _SECRET_KEY.search(part) for part in location)
 
 
 def _quoted(text: str) -> str:
-    if len(text) > _LONGEST_VALUE:
-        text = text[:_LONGEST_VALUE] + "..."
+    if len(text) > _MAX_VALUE_LENGTH:
+        text = text[:_MAX_VALUE_LENGTH] + "..."
     quoted = json.dumps(text, ensure_ascii=False)
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in quoted)
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that the user has to change before anything is done."""
+    """One thing that the user has to change first."""
 
     path: str
     wrong: str
@@ -104,12 +104,12 @@ class Problem:
 
     def __str__(self) -> str:
         head = self.path if self.value is None else f"{self.path}: {self.value}"
-        meant = f" Did you mean `{self.suggestion}`?" if self.suggestion else ""
-        return f"{head}\n  {self.wrong}{meant}\n  {self.fix}"
+        question = f" Did you mean `{self.suggestion}`?" if self.suggestion else ""
+        return f"{head}\n  {self.wrong}{question}\n  {self.fix}"
 
 
 class SettingsError(Exception):
-    """The settings of a stack cannot be used; its text is all problems, one block each, ready for the user."""
+    """The settings of a stack are invalid; the text has one block for each problem."""
 
     user_message = True
 

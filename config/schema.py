@@ -71,7 +71,7 @@ def text() -> str:
 
 
 def _without_noise(value: Any, names: bool = False) -> Any:
-    """Drop titles (the key in other letters) and defaults that are derived or said elsewhere; unfold long lines."""
+    """Drop titles (the key in other letters) and defaults that are derived or documented elsewhere; join long lines."""
     if isinstance(value, list):
         return [_without_noise(item) for item in value]
     if not isinstance(value, dict):
@@ -81,7 +81,7 @@ def _without_noise(value: Any, names: bool = False) -> Any:
         noise.add("default")
     kept = {}
     for key, item in value.items():
-        # Below `properties` and `$defs` the keys are names, not words of JSON schema.
+        # Below `properties` and `$defs` the keys are names, not keywords of JSON schema.
         if not names and key in noise:
             continue
         if not names and key == "description":

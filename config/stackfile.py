@@ -1,15 +1,14 @@
-"""A stack file judged and read without an engine, for `berth` and CI."""
+"""Reads and validates a stack file without Pulumi, for `berth` and CI."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from config import expected_secrets
-from config.json_values import not_plain
+from config.json_values import as_json
 from config.model.stack import Settings, StackSettings
 from config.problems import Problem, SettingsError, closest, key_path, kind, path
 from config.pydantic_errors import unknown_key
@@ -43,59 +42,43 @@ def read(file: Path) -> dict[str, Any]:
 
 
 def _reason(error: Exception) -> str:
-    # The parser's text may quote the file's content, and that may be a secret: only the first words are kept.
-    words = str(getattr(error, "problem", None) or "it cannot be parsed").splitlines()[0]
-    return re.split(r'["\']', words)[0].strip()
+    # The parser's text may quote a secret of the file: only what is in front of a quotation mark is kept.
+    text = str(getattr(error, "problem", None) or "it cannot be parsed").splitlines()[0]
+    return re.split(r'["\']', text)[0].strip()
 
 
 def check(stack: str, document: object) -> list[Problem]:
-    """Everything that is wrong with a parsed stack file; encrypted values count as present."""
-    problems, _ = _judge(stack, document)
+    """The problems of a parsed stack file: invalid fields or, if there are none, violated rules.
+
+    Encrypted values count as present.
+    """
+    problems, _ = _validate(stack, document)
     return problems
 
 
 def parse(stack: str, document: object) -> Settings:
-    """The settings of a parsed stack file, without passwords; raises SettingsError with all problems."""
-    problems, settings = _judge(stack, document)
+    """The settings of a parsed stack file, without passwords; raises SettingsError with the problems of `check`."""
+    problems, settings = _validate(stack, document)
     if problems or settings is None:
         raise SettingsError(stack, problems)
     return Settings.model_construct(**dict(settings), stack=stack, user_passwords={}, upstream_passwords={})
 
 
-def _judge(stack: str, document: object) -> tuple[list[Problem], StackSettings | None]:
+def _validate(stack: str, document: object) -> tuple[list[Problem], StackSettings | None]:
     problems = stack_name(stack)
-    broken = not_plain(document)
-    if broken:
-        return problems + broken, None
     if not isinstance(document, dict):
         wrong = f"must be an object, but is {kind(document)}."
         return [*problems, Problem("config", wrong, "Begin the file with `config:`.")], None
-    # Parsers that keep comments have types of their own; from here on there are only Python's.
-    plain: dict[str, Any] = json.loads(json.dumps(document))
-    for key in plain:
-        if key not in _PULUMI_KEYS:
-            problems.append(_unknown_top(key))
-    config = plain.get("config")
+    problems += [_unknown_top(str(key)) for key in document if key not in _PULUMI_KEYS]
+    config = document.get("config")
     if config is not None and not isinstance(config, dict):
         problems.append(Problem("config", f"must be an object, but is {kind(config)}.", "Put `berth:` keys into it."))
         config = {}
-    raw, strangers = own_keys(config or {})
-    problems += strangers
+    values, not_json = as_json(config or {})
+    raw, unknown_keys = own_keys(values)
     secrets = raw.pop("secrets", None)
-    sealed = _sealed_elsewhere(raw)
-    found, settings = validate(raw)
-    problems += [*sealed, *not_below(found, sealed)]
-    problems += expected_secrets.check_sealed(stack, secrets, expected_secrets.Owners.of(settings))
-    return problems, settings
-
-
-def not_below(problems: list[Problem], above: list[Problem]) -> list[Problem]:
-    """The problems that are not mere consequences of others above them in the file."""
-    return [problem for problem in problems if not any(_is_below(problem.path, other.path) for other in above)]
-
-
-def _is_below(place: str, above: str) -> bool:
-    return place.startswith(above) and place[len(above) :][:1] in ("", ".", "[")
+    problems, settings = validate(raw, [*problems, *not_json, *unknown_keys, *_encrypted_values(raw)])
+    return [*problems, *expected_secrets.check_encrypted(stack, secrets, settings)], settings
 
 
 def stack_name(stack: str) -> list[Problem]:
@@ -103,11 +86,11 @@ def stack_name(stack: str) -> list[Problem]:
     if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}", stack):
         return []
     fix = "Use at most 40 letters, digits, `-`, `_` and `.`, beginning with a letter or digit."
-    return [Problem("stack", "is not a name that containers and files can carry.", fix)]
+    return [Problem("stack", "cannot be part of the names of containers and files.", fix)]
 
 
 def own_keys(config: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
-    """Berth's own keys without their namespace, and a problem for every foreign one."""
+    """Berth's own keys without their namespace, and a problem for every other one."""
     raw, problems = {}, []
     for key, value in config.items():
         space, colon, name = key.partition(":")
@@ -122,32 +105,22 @@ def own_keys(config: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
 
 def _unknown_top(key: str) -> Problem:
     if key.startswith("berth:"):
-        return Problem(key_path(key), "stands outside of `config:`.", "Move it under `config:` and indent it.")
+        return Problem(key_path(key), "is outside of `config:`.", "Move it under `config:` and indent it.")
     fix = f"Remove it or use one of: {', '.join(_PULUMI_KEYS)}."
     wrong = "is not part of a stack file that Berth can read."
     return Problem(key_path(key), wrong, fix, suggestion=closest(key, _PULUMI_KEYS))
 
 
 def encrypted(*at: str | int) -> Problem:
-    """An encrypted value where Berth must be able to read before a run."""
+    """The problem of an encrypted value outside of `berth:secrets`."""
     fix = "Set it without `--secret`; passwords go to `berth:secrets.users` and `.upstreams`."
     return Problem(path(*at), "is encrypted, but is not a secret setting.", fix)
 
 
-def _sealed_elsewhere(raw: dict[str, Any]) -> list[Problem]:
-    """Encrypted values are for `berth:secrets` only; anything else must be readable before a run."""
-    problems: list[Problem] = []
-
-    def walk(value: object, at: tuple[str | int, ...]) -> None:
-        if expected_secrets.is_sealed(value):
-            problems.append(encrypted(*at))
-        elif isinstance(value, dict):
-            for key, item in value.items():
-                walk(item, (*at, key))
-        elif isinstance(value, list):
-            for index, item in enumerate(value):
-                walk(item, (*at, index))
-
-    for key, value in raw.items():
-        walk(value, (key,))
-    return problems
+def _encrypted_values(value: object, *at: str | int) -> Iterator[Problem]:
+    """Only `berth:secrets` may be encrypted: Berth reads everything else before a run."""
+    if expected_secrets.is_encrypted(value):
+        yield encrypted(*at)
+    elif isinstance(value, dict | list):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _encrypted_values(item, *at, key)

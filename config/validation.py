@@ -1,15 +1,16 @@
-"""One door for all rules: every problem of a stack's settings at once, and the settings as far as they can be read."""
+"""Settings are validated in two rounds: each field by itself, then the rules across fields."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
+from config.defaults import with_defaults
 from config.model.stack import StackSettings
-from config.partial import draft, with_defaults
-from config.problems import Location, Problem
-from config.pydantic_errors import location, problem
+from config.problems import Problem
+from config.pydantic_errors import problem
 from config.rules import clusters, kolla, machines, node_os, nodes, services, upstreams
 
 RULES = (
@@ -23,24 +24,25 @@ RULES = (
 )
 
 
-def validate(raw: dict[str, Any]) -> tuple[list[Problem], StackSettings]:
-    """All problems, and the settings; where problems were found, what could not be read is None in them."""
-    raw = with_defaults(raw)
-    problems: list[Problem] = []
+def validate(raw: dict[str, Any], known: Sequence[Problem] = ()) -> tuple[list[Problem], StackSettings | None]:
+    """The first round's problems and None, or the second round's and the settings.
+
+    `known` are problems of the first round that the caller found, such as unknown keys and encrypted values.
+    """
+    # A section whose lines are all commented out has the value None.
+    raw = {key: value for key, value in raw.items() if value is not None}
     try:
         settings = StackSettings.model_validate(raw)
     except ValidationError as error:
-        details = error.errors(include_url=False)
-        problems += [problem(detail) for detail in details]
-        unreadable = [_judged_whole(location(detail)) for detail in details if detail["type"] != "extra_forbidden"]
-        settings = draft(raw, unreadable)
-    for rule in RULES:
-        problems += rule(settings)
-    return problems, settings
+        found = map(problem, error.errors(include_url=False))
+        return [*known, *(field for field in found if not _is_below(field.path, known))], None
+    if known:
+        return list(known), None
+    settings = with_defaults(settings)
+    # What is wrong in nodeDefaults is found again for every node.
+    return list(dict.fromkeys(found for rule in RULES for found in rule(settings))), settings
 
 
-def _judged_whole(at: Location) -> Location:
-    """A node's configuration is judged across its fields only where all of it can be read."""
-    if at[:1] == ("nodeDefaults",):
-        return at[:1]
-    return at[:3] if at[:1] == ("nodes",) and at[2:3] == ("config",) else at
+def _is_below(path: str, known: Sequence[Problem]) -> bool:
+    """Whether a problem only follows from a known one above it in the file."""
+    return any(path.startswith(other.path) and path[len(other.path) :][:1] in ("", ".", "[") for other in known)

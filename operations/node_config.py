@@ -74,7 +74,7 @@ def machine(stack_file: StackFile, node: str, session: Callable[[], Session]) ->
 def _secrets(session: Session, settings: Settings) -> Secrets:
     session.ensure_stack()
     raw = json.loads(session.ask("config", "get", "--path", path("secrets")))
-    wrong = list(expected_secrets.check_open(session.stack, raw, True, expected_secrets.Owners.of(settings)))
+    wrong = list(expected_secrets.check_decrypted(session.stack, raw, True, settings))
     if wrong:
         raise UsageError(str(SettingsError(session.stack, wrong)))
     return Secrets(raw.get("nodeUsers") or {}, raw.get("nodeFiles") or {})

@@ -103,7 +103,7 @@ def rules_of(settings: StackSettings, node: NodeSettings) -> Rules | None:
             ports=[registry.port, registry.mirror_port, store.endpoint_port],
             own=plain([*own, address]),
             each=settings.load_balancer.connections_per_address,
-            strangers=naming.FRONT_CONNECTIONS_OF_STRANGERS,
+            strangers=naming.FRONT_CONNECTIONS_OF_CLIENTS,
             all=naming.FRONT_CONNECTIONS,
         )
     sources = {source for door in doors for source in door.sources}

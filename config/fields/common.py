@@ -1,4 +1,4 @@
-"""The kinds of text and numbers that settings are made of, each checked where it enters."""
+"""Types of text and numbers that several parts of the settings have; each is validated by itself."""
 
 from __future__ import annotations
 
@@ -6,133 +6,74 @@ import base64
 import binascii
 import ipaddress
 import re
-from pathlib import PurePosixPath
 from typing import Annotated
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, Field
-from pydantic_core import PydanticCustomError
 
 from config import naming
+from config.fields.base import Pattern, Str, parsed, refused
 
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
-_HOST_NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*")
-# A path of a repository, as registries take it (OCI distribution-spec).
+# RFC 1123 in lower case; a last label of digits only would be an address.
+_HOST_NAME = rf"(?!.{{254}})(?!(.*\.)?[0-9]+\Z){_LABEL}(\.{_LABEL})*"
 _COMPONENT = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*"
-_REPOSITORY = re.compile(rf"{_COMPONENT}(/{_COMPONENT})*")
-_IMAGE = re.compile(r"[a-z0-9][a-zA-Z0-9._/:-]*@sha256:[0-9a-f]{64}")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
+REPOSITORY = rf"(?![^:]{{256}}){_COMPONENT}(/{_COMPONENT})*"
+TAG = r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}"
+"""Regular expressions of a repository's path and of a tag, by OCI's distribution-spec."""
+
+_DIGEST = r"sha256:[0-9a-f]{64}"
+_IMAGE = rf"[a-z0-9][a-zA-Z0-9._/:-]*@{_DIGEST}"
 _UNITS = {"MiB": 20, "GiB": 30, "TiB": 40}
-_SIZE = re.compile(r"[1-9][0-9]{0,8}(MiB|GiB|TiB)")
-_LARGEST_SIZE = 1 << 60
-_SYSTEM_DIRECTORIES = {"/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/opt", "/proc", "/root", "/run", "/sbin"}
-_SYSTEM_DIRECTORIES |= {"/srv", "/sys", "/tmp", "/usr", "/var", "/var/lib", "/var/lib/docker", "/mnt"}
+# Parts of a path without `.`, `..`, `//` and a slash at the end.
+_PART = r"(?!\.{1,2}(/|\Z))[^/]+"
+_PARTS = rf"{_PART}(/{_PART})*"
+_SYSTEM_DIRECTORIES = "|bin|boot|dev|etc|home|lib|mnt|opt|proc|root|run|sbin|srv|sys|tmp|usr|var|var/lib|var/lib/docker"
 _KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa")
 
 
-def refused(wrong: str, fix: str) -> PydanticCustomError:
-    """A value that a rule refuses: what is wrong, how to fix it."""
-    return PydanticCustomError("berth", "{wrong}", {"wrong": wrong, "fix": fix})
-
-
-def _text(value: str) -> str:
+def _printable(value: str) -> str:
     if any(not c.isprintable() and c != "\u00a0" for c in value):
         raise refused("contains a line break or another control character.", "Write it as one line of plain text.")
     return value
 
 
-def _some_text(value: str) -> str:
-    if not value.strip():
-        raise refused("is empty.", "Write a value, or leave the key out to have its default.")
-    return _text(value)
-
-
-def is_host_name(value: str) -> bool:
-    """Lower-case host name by RFC 1123 whose last label is not a number (that would be an address)."""
-    return len(value) <= 253 and bool(_HOST_NAME.fullmatch(value)) and not value.rsplit(".", 1)[-1].isdigit()
-
-
-def _host_name(value: str) -> str:
-    if not is_host_name(value):
-        raise refused(
-            "is not a host name.",
-            "Use lower-case letters, digits and hyphens in parts of at most 63 characters joined by dots, "
-            "such as registry.example.com.",
-        )
-    if value == "localhost":
-        raise refused("means another machine on every machine.", "Use a name that is the same everywhere.")
-    return value
-
-
-def _node_name(value: str) -> str:
-    value = _host_name(value)
-    if len(value) > 63:
-        raise refused("is longer than the 63 characters that Linux allows.", "Use a shorter name, such as node1.")
-    return value
-
-
 def _address(value: str) -> str:
-    try:
-        address = ipaddress.IPv4Address(value)
-    except ValueError:
-        raise refused("is not an IPv4 address.", "Write four numbers from 0 to 255, such as 10.77.0.11.") from None
+    fix = "Write four numbers from 0 to 255, such as 10.77.0.11."
+    address = parsed(ipaddress.IPv4Address, value, "is not an IPv4 address.", fix)
     if address.is_unspecified or address.is_loopback or address.is_multicast or int(address) >> 28 == 15:
         raise refused("is not the address of one machine on a network.", "Use the node's own address.")
     return value
 
 
 def _cidr(value: str) -> str:
-    try:
-        ipaddress.IPv4Network(value)
-    except ValueError:
-        raise refused("is not an IPv4 network.", "Write address and prefix, such as 10.77.0.0/24.") from None
+    wrong, fix = "is not an IPv4 network.", "Write address and prefix length, such as 10.77.0.0/24."
+    parsed(ipaddress.IPv4Network, value, wrong, fix)
     if "/" not in value:
-        raise refused("has no prefix length.", "Write address and prefix, such as 10.77.0.0/24.")
+        raise refused(wrong, fix)
     return value
 
 
 def _source(value: str) -> str:
-    try:
-        network = ipaddress.IPv4Network(value)
-    except ValueError:
-        fix = "Write an address or address and prefix, such as 192.0.2.9 or 10.1.0.0/16."
-        raise refused("is neither an IPv4 address nor an IPv4 network.", fix) from None
+    fix = "Write an address or address and prefix, such as 192.0.2.9 or 10.1.0.0/16."
+    network = parsed(ipaddress.IPv4Network, value, "is neither an IPv4 address nor an IPv4 network.", fix)
     if network.prefixlen == 0:
-        raise refused("lets everybody in.", "Name the machines and networks that have to reach the object store.")
+        raise refused("admits every address.", "Name the machines and networks that have to reach the object store.")
     return value
 
 
-def _host(value: str) -> str:
+def _is_host(value: str) -> bool:
     try:
         ipaddress.ip_address(value)
     except ValueError:
-        if value != "localhost" and not is_host_name(value.lower()):
-            raise refused("is neither a host name nor an address.", "Write one of both, without port.") from None
+        return bool(re.fullmatch(_HOST_NAME, value.lower()))
+    return True
+
+
+def _host(value: str) -> str:
+    if not _is_host(value):
+        raise refused("is neither a host name nor an address.", "Write one of both, without port.")
     return value
-
-
-def _user_name(value: str) -> str:
-    _some_text(value)
-    if len(value) > 64 or value != value.strip():
-        raise refused("is longer than 64 characters or begins or ends with a space.", "Use a shorter, trimmed name.")
-    if ":" in value:
-        raise refused("contains a colon, which HTTP uses to end a user name.", "Use a name without `:`.")
-    if value.startswith("#"):
-        raise refused("begins with `#`, which makes a line of a password file a comment.", "Begin it with a letter.")
-    return value
-
-
-def is_user_name(value: object) -> bool:
-    """Whether the registry can know a user by this name."""
-    try:
-        return isinstance(value, str) and bool(_user_name(value))
-    except PydanticCustomError:
-        return False
-
-
-def _node_user(value: str) -> str:
-    return _user_name(value) if value else value
 
 
 def _versions(value: tuple[int, ...]) -> tuple[int, ...]:
@@ -141,36 +82,57 @@ def _versions(value: tuple[int, ...]) -> tuple[int, ...]:
     return value
 
 
-def _label(value: str) -> str:
-    if not re.fullmatch(r"[a-z]([a-z0-9-]{0,30}[a-z0-9])?", value):
-        raise refused(
-            "is not a name that a process can carry.",
-            "Use at most 32 lower-case letters, digits and hyphens, beginning with a letter, such as docker-hub.",
-        )
-    return value
+def _url(value: str, schemes: tuple[str, ...]) -> SplitResult:
+    fix = f"Write a URL such as {schemes[-2 if len(schemes) > 2 else -1]}://host.example.com:3128."
+    if any(c.isspace() or not c.isprintable() for c in value):
+        raise refused("contains a space or a control character.", fix)
+    wrong = f"is not a URL with {' or '.join(schemes)}."
+    url = parsed(urlsplit, value, wrong, fix)
+    # The property raises ValueError if the port is not a number.
+    port = parsed(lambda _: url.port, value, wrong, fix)
+    if url.scheme not in schemes or port == 0 or not _is_host(url.hostname or ""):
+        raise refused(wrong, fix)
+    return url
 
 
 def _upstream_url(value: str) -> str:
-    _url(value, ("https",))
-    parts = urlsplit(value)
-    if parts.username is not None or parts.password is not None:
+    url = _url(value, ("https",))
+    if url.username is not None or url.password is not None:
         fix = "Leave out everything before the `@`; the name goes to `user`, the password to `berth:secrets`."
-        raise refused("holds a user name, which the stack file would keep with its password.", fix)
-    if parts.path not in ("", "/") or parts.query or parts.fragment or value[-1] in "?#":
-        fix = "End it after host and port; caches ask for /v2/ there."
-        raise refused("has something behind the host.", fix)
-    return plain_url(value)
-
-
-def plain_url(value: str) -> str:
-    """An https root URL in the one form in which two of them compare."""
+        raise refused("holds a user name, which the stack file would contain with its password.", fix)
+    if url.path not in ("", "/") or url.query or url.fragment or value[-1] in "?#":
+        raise refused("has a path, query or fragment.", "End it after host and port; caches request /v2/ there.")
+    # Normalized, so that URLs can be compared.
     return value.lower().rstrip("/").removesuffix(":443")
 
 
-def _repository(value: str) -> str:
-    if len(value) > 128 or not _REPOSITORY.fullmatch(value):
-        fix = "Use lower-case letters and digits with `.`, `_` or `-` between them, in parts joined by `/`: docker.io."
-        raise refused("is not the path of a repository.", fix)
+def _mirror(value: str) -> str:
+    url = _url(value, ("http", "https"))
+    if url.path not in ("", "/") or url.query or url.fragment:
+        raise refused("has a path, query or fragment, which dockerd refuses.", "End it after host and port.")
+    if url.username is not None:
+        raise refused("has a user name; dockerd cannot log in to a mirror.", "Leave out everything before the `@`.")
+    return value
+
+
+def _proxy(value: str) -> str:
+    if _url(value, ("http", "https", "socks5")).password is not None:
+        fix = "Leave out user and password and let the proxy admit the nodes by their addresses."
+        raise refused("holds a password, which the stack file would contain in plain text.", fix)
+    return value
+
+
+def _registry_host(value: str) -> str:
+    """`host`, `host:port`, or a network, as dockerd takes them for insecure-registries."""
+    wrong = "is neither host:port nor a network."
+    fix = "Write host:port or a network, such as registry.example.com:5000 or 10.0.0.0/8."
+    if "://" in value:
+        raise refused("is a URL.", "Leave out the scheme: only host:port.")
+    host, colon, port = value.partition(":")
+    if "/" in value:
+        parsed(ipaddress.ip_network, value, wrong, fix)
+    elif not _is_host(host) or (colon and not re.fullmatch(r"0*[1-9][0-9]{0,4}", port)) or int(port or 0) > 65535:
+        raise refused(wrong, fix)
     return value
 
 
@@ -180,51 +142,8 @@ def _certificates(value: str) -> str:
         raise refused("holds a private key.", f"Take it out of the file, for it is no longer secret. {fix}")
     from cryptography.x509 import load_pem_x509_certificates
 
-    try:
-        load_pem_x509_certificates(value.encode())
-    except ValueError:
-        raise refused("holds no certificate in PEM.", fix) from None
+    parsed(lambda pem: load_pem_x509_certificates(pem.encode()), value, "holds no certificate in PEM.", fix)
     return value if value.endswith("\n") else f"{value}\n"
-
-
-def _account(value: str) -> str:
-    if not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_.-]{0,31}\$?", value):
-        raise refused("is not the name of a Unix account.", "Write the account that Berth logs in with, such as root.")
-    return value
-
-
-def _key_file(value: str) -> str:
-    if "-----BEGIN" in value:
-        raise refused("is a key itself.", "Write the path of the file that holds the private key.")
-    _some_text(value)
-    if not value.startswith(("/", "~/")):
-        raise refused("is not a full path.", "Begin it with `/` or `~/`: commands may run in any directory.")
-    return value
-
-
-def _local_path(value: str) -> str:
-    _key_file(value)
-    if str(PurePosixPath(value)) != value or ".." in PurePosixPath(value).parts:
-        raise refused("is not a plain path.", "Write it without `..`, `//` or a slash at the end.")
-    return value
-
-
-def _sha256(value: str) -> str:
-    if not re.fullmatch(r"[0-9a-f]{64}", value):
-        raise refused("is not a SHA-256 checksum.", "Write 64 hex digits, as `sha256sum FILE` prints them.")
-    return value
-
-
-def _device(value: str) -> str:
-    if not re.fullmatch(r"/dev/[A-Za-z0-9][A-Za-z0-9/_:.-]*", value) or ".." in value:
-        raise refused("is not the path of a disk.", "Write it as the live system knows it, such as /dev/sda.")
-    return value
-
-
-def _channel(value: str) -> str:
-    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", value):
-        raise refused("is not the name of a release.", "Use the installer's words: stable, beta, alpha; 4081.2.0.")
-    return value
 
 
 def _host_key(value: str) -> str:
@@ -257,242 +176,195 @@ def _key_is_whole(parts: list[str]) -> bool:
     return True
 
 
-def _image(value: str) -> str:
-    if not _IMAGE.fullmatch(value):
-        raise refused(
-            "is not pinned by digest, so that it could become another image overnight.",
-            "Write name and digest, such as registry.example.com/minio@sha256:<64 hex digits>.",
-        )
-    return value
-
-
-def is_digest(value: str) -> bool:
-    """Whether this is an image's content in the one notation that Berth writes."""
-    return bool(_DIGEST.fullmatch(value))
-
-
-def is_tagged(value: str) -> bool:
-    """Whether this is a tag of a repository in any registry: team/app:1."""
-    repository, colon, tag = value.rpartition(":")
-    return bool(colon) and len(repository) <= 255 and bool(_REPOSITORY.fullmatch(repository) and _TAG.fullmatch(tag))
-
-
-def _digest(value: str) -> str:
-    if not is_digest(value):
-        raise refused("is not a digest.", "Write `sha256:` and 64 hex digits; `berth promote` does.")
-    return value
-
-
-def _pin(value: str) -> str:
-    return value if is_digest(value) else _image(value)
-
-
-def _tagged(value: str) -> str:
-    if not is_tagged(value):
-        raise refused("is not a repository with a tag.", "Write both, without a registry: team/app:1.")
-    return value
-
-
-def _bucket(value: str) -> str:
-    if not 3 <= len(value) <= 63 or not is_host_name(value):
-        raise refused("is not a bucket name.", "Use 3 to 63 lower-case letters, digits and hyphens.")
-    return value
-
-
-def plain_path(value: str) -> str:
-    """A full path that names one place in one way."""
-    _some_text(value)
-    if not value.startswith("/") or str(PurePosixPath(value)) != value or ".." in PurePosixPath(value).parts:
-        raise refused("is not a full, plain path.", "Begin with `/`, without `..`, `//` or a slash at the end.")
-    return value
-
-
-def _directory(value: str) -> str:
-    plain_path(value)
-    if set(value) & set(":,{}"):
-        raise refused("contains one of `: , { }`, which Docker or MinIO would take for their own.", "Leave it out.")
-    if value in _SYSTEM_DIRECTORIES:
-        raise refused("belongs to the system.", "Use a directory of its own, such as /var/lib/berth/object-store.")
-    return value
-
-
-def _log_driver(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._/:-]*", value):
-        raise refused("is not the name of a log driver.", "Write one that Docker knows, such as json-file or journald.")
-    return value
-
-
-def _registry_host(value: str) -> str:
-    """`host`, `host:port`, or a network, as dockerd takes them for insecure-registries."""
-    fix = "Write host:port or a network, such as registry.example.com:5000 or 10.0.0.0/8."
-    if "://" in value:
-        raise refused("is a URL.", "Leave out the scheme: only host:port.")
-    if "/" in value:
-        try:
-            ipaddress.ip_network(value)
-        except ValueError:
-            raise refused("is neither host:port nor a network.", fix) from None
-        return value
-    host, colon, port = value.partition(":")
-    if not _is_host(host) or (colon and not _is_port(port)):
-        raise refused("is neither host:port nor a network.", fix)
-    return value
-
-
-def _mirror(value: str) -> str:
-    _url(value, ("http", "https"))
-    parts = urlsplit(value)
-    if parts.path not in ("", "/") or parts.query or parts.fragment:
-        raise refused("has something behind the host, which dockerd refuses.", "End it after host and port.")
-    if parts.username is not None:
-        raise refused("has a user name; dockerd cannot log in to a mirror.", "Leave out everything before the `@`.")
-    return value
-
-
-def _proxy(value: str) -> str:
-    _url(value, ("http", "https", "socks5"))
-    if urlsplit(value).password is not None:
-        raise refused(
-            "holds a password, which the stack file would keep in plain text.",
-            "Leave out user and password and let the proxy admit the nodes by their addresses.",
-        )
-    return value
-
-
-def _url(value: str, schemes: tuple[str, ...]) -> None:
-    fix = f"Write a URL such as {schemes[-2 if len(schemes) > 2 else -1]}://host.example.com:3128."
-    if any(c.isspace() or not c.isprintable() for c in value):
-        raise refused("contains a space or a control character.", fix)
-    try:
-        parts = urlsplit(value)
-        valid = parts.scheme in schemes and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-        valid = valid and _is_host(parts.hostname or "")
-    except ValueError:
-        valid = False
-    if not valid:
-        raise refused(f"is not a URL with {' or '.join(schemes)}.", fix)
-
-
-def _no_proxy(value: str) -> str:
-    if not re.fullmatch(r"\*|[A-Za-z0-9.:_*-]+(/[0-9]{1,3})?", value):
-        raise refused("is not a host, domain, address or network.", "Write one per list item, such as .example.com.")
-    return value
-
-
-def _option_name(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", value):
-        raise refused("is not the name of a log option.", "Use names that the log driver knows, such as max-size.")
-    return value
-
-
-def _daemon_flag(value: str) -> str:
-    if not re.fullmatch(r"--[a-z][a-z0-9-]*(=[A-Za-z0-9_./:,@%+=-]*)?", value):
-        raise refused("is not a flag of dockerd.", "Write --name or --name=value, without blanks, quotes or $.")
-    return value
-
-
-def _tag(value: str) -> str:
-    if not _TAG.fullmatch(value):
-        raise refused("is not a tag.", "Use letters, digits and `. _ -`, such as 2026.1.")
-    return value
-
-
-def _variable(value: str) -> str:
-    if not re.fullmatch(r"[a-z_][a-z0-9_]*", value):
-        raise refused("is not the name of a variable.", "Use Kolla's own names, such as haproxy_max_connections.")
-    return value
-
-
-def _group_name(value: str) -> str:
-    if not re.fullmatch(r"[a-z][a-z0-9_-]*", value):
-        raise refused("is not the name of a group.", "Use the names of Kolla's inventory, such as keystone.")
-    return value
-
-
-def _folder(value: str) -> str:
-    _some_text(value)
-    path = PurePosixPath(value)
-    if path.is_absolute() or ".." in path.parts or str(path) != value or value == ".":
-        raise refused("is not a folder in the checkout.", "Write it from the checkout's root on, such as kolla/prod.")
-    return value
-
-
-def _size(value: str) -> str:
-    if not _SIZE.fullmatch(value) or size_in_bytes(value) > _LARGEST_SIZE:
-        raise refused("is not a size.", "Write a number and its unit, MiB, GiB or TiB, such as 50GiB.")
-    return value
-
-
 def size_in_bytes(value: str) -> int:
-    """How many bytes a size stands for."""
+    """How many bytes a `Size` stands for."""
     return int(value[:-3]) << _UNITS[value[-3:]]
 
 
-def _swarm_label(value: str) -> str:
-    if not re.fullmatch(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?", value) or value.startswith("berth."):
-        fix = (
-            "Use lower-case letters, digits, `.`, `_` and `-`, beginning with a letter or digit, and not with `berth.`."
-        )
-        raise refused("is not the name of a label.", fix)
-    return value
+class DeployHostPath:
+    """Metadata of the types whose values are paths on the deploy host."""
 
 
-def _is_host(value: str) -> bool:
-    try:
-        ipaddress.ip_address(value)
-    except ValueError:
-        return is_host_name(value.lower())
-    return True
+Text = Annotated[Str, AfterValidator(_printable)]
+SomeText = Annotated[
+    Str,
+    Pattern(r"(?s).*\S.*", "is empty.", "Write a value, or leave the key out to have its default."),
+    AfterValidator(_printable),
+]
+Label = Annotated[
+    Str,
+    Pattern(
+        r"[a-z]([a-z0-9-]{0,30}[a-z0-9])?",
+        "is not a valid name of a cache or network.",
+        "Use at most 32 lower-case letters, digits and hyphens, beginning with a letter, such as docker-hub.",
+    ),
+]
 
-
-def _is_port(value: str) -> bool:
-    return value.isascii() and value.isdigit() and 1 <= int(value[:6]) <= 65535
-
-
-_Str = Annotated[str, Field(strict=True, max_length=4096)]
-
-Text = Annotated[_Str, AfterValidator(_text)]
-HostName = Annotated[_Str, AfterValidator(_host_name)]
-NodeName = Annotated[_Str, AfterValidator(_node_name)]
-Address = Annotated[_Str, AfterValidator(_address)]
-Cidr = Annotated[_Str, AfterValidator(_cidr)]
-Source = Annotated[_Str, AfterValidator(_source)]
-Host = Annotated[_Str, AfterValidator(_host)]
-UserName = Annotated[_Str, AfterValidator(_user_name)]
-NodeUser = Annotated[_Str, AfterValidator(_node_user)]
-Versions = Annotated[tuple[Annotated[int, Field(strict=True)], ...], AfterValidator(_versions)]
-Label = Annotated[_Str, AfterValidator(_label)]
-UpstreamUrl = Annotated[_Str, AfterValidator(_upstream_url)]
-Repository = Annotated[_Str, AfterValidator(_repository)]
-Certificates = Annotated[str, Field(strict=True, max_length=65536), AfterValidator(_certificates)]
-Account = Annotated[_Str, AfterValidator(_account)]
-KeyFile = Annotated[_Str, AfterValidator(_key_file)]
-LocalPath = Annotated[_Str, AfterValidator(_local_path)]
-Sha256 = Annotated[_Str, AfterValidator(_sha256)]
-Device = Annotated[_Str, AfterValidator(_device)]
-Release = Annotated[_Str, AfterValidator(_channel)]
-HostKey = Annotated[_Str, AfterValidator(_host_key)]
-Image = Annotated[_Str, AfterValidator(_image)]
-Digest = Annotated[_Str, AfterValidator(_digest)]
-Pin = Annotated[_Str, AfterValidator(_pin)]
-Tagged = Annotated[_Str, AfterValidator(_tagged)]
-Bucket = Annotated[_Str, AfterValidator(_bucket)]
-Directory = Annotated[_Str, AfterValidator(_directory)]
-LogDriver = Annotated[_Str, AfterValidator(_log_driver)]
-DaemonFlag = Annotated[_Str, AfterValidator(_daemon_flag)]
-OptionName = Annotated[_Str, AfterValidator(_option_name)]
-SwarmLabel = Annotated[_Str, AfterValidator(_swarm_label)]
-RegistryHost = Annotated[_Str, AfterValidator(_registry_host)]
-Mirror = Annotated[_Str, AfterValidator(_mirror)]
-ProxyUrl = Annotated[_Str, AfterValidator(_proxy)]
-NoProxy = Annotated[_Str, AfterValidator(_no_proxy)]
-Flag = Annotated[bool, Field(strict=True)]
+HostName = Annotated[
+    Str,
+    Pattern(
+        _HOST_NAME,
+        "is not a host name.",
+        "Use lower-case letters, digits and hyphens in parts of at most 63 characters joined by dots, such as "
+        "registry.example.com.",
+    ),
+    Pattern(
+        r"(?!localhost\Z).*", "is a different machine on every machine.", "Use a name that is the same everywhere."
+    ),
+]
+NodeName = Annotated[
+    HostName,
+    Pattern(r".{1,63}", "is longer than the 63 characters that Linux allows.", "Use a shorter name, such as node1."),
+]
+Host = Annotated[Str, AfterValidator(_host)]
+Address = Annotated[Str, AfterValidator(_address)]
+Cidr = Annotated[Str, AfterValidator(_cidr)]
+Source = Annotated[Str, AfterValidator(_source)]
 Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
-# Room is left above it for the port of the health page.
+# The port of its health page is above it.
 CachePort = Annotated[int, Field(strict=True, ge=1, le=65535 - naming.CACHE_HEALTH_ABOVE)]
-Tag = Annotated[_Str, AfterValidator(_tag)]
-Variable = Annotated[_Str, AfterValidator(_variable)]
-ServiceName = Variable
-GroupName = Annotated[_Str, AfterValidator(_group_name)]
-Folder = Annotated[_Str, AfterValidator(_folder)]
-Size = Annotated[_Str, AfterValidator(_size)]
+Flag = Annotated[bool, Field(strict=True)]
+Size = Annotated[
+    Str,
+    Pattern(
+        r"[1-9][0-9]{0,8}(MiB|GiB)|[1-9][0-9]{0,5}TiB",
+        "is not a size.",
+        "Write a number and its unit, MiB, GiB or TiB, such as 50GiB.",
+    ),
+]
+
+UserName = Annotated[
+    SomeText,
+    Pattern(
+        r"\S(.{0,62}\S)?",
+        "is longer than 64 characters or begins or ends with a space.",
+        "Use a shorter, trimmed name.",
+    ),
+    Pattern(r"[^:]*", "contains a colon, which HTTP uses to end a user name.", "Use a name without `:`."),
+    Pattern(r"[^#].*", "begins with `#`, which makes a line of a password file a comment.", "Begin it with a letter."),
+]
+Versions = Annotated[tuple[Annotated[int, Field(strict=True)], ...], AfterValidator(_versions)]
+UpstreamUrl = Annotated[Str, AfterValidator(_upstream_url)]
+Repository = Annotated[
+    Str,
+    Pattern(
+        rf"(?!.{{129}}){REPOSITORY}",
+        "is not the path of a repository.",
+        "Use lower-case letters and digits with `.`, `_` or `-` between them, in parts joined by `/`: docker.io.",
+    ),
+]
+Certificates = Annotated[str, Field(strict=True, max_length=65536), AfterValidator(_certificates)]
+Bucket = Annotated[
+    Str,
+    Pattern(
+        rf"(?=.{{3,63}}\Z){_HOST_NAME}", "is not a bucket name.", "Use 3 to 63 lower-case letters, digits and hyphens."
+    ),
+]
+
+_UNPINNED = "is not pinned by digest."
+_PIN_IMAGE = "Write name and digest, such as registry.example.com/minio@sha256:<64 hex digits>."
+Image = Annotated[Str, Pattern(_IMAGE, _UNPINNED, _PIN_IMAGE)]
+Pin = Annotated[Str, Pattern(rf"{_DIGEST}|{_IMAGE}", _UNPINNED, _PIN_IMAGE)]
+Digest = Annotated[
+    Str, Pattern(_DIGEST, "is not a digest.", "Write `sha256:` and 64 hex digits; `berth promote` does.")
+]
+Tag = Annotated[Str, Pattern(TAG, "is not a tag.", "Use letters, digits and `. _ -`, such as 2026.1.")]
+Tagged = Annotated[
+    Str,
+    Pattern(
+        f"{REPOSITORY}:{TAG}",
+        "is not a repository with a tag.",
+        "Write both, without a registry: team/app:1.",
+    ),
+]
+
+Account = Annotated[
+    Str, Pattern(r"[a-zA-Z_][a-zA-Z0-9_.-]{0,31}\$?", "is not a Unix account.", "Write who logs in, such as root.")
+]
+KeyFile = Annotated[
+    Str,
+    Pattern(r"(?s)(?!.*-----BEGIN).*", "is a key itself.", "Write the path of the file that holds the private key."),
+    AfterValidator(_printable),
+    Pattern("~?/.*", "is not a full path.", "Begin it with `/` or `~/`: commands may run in any directory."),
+    DeployHostPath(),
+]
+LocalPath = Annotated[
+    KeyFile,
+    Pattern(rf"/|~?/{_PARTS}", "is not a plain path.", "Write it without `.`, `..`, `//` or a slash at the end."),
+]
+Folder = Annotated[
+    SomeText,
+    Pattern(_PARTS, "is not a folder in the checkout.", "Write it from the checkout's root on, such as kolla/prod."),
+    DeployHostPath(),
+]
+FullPath = Annotated[
+    SomeText,
+    Pattern(
+        rf"/({_PARTS})?", "is not a full, plain path.", "Begin with `/`, without `..`, `//` or a slash at the end."
+    ),
+]
+Directory = Annotated[
+    FullPath,
+    Pattern(r"[^:,{}]*", "contains one of `: , { }`, which Docker or MinIO would take for their own.", "Leave it out."),
+    Pattern(
+        rf"(?!/({_SYSTEM_DIRECTORIES})\Z).*",
+        "belongs to the system.",
+        "Use a directory of its own, such as /var/lib/berth/object-store.",
+    ),
+]
+Sha256 = Annotated[
+    Str, Pattern(r"[0-9a-f]{64}", "is not a SHA-256 checksum.", "Write 64 hex digits, as `sha256sum FILE` prints them.")
+]
+Device = Annotated[
+    Str,
+    Pattern(
+        r"/dev/(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9/_:.-]*",
+        "is not the path of a disk.",
+        "Write it as the live system knows it, such as /dev/sda.",
+    ),
+]
+Release = Annotated[
+    Str, Pattern(r"[a-z0-9][a-z0-9.-]*", "is not the name of a release.", "Write stable, beta, alpha or 4081.2.0.")
+]
+HostKey = Annotated[Str, AfterValidator(_host_key)]
+
+LogDriver = Annotated[
+    Str, Pattern(r"[A-Za-z0-9][A-Za-z0-9._/:-]*", "is not a log driver.", "Write one of Docker's, such as journald.")
+]
+OptionName = Annotated[
+    Str, Pattern(r"[A-Za-z0-9][A-Za-z0-9_.-]*", "is not a log option.", "Use the log driver's names, such as max-size.")
+]
+DaemonFlag = Annotated[
+    Str,
+    Pattern(
+        r"--[a-z][a-z0-9-]*(=[A-Za-z0-9_./:,@%+=-]*)?",
+        "is not a flag of dockerd.",
+        "Write --name or --name=value, without blanks, quotes or $.",
+    ),
+]
+RegistryHost = Annotated[Str, AfterValidator(_registry_host)]
+Mirror = Annotated[Str, AfterValidator(_mirror)]
+ProxyUrl = Annotated[Str, AfterValidator(_proxy)]
+NoProxy = Annotated[
+    Str,
+    Pattern(
+        r"\*|[A-Za-z0-9.:_*-]+(/[0-9]{1,3})?",
+        "is not a host, domain, address or network.",
+        "Write one per list item, such as .example.com.",
+    ),
+]
+SwarmLabel = Annotated[
+    Str,
+    Pattern(
+        r"(?!berth\.)[a-z0-9]([a-z0-9._-]*[a-z0-9])?",
+        "is not the name of a label.",
+        "Use lower-case letters, digits, `.`, `_` and `-`, beginning with a letter or digit, and not with `berth.`.",
+    ),
+]
+
+Variable = Annotated[
+    Str, Pattern(r"[a-z_][a-z0-9_]*", "is not the name of a variable.", "Use Kolla's own names: nova_console.")
+]
+GroupName = Annotated[
+    Str, Pattern(r"[a-z][a-z0-9_-]*", "is not the name of a group.", "Use a group of Kolla's inventory: keystone.")
+]

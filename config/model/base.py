@@ -1,4 +1,4 @@
-"""What every part of the settings is built on, and what several of them share."""
+"""The base class of all settings, and what several of them share."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from config.fields import common as v
 
 
 class Model(BaseModel):
-    """Frozen, camelCase in YAML, unknown keys refused, documentation from the text under each field."""
+    """Frozen, camelCase in YAML, without unknown keys, documented by the docstring of each field."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -32,9 +32,9 @@ class ProxySettings(Model):
     """Proxy for https URLs."""
 
     no_proxy: tuple[v.NoProxy, ...] = Field(default=(), examples=[[".example.com", "10.0.0.0/8"]])
-    """Hosts, domains and networks to reach directly. The registry and the nodes are added by Berth."""
+    """Hosts, domains and networks without proxy. The registry and the nodes are added by Berth."""
 
     def variables(self, direct: Sequence[str]) -> dict[str, str]:
-        """The environment by which programs learn of proxies; `direct` is all that is reached without one."""
+        """The environment variables of the proxies; `direct` is what is reached without one."""
         known = {"HTTP_PROXY": self.http, "HTTPS_PROXY": self.https, "NO_PROXY": ",".join(direct)}
         return {name: value for name, value in known.items() if value}

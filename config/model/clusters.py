@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
 from config.fields import common as v
 from config.model.base import Model
-
-if TYPE_CHECKING:
-    from pulumi import Output
-
-    SecretText = Output[str]
-else:
-    SecretText = Any  # pulumi is slow to import, and `berth` reads settings in every command
 
 
 class EtcdClusterSettings(Model):
@@ -30,7 +23,7 @@ class EtcdClusterSettings(Model):
     """Directory on the members that holds the data; best on a disk that writes fast."""
 
     heartbeat_interval: Annotated[int, Field(strict=True, ge=10, le=5000)] = 100
-    """Milliseconds between a leader's signs of life; after ten of them missing another one is elected."""
+    """Milliseconds between the leader's heartbeats; when ten of them are missing, another leader is elected."""
 
 
 class OverlaySettings(Model):

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 from pydantic import Field, JsonValue
 
 from config.fields import common as v
 from config.model.base import Model, ProxySettings
-
-if TYPE_CHECKING:
-    from pulumi import Output
-
-    SecretText = Output[str]
-else:
-    SecretText = Any  # pulumi is slow to import, and `berth` reads settings in every command
 
 
 class DockerRolloutSettings(Model):
@@ -66,7 +59,7 @@ class DockerSettings(Model):
 
     icc: v.Flag | None = Field(default=None, examples=[True])
     """Containers on Docker's default bridge reach each other. Default: false; true on Kolla's nodes and where `extra`
-    turns the daemon's `iptables` off. Networks of one's own are not meant."""
+    turns the daemon's `iptables` off. User-defined networks are not affected."""
 
     mtu: Annotated[int, Field(strict=True, ge=576, le=65535)] | None = Field(default=None, examples=[1450])
     """MTU of Docker's default bridge in bytes. Default: Docker's own."""

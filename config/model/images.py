@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from pydantic import Field
 
 from config.fields import common as v
 from config.model.base import Model
-
-if TYPE_CHECKING:
-    from pulumi import Output
-
-    SecretText = Output[str]
-else:
-    SecretText = Any  # pulumi is slow to import, and `berth` reads settings in every command
 
 
 class SeedSettings(Model):
@@ -50,10 +41,10 @@ class ImageSettings(Model):
 
 
 class PinSource(Model):
-    """Where pins come from: for people, and for the sentence that says where a missing image is to be had."""
+    """Where pins come from: for people, and for the error about a missing image."""
 
     stack: v.Text = Field(examples=["staging"])
-    """The stack that proved what is pinned."""
+    """The stack in which the pinned images were verified."""
 
     time: v.Text = Field(examples=["2026-11-22T10:41:07Z"])
     """When it was promoted."""
@@ -82,7 +73,7 @@ class PinnedImages(Model):
 
 
 class PinSettings(Model):
-    """What another stack has proved. `berth promote` writes it."""
+    """Images that were verified in another stack. `berth promote` writes it."""
 
     source: PinSource = Field(alias="from")
     """Where the pins come from."""
@@ -91,4 +82,4 @@ class PinSettings(Model):
     """Images of the services."""
 
     repositories: dict[v.Tagged, v.Digest] = Field(default={}, examples=[{"team/app:1": "sha256:" + "0" * 64}])
-    """Digest of each promoted tag in the stack's own registry; `berth verify` asks for them."""
+    """Digest of each promoted tag in the stack's own registry; `berth verify` checks them."""

@@ -37,7 +37,7 @@ class KollaSettings(Model):
     release: Literal["2026.1"] = "2026.1"
     """OpenStack's release."""
 
-    services: dict[v.ServiceName, v.Flag] = Field(default={}, examples=[{"keystone": True, "fluentd": False}])
+    services: dict[v.Variable, v.Flag] = Field(default={}, examples=[{"keystone": True, "fluentd": False}])
     """Services on or off, by the name behind Kolla's `enable_`. Default: as the release has it."""
 
     internal_address: v.Address | None = Field(default=None, examples=["10.78.0.20"])
@@ -47,7 +47,7 @@ class KollaSettings(Model):
     """Address of the public API. Default: the internal one."""
 
     interface: n.LinkName = "eth0"
-    """Network interface of the nodes for everything that has no interface of its own."""
+    """Network interface of the nodes for everything that has no other interface."""
 
     external_interface: n.LinkName | None = Field(default=None, examples=["eth1"])
     """Interface without address that Neutron gives to its bridges; network nodes need it once Neutron is on."""
@@ -89,6 +89,5 @@ class KollaSettings(Model):
         return self.images.tag or self.release
 
     def has(self, service: str, default: bool) -> bool:
-        """Whether a service is on; `default` where the settings say nothing, or cannot be read."""
-        said: bool | None = (self.services or {}).get(service)
-        return default if said is None else said
+        """Whether a service is on; `default` where the settings do not name it."""
+        return self.services.get(service, default)

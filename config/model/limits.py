@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
 from config.model.base import Model
-
-if TYPE_CHECKING:
-    from pulumi import Output
-
-    SecretText = Output[str]
-else:
-    SecretText = Any  # pulumi is slow to import, and `berth` reads settings in every command
-
 
 _Bound = Annotated[int, Field(strict=True, ge=32, le=1048576)]
 _Processes = Annotated[int, Field(strict=True, ge=32, le=4194304)]
 
 
 class LimitSettings(Model):
-    """What the containers of one service may take at most; nothing is set aside for them."""
+    """Limits of the containers of one service; nothing is reserved for them."""
 
     memory: _Bound
     """Memory in MB, swap included. A process that wants more is killed, and its container started again."""
@@ -81,7 +73,7 @@ class FileRegistryLimits(LimitSettings):
 
 
 class LimitsSettings(Model):
-    """What each container of Berth's services may take of its machine."""
+    """Limits of each container of Berth's services."""
 
     minio: MinioLimits = MinioLimits()
     """MinIO, at least 512 MB: it takes about 145 requests at once for each GB, and refuses the others (503)."""
@@ -102,4 +94,4 @@ class LimitsSettings(Model):
     """The seed registry, on the deploy host."""
 
     upstream: FileRegistryLimits = FileRegistryLimits()
-    """The stand-in for a public registry, in a lab that asks for it."""
+    """The stand-in for a public registry, in a lab with `upstream: true`."""

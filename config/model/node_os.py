@@ -1,4 +1,4 @@
-"""What a node's system is set up with when it is installed: one model, whatever system renders it."""
+"""Configuration of a node's operating system: one model for all systems that it is rendered for."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class VlanSettings(Link):
 
 
 class InterfaceSettings(Link):
-    """A network card."""
+    """A network interface."""
 
     name: n.LinkName | None = Field(default=None, examples=["enp0s3"])
     """The kernel's name of the interface; this, the MAC address, or both (then it gets this name, on Debian and
@@ -98,8 +98,8 @@ class TcpSettings(Model):
     """The port: 2376 is the usual one with TLS, 2375 without."""
 
     tls: v.Flag = True
-    """Ask for client certificates; the files are ca.pem, cert.pem and key.pem in /etc/docker/tls, given in `files`.
-    Without it, everybody who reaches the port is root on the node."""
+    """Require client certificates; the files are ca.pem, cert.pem and key.pem in /etc/docker/tls, given in `files`.
+    Without it, every client that reaches the port is root on the node."""
 
 
 class NodeDocker(Model):
@@ -139,7 +139,7 @@ class FleetSettings(Model):
     """fleet, which CoreOS had before 1675; left out, with a warning, elsewhere."""
 
     metadata: dict[n.Label, n.Label] = Field(default={}, examples=[{"region": "dc1"}])
-    """What units may ask for; `public_ip` is added."""
+    """Metadata for the placement of units; `public_ip` is added."""
 
 
 class FlannelSettings(Model):
@@ -150,7 +150,7 @@ class FlannelSettings(Model):
 
 
 class DropIn(Model):
-    """A part that is added to a unit."""
+    """A drop-in of a systemd unit."""
 
     name: n.DropInName = Field(examples=["50-limits.conf"])
     """Name of its file."""
@@ -160,7 +160,7 @@ class DropIn(Model):
 
 
 class UnitSettings(Named):
-    """A systemd unit, or what is added to one."""
+    """A systemd unit, or drop-ins of one."""
 
     name: n.UnitName = Field(examples=["scrub.service"])
     """Name of the unit; .network, .netdev and .link are units too."""
@@ -169,7 +169,7 @@ class UnitSettings(Named):
     """Text of the unit. Default: it is there already."""
 
     enable: v.Flag = False
-    """Start it at every boot, as its [Install] section says."""
+    """Enable it: it starts at every boot as its [Install] section defines."""
 
     start: v.Flag = False
     """Start it when the node is set up."""
@@ -190,7 +190,7 @@ class FileSettings(Named):
     """Its text; this or `secret`."""
 
     secret: n.Label | None = Field(default=None, examples=["etcd-node1-key"])
-    """Its text is `berth:secrets.nodeFiles.NAME`; nobody but the owner and its group may read the file."""
+    """Its text is `berth:secrets.nodeFiles.NAME`; only the owner and its group may read the file."""
 
     owner: n.Owner = Field(default="root:root", examples=["etcd:etcd"])
     """User and group."""
@@ -205,8 +205,8 @@ class FileSettings(Named):
 
 
 class NodeConfig(Model):
-    """What a node's system is set up with. Lists replace those of `berth:nodeDefaults`, except users, units and files:
-    there an entry takes the place of the one with its name."""
+    """Configuration of a node's operating system. Lists replace those of `berth:nodeDefaults`, except users, units and
+    files: there an entry takes the place of the one with its name."""
 
     operating_system: System | None = None
     """What runs on the node: coreos takes cloud-config, flatcar Ignition, debian and ubuntu cloud-init."""
@@ -293,7 +293,7 @@ def merged(base: _M, over: _M) -> _M:
 
 
 def resolve(defaults: NodeConfig | None, own: NodeConfig | None) -> NodeConfig | None:
-    """A node's whole configuration; None where nothing is said about it."""
+    """A node's whole configuration; None if there is none."""
     if defaults is None or own is None:
         return own if defaults is None else defaults
     return merged(defaults, own)

@@ -1,10 +1,10 @@
-"""Nodes: what they are for, where they come from and how they are reached."""
+"""Nodes: roles, providers, SSH."""
 
 from __future__ import annotations
 
 from ipaddress import IPv4Network
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -12,14 +12,6 @@ from config import naming
 from config.fields import common as v
 from config.model.base import Model
 from config.model.node_os import NodeConfig
-
-if TYPE_CHECKING:
-    from pulumi import Output
-
-    SecretText = Output[str]
-else:
-    SecretText = Any  # pulumi is slow to import, and `berth` reads settings in every command
-
 
 Role = Literal[
     "registry",
@@ -61,7 +53,7 @@ class LabSettings(Model):
 
 
 class InstallerSettings(Model):
-    """What the live system's own installer (coreos-install, flatcar-install) is told."""
+    """Options of the live system's own installer (coreos-install, flatcar-install)."""
 
     channel: v.Release = "stable"
     """Release channel to install from."""
@@ -105,7 +97,7 @@ class VirtualBoxSettings(Model):
 
 
 class MachineSettings(Model):
-    """What one virtual machine has in another way than the others."""
+    """Resources of one virtual machine that differ from the others'."""
 
     memory: _Memory | None = None
     """Memory in MB. Default: `berth:virtualbox.memory`."""
@@ -122,10 +114,10 @@ class MachineSettings(Model):
 
 
 class SshSettings(Model):
-    """How the deploy host gets into a node."""
+    """The SSH endpoint of a node, as the deploy host reaches it."""
 
     host: v.Host = Field(default="", examples=["127.0.0.1"])
-    """Host to connect to. Default: the node's address; another one behind port forwarding."""
+    """Host to connect to. Default: the node's address; another one with port forwarding."""
 
     port: v.Port = 22
     """TCP port of sshd on that host."""
@@ -137,7 +129,7 @@ class SshSettings(Model):
     """Private key on the deploy host: a full path or one that begins with `~/`. Not for lab nodes."""
 
     host_key: v.HostKey | None = Field(default=None, examples=["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA..."])
-    """The node's own public key; nothing is sent to a machine that shows another one. Not for lab nodes."""
+    """The node's own public key; a machine with another one is refused. Not for lab nodes."""
 
     @property
     def key_path(self) -> Path | None:
@@ -146,7 +138,7 @@ class SshSettings(Model):
 
 
 class LiveSettings(Model):
-    """How the deploy host gets into the live system that a machine is installed from."""
+    """The SSH endpoint of the live system that a machine is installed from."""
 
     host: v.Host = Field(default="", examples=["192.0.2.50"])
     """Host to connect to. Default: the node's `ssh.host`."""
@@ -169,7 +161,7 @@ class InstallSettings(Model):
     """The disk to install to, as the live system knows it."""
 
     wipe: v.Flag = False
-    """Allow Berth to lose what is on that disk."""
+    """Allow Berth to overwrite that disk."""
 
     live: LiveSettings
     """How the live system is reached."""
@@ -191,7 +183,7 @@ class NodeSettings(Model):
     """IPv4 address under which the nodes reach each other."""
 
     roles: tuple[Role, ...] = Field(examples=[["object-store", "registry"]])
-    """What the node does. An empty list: its Docker daemon is looked after, nothing runs on it."""
+    """Roles of the node. An empty list: Berth configures its Docker daemon only."""
 
     provider: Literal["lab", "virtualbox", "bare-metal"] = "bare-metal"
     """lab: a container made by Berth. virtualbox: a virtual machine, made by Berth with `berth:virtualbox`.
@@ -199,10 +191,10 @@ class NodeSettings(Model):
     bare-metal."""
 
     ssh: SshSettings = SshSettings()
-    """How the deploy host gets in."""
+    """The SSH endpoint, as the deploy host reaches it."""
 
     config: NodeConfig | None = None
-    """What the node's system is set up with, over `berth:nodeDefaults`; `berth node-config` prints it."""
+    """Configuration of the node's operating system, over `berth:nodeDefaults`; `berth node-config` prints it."""
 
     virtualbox: MachineSettings = MachineSettings()
     """The virtual machine, where Berth makes it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -10,16 +10,9 @@ from config import naming
 from config.fields import common as v
 from config.model.base import Model
 
-if TYPE_CHECKING:
-    from pulumi import Output
-
-    SecretText = Output[str]
-else:
-    SecretText = Any  # pulumi is slow to import, and `berth` reads settings in every command
-
 
 class UserSettings(Model):
-    """Someone who logs in to the registry."""
+    """A user of the registry."""
 
     name: v.UserName = Field(examples=["alice"])
     """Name for `docker login`: at most 64 characters, no colon."""
@@ -50,7 +43,7 @@ class UpstreamSettings(Model):
     """Serve it at the root of the mirror port too, for the daemons' registry-mirrors. Default: true for Docker Hub."""
 
     user: v.UserName | None = Field(default=None, examples=["robot"])
-    """Account at the upstream; its password is in `berth:secrets.upstreams`. Default: none, as anybody."""
+    """Account at the upstream; its password is in `berth:secrets.upstreams`. Default: none, anonymous."""
 
     ca: v.Certificates | None = None
     """Certificate of a private CA that signed the upstream's, as PEM. Default: the CAs that every system trusts."""
@@ -81,7 +74,7 @@ class CacheSettings(Model):
     """Blobs that a cache fetches at once, each with about 20 MB of memory. More wait ten seconds, then 503."""
 
     abandon_after: Annotated[int, Field(strict=True, ge=1, le=86400)] = 30
-    """Seconds that a fetch goes on which nobody reads any more."""
+    """Seconds after which a fetch without readers is cancelled."""
 
 
 class RegistrySettings(Model):
@@ -103,9 +96,9 @@ class RegistrySettings(Model):
     """Also write the registry to insecure-registries of every daemon. TLS stays on."""
 
     users: tuple[UserSettings, ...] = Field(examples=[[{"name": "push", "role": "push"}]])
-    """Who may log in; at least one who can push. Nobody reads without logging in."""
+    """Who may log in; at least one who can push. Reading needs a login too."""
 
-    node_user: v.NodeUser = Field(default="", examples=["nodes"])
+    node_user: v.Text = Field(default="", examples=["nodes"])
     """User with the role pull that the nodes log in with. Default: the first one; "" keeps nodes logged out."""
 
     upstreams: tuple[UpstreamSettings, ...] = Field(

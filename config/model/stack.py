@@ -1,4 +1,4 @@
-"""Every setting of a stack, typed and frozen. Rules that look at more than one setting are in `validation`."""
+"""Every setting of a stack, typed and frozen. Rules across settings are in `config/rules`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from config import naming
-from config.fields import common as v
+from config.fields.base import refused
 from config.model.base import Model
 from config.model.clusters import EtcdClusterSettings, SwarmSettings
 from config.model.docker import DockerSettings
@@ -40,16 +40,14 @@ KOLLA_ROLES: tuple[Role, ...] = ("control", "network", "compute", "monitoring", 
 """Roles whose nodes Kolla puts containers on, by the names of its inventory's own groups."""
 
 
-# VirtualBox takes no less than a few megabytes; CoreOS's live system needs two gigabytes to unpack itself.
-
-
-# A program that is given less ends at its start; MinIO works out from it how many requests it takes at once.
-
-
 def _lab(value: object) -> object:
-    """`true` and `false` have been turned into an object and nothing before."""
+    """`true` is a lab with all defaults, `false` none; `pulumi config set` writes either as text."""
+    if value is True or value == "true":
+        return {}
+    if value is False or value == "false":
+        return None
     if not isinstance(value, dict):
-        raise v.refused("is neither true, false nor an object.", "Write `true` for a lab, or leave the key out.")
+        raise refused("is neither true, false nor an object.", "Write `true` for a lab, or leave the key out.")
     return value
 
 
@@ -87,39 +85,39 @@ class StackSettings(Model):
     """Where the services' images come from."""
 
     limits: LimitsSettings = LimitsSettings()
-    """What the services' containers may take of their machines."""
+    """Limits of the services' containers."""
 
     kolla: KollaSettings = KollaSettings()
     """OpenStack Kolla."""
 
     firewall: Literal["berth", "external"] = "berth"
     """berth: a table of nftables on each node lets in who is meant to reach the ports of Berth's services. external:
-    you keep strangers out, and Berth writes no rules."""
+    you restrict access yourself, and Berth writes no rules."""
 
     pins: PinSettings | None = None
-    """What another stack has proved, as `berth promote` wrote it."""
+    """Images that were verified in another stack, as written by `berth promote`."""
 
     node_defaults: NodeConfig | None = None
-    """What the nodes' systems are set up with where a node's own `config` says nothing else."""
+    """Configuration of the nodes' operating systems; a node's own `config` overrides it."""
 
     @property
     def store_endpoint(self) -> str:
-        """host:port at which any living server of the object store answers the nodes."""
+        """host:port at which the nodes reach any running server of the object store."""
         return naming.endpoint(self.load_balancer.address, self.object_store.endpoint_port)
 
     @property
     def front_address(self) -> str:
-        """The balancer's address as the deploy host reaches it: a NAT network is open at forwarded ports only."""
+        """The balancer's address as the deploy host reaches it: a NAT network is reachable at forwarded ports only."""
         return naming.FORWARDED_HOST if self.virtualbox else self.load_balancer.address
 
     @property
     def store_from_deploy_host(self) -> str:
-        """host:port at which the object store answers the deploy host."""
+        """host:port at which the deploy host reaches the object store."""
         return naming.endpoint(self.front_address, self.object_store.endpoint_port)
 
     @property
     def deploy_host_addresses(self) -> tuple[str, ...]:
-        """Where the deploy host's connections come from, as far as it is known: its addresses as the nodes see them."""
+        """The deploy host's addresses as the nodes see them, as far as they are known."""
         found = [self.images.seed.address]
         if self.lab is not None:
             found.append(self.lab.gateway)
@@ -129,7 +127,7 @@ class StackSettings(Model):
         return tuple(address for address in found if address)
 
     def uses_store(self, node: NodeSettings) -> bool:
-        """Whether a service on the node talks to the object store's servers themselves."""
+        """Whether a service on the node connects to the object store's servers directly."""
         return bool({"object-store", "load-balancer", "registry"} & set(node.roles))
 
     def with_role(self, role: Role) -> tuple[NodeSettings, ...]:
@@ -142,9 +140,9 @@ class StackSettings(Model):
         return config is not None and config.etcd is not None
 
     def docker_on(self, node: NodeSettings) -> DockerSettings:
-        """The daemon's settings on one node: what the file leaves open depends on what the node is for."""
+        """The daemon's settings on one node: some defaults depend on its roles."""
         kolla = not set(KOLLA_ROLES).isdisjoint(node.roles)
-        # Whose firewall is somebody else's, publishes ports by processes and cannot keep containers apart.
+        # Without its own packet filter rules dockerd publishes ports by processes and cannot isolate containers.
         own_rules = self.docker.extra.get("iptables", True) is not False
         here = {
             "live_restore": not node.in_swarm,
@@ -158,7 +156,7 @@ class StackSettings(Model):
 
 
 class Settings(StackSettings):
-    """What the program is built from: the stack file's settings, its name and the users' own passwords."""
+    """The program's input: the stack file's settings, the stack's name, the configured passwords."""
 
     stack: str
     """Name of the stack, such as dev."""

@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from pydantic import Field
 
 from config.fields import common as v
 from config.model.base import Model
-
-if TYPE_CHECKING:
-    from pulumi import Output
-
-    SecretText = Output[str]
-else:
-    SecretText = Any  # pulumi is slow to import, and `berth` reads settings in every command
 
 
 class ObjectStoreSettings(Model):

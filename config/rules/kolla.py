@@ -1,8 +1,8 @@
-"""Rules about OpenStack Kolla and the nodes that it shares with the registry; asked only where it is enabled."""
+"""Rules about OpenStack Kolla and the nodes that it shares with the registry, where it is enabled."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from config.kolla_release import Release, release
@@ -10,14 +10,13 @@ from config.model.kolla import KollaSettings
 from config.model.node_os import resolve
 from config.model.stack import KOLLA_ROLES, StackSettings
 from config.problems import Problem, closest, path, shown
-from config.rules.nodes import Rule, having, nodes_of
-from config.rules.upstreams import upstreams_of
+from config.rules.common import Rule, having
 
-# A role that has no use without the service; control and network carry every deployment.
+# Roles that only these services need; control and network are needed by every deployment.
 _NEEDED_BY = {"compute": ("nova",), "monitoring": ("prometheus", "grafana"), "storage": ("cinder", "manila")}
-# On by themselves, unless openstack_core is off.
+# Enabled by default, unless openstack_core is off.
 _CORE = ("nova",)
-# Decided by settings of their own: two places for one thing would part ways.
+# Variables with their own setting: two values for one thing would contradict each other.
 _OWN = {
     "docker_registry": "the registry is always this stack's own",
     "docker_registry_username": "nodes log in as registry.nodeUser",
@@ -35,20 +34,9 @@ _OWN = {
 }
 
 
-def _asked(rule: Callable[[StackSettings, KollaSettings, Release], Iterable[Problem]]) -> Rule:
-    """The rule for a stack whose Kolla is enabled and whose release is known."""
-
-    def asked(settings: StackSettings) -> Iterator[Problem]:
-        kolla = settings.kolla
-        if kolla is not None and kolla.enabled and kolla.release is not None:
-            yield from rule(settings, kolla, release(kolla.release))
-
-    return asked
-
-
 def known_services(settings: StackSettings, kolla: KollaSettings, known: Release) -> Iterator[Problem]:
-    """A service that the release does not have would be left out without a word."""
-    for name in kolla.services or ():
+    """A service that the release does not have would silently be left out."""
+    for name in kolla.services:
         if name not in known.services:
             fix = f"Use a name that stands behind `enable_` in kolla-ansible's globals for {known.name}."
             meant = closest(name, known.services)
@@ -56,12 +44,10 @@ def known_services(settings: StackSettings, kolla: KollaSettings, known: Release
 
 
 def nodes_for_roles(settings: StackSettings, kolla: KollaSettings, known: Release) -> Iterator[Problem]:
-    """An empty group makes Kolla leave out what belongs on it, or stop in the middle."""
-    if kolla.services is None or None in kolla.services.values():
-        return
+    """With an empty group Kolla skips services, or fails during the deployment."""
     core = kolla.has("openstack_core", True)
     for role in KOLLA_ROLES:
-        if having(settings, role) != []:
+        if having(settings, role):
             continue
         services = _NEEDED_BY.get(role, ())
         needed = [name for name in services if kolla.has(name, name in _CORE and core)]
@@ -72,11 +58,11 @@ def nodes_for_roles(settings: StackSettings, kolla: KollaSettings, known: Releas
 
 
 def supported_systems(settings: StackSettings, kolla: KollaSettings, known: Release) -> Iterator[Problem]:
-    """Kolla sets up Debian, Ubuntu, Rocky or CentOS; a system without packages can carry the registry only."""
-    for index, node in nodes_of(settings):
+    """Kolla supports Debian, Ubuntu, Rocky and CentOS; systems without packages can run the registry only."""
+    for index, node in enumerate(settings.nodes):
         found = resolve(settings.node_defaults, node.config)
         system = found.operating_system if found else None
-        role = next((role for role in node.roles or () if role in KOLLA_ROLES), None)
+        role = next((role for role in node.roles if role in KOLLA_ROLES), None)
         if role and system in ("coreos", "flatcar"):
             wrong = f"has the role {role}, but runs {system}, which Kolla cannot deploy to."
             fix = "Take the role away, or install Debian or Ubuntu on it."
@@ -84,103 +70,97 @@ def supported_systems(settings: StackSettings, kolla: KollaSettings, known: Rele
 
 
 def image_source(settings: StackSettings, kolla: KollaSettings, known: Release) -> Iterator[Problem]:
-    """quay.io's images of Kolla are tests of its developers: its own prechecks refuse them, through a cache as well."""
+    """Kolla's images on quay.io are for its developers' tests: its prechecks refuse them, through a cache too."""
     images = kolla.images
-    if images is None or images.source is None:
-        return
     if images.source != "cache":
         if images.upstream is not None:
             wrong = f"is set, but images are {images.source}."
             yield Problem(path("kolla", "images", "upstream"), wrong, "Remove it, or set `source: cache`.")
         return
-    at, names = path("kolla", "images", "upstream"), {up.name: up for _, up in upstreams_of(settings) if up.name}
+    at, names = path("kolla", "images", "upstream"), {up.name: up for up in settings.registry.upstreams}
     if images.upstream is None:
         yield Problem(at, "is missing: images come through a cache.", f"Name one of: {', '.join(names) or 'none yet'}.")
     elif images.upstream not in names:
         meant = closest(images.upstream, names)
         fix = f"Use one of registry.upstreams: {', '.join(names) or 'none yet'}."
         yield Problem(at, "is no upstream of the registry.", fix, shown(images.upstream), meant)
-    elif names[images.upstream].url and names[images.upstream].host == "quay.io":
+    elif names[images.upstream].host == "quay.io":
         wrong = "is quay.io, whose Kolla images are for tests only: Kolla's prechecks refuse to deploy them."
         yield Problem(at, wrong, "Copy them into the registry (source: archive) or build them (source: built).")
 
 
 def addresses(settings: StackSettings, kolla: KollaSettings, known: Release) -> Iterator[Problem]:
-    """keepalived moves the internal address: no machine's own, and not the registry's."""
+    """keepalived moves the internal address: it must not be a node's nor the registry's."""
     at = path("kolla", "internalAddress")
-    if "internal_address" not in kolla.model_fields_set or kolla.internal_address is None:
-        if "internal_address" not in kolla.model_fields_set:
-            fix = "Write a free address of the nodes' network; without haproxy, that of a control node."
-            yield Problem(at, "is missing.", fix)
+    if kolla.internal_address is None:
+        fix = "Write a free address of the nodes' network; without haproxy, that of a control node."
+        yield Problem(at, "is missing.", fix)
         return
     moves = kolla.has("haproxy", True)
     for key, name in (("internalAddress", "internal_address"), ("externalAddress", "external_address")):
         value = getattr(kolla, name)
         if value is None:
             continue
-        owner = next((node for _, node in nodes_of(settings) if node.address == value), None)
+        owner = next((node for node in settings.nodes if node.address == value), None)
         if moves and owner is not None:
             wrong = f"is the address of the node {owner.name}, but keepalived moves it between nodes."
             yield Problem(path("kolla", key), wrong, "Use a free address of their network.", shown(value))
-        elif not moves and key == "internalAddress" and (owner is None or "control" not in (owner.roles or ())):
+        elif not moves and key == "internalAddress" and (owner is None or "control" not in owner.roles):
             wrong = "is no control node's address, and without haproxy nothing else would answer at it."
             yield Problem(at, wrong, "Use a control node's address, or switch haproxy on.", shown(value))
-        elif owner is None and settings.load_balancer is not None and settings.load_balancer.address == value:
+        elif owner is None and settings.load_balancer.address == value:
             wrong = "is the registry's own address (loadBalancer.address)."
             yield Problem(path("kolla", key), wrong, "Use another free address.", shown(value))
 
 
 def inventory(settings: StackSettings, kolla: KollaSettings, known: Release) -> Iterator[Problem]:
-    """Groups and hosts by names that exist: Ansible takes any other for a new host."""
-    names = {node.name for _, node in nodes_of(settings) if node.name}
+    """Groups and hosts must exist: Ansible takes any other name for a new host."""
+    names = {node.name for node in settings.nodes}
     for key, groups in (("groups", kolla.groups), ("groupVariables", kolla.group_variables)):
-        for group in groups or ():
+        for group in groups:
             if group not in known.groups and group != "all":
                 fix = f"Use a group of kolla-ansible's inventory for {known.name}."
                 meant = closest(group, known.groups)
                 yield Problem(path("kolla", key, group), f"is no group of {known.name}.", fix, None, meant)
-    for group, members in (kolla.groups or {}).items():
-        for index, member in enumerate(members or ()):
+    for group, members in kolla.groups.items():
+        for index, member in enumerate(members):
             if member not in names and member not in known.groups:
                 at, meant = path("kolla", "groups", group, index), closest(member, [*names, *known.groups])
                 fix = "Use the name of a node or of a group."
                 yield Problem(at, "is neither a node nor a group.", fix, shown(member), meant)
-    for host in kolla.host_variables or ():
+    for host in kolla.host_variables:
         if host not in names:
             at, fix = path("kolla", "hostVariables", host), f"Use one of: {', '.join(sorted(names))}."
             yield Problem(at, "is no node of this stack.", fix, None, closest(host, names))
 
 
 def variables(settings: StackSettings, kolla: KollaSettings, known: Release) -> Iterator[Problem]:
-    """A wrong type would be found by a template in the middle of a deployment, if at all."""
-    places: list[tuple[tuple[str, ...], dict[str, Any]]] = [(("globals",), kolla.globals or {})]
+    """A wrong type would fail in a template during the deployment, if at all."""
+    places: list[tuple[tuple[str, ...], dict[str, Any]]] = [(("globals",), kolla.globals)]
     for key, nested in (("hostVariables", kolla.host_variables), ("groupVariables", kolla.group_variables)):
-        places += [((key, name), values) for name, values in (nested or {}).items()]
+        places += [((key, name), values) for name, values in nested.items()]
     for place, values in places:
         for name, value in values.items():
             at = path("kolla", *place, name)
             if name == "docker_registry_insecure" and value is not False:
-                wrong = "would make Kolla forget the login, and the registry lets nobody in without one."
+                wrong = "would make Kolla pull without login, which the registry refuses."
                 yield Problem(at, wrong, "Remove it: the nodes trust the registry's certificate.")
             elif name in _OWN and (place == ("globals",) or name == "docker_custom_config"):
                 yield Problem(at, f"is not set here: {_OWN[name]}.", "Remove it.")
             elif place == ("globals",) and name.removeprefix("enable_") in known.services and name.startswith("enable"):
-                yield Problem(at, "has a place of its own.", f"Write it as kolla.services.{name[7:]}.")
-            elif (expected := known.misfit(name, value)) is not None:
+                yield Problem(at, "has its own setting.", f"Write it as kolla.services.{name[7:]}.")
+            elif (expected := known.expected_type(name, value)) is not None:
                 yield Problem(at, f"must be {expected}, as in kolla-ansible.", f"Write {expected}.", shown(value))
 
 
-RULES: tuple[Rule, ...] = tuple(
-    map(
-        _asked,
-        (
-            known_services,
-            nodes_for_roles,
-            supported_systems,
-            image_source,
-            addresses,
-            inventory,
-            variables,
-        ),
-    )
-)
+_RULES = (known_services, nodes_for_roles, supported_systems, image_source, addresses, inventory, variables)
+
+
+def valid_kolla(settings: StackSettings) -> Iterator[Problem]:
+    """All of the above, if Kolla is enabled."""
+    if settings.kolla.enabled:
+        for rule in _RULES:
+            yield from rule(settings, settings.kolla, release(settings.kolla.release))
+
+
+RULES: tuple[Rule, ...] = (valid_kolla,)

@@ -10,73 +10,68 @@ from config.model.node_os import resolve
 from config.model.nodes import MachineSettings, NodeSettings
 from config.model.stack import StackSettings
 from config.problems import Problem, path, shown
-from config.rules.nodes import Rule, having, in_lab, nodes_of
+from config.rules.common import Rule, having
 
 
 def lab_nodes_in_labs(settings: StackSettings) -> Iterator[Problem]:
-    """`berth down` removes everything of a lab; a real machine must never be among it."""
-    for index, node in nodes_of(settings):
+    """`berth down` removes all nodes of a lab: no other machine may be one of them."""
+    for index, node in enumerate(settings.nodes):
         at = path("nodes", index, "provider")
-        if node.provider == "lab" and not in_lab(settings):
-            fix = "Set `berth:lab: true`, or say where this machine comes from: virtualbox or bare-metal."
-            yield Problem(at, "is lab, but this stack is no lab.", fix)
-        if in_lab(settings) and node.provider not in ("lab", None):
-            fix = "Leave the key out, or put this machine into a stack of its own."
+        if node.provider == "lab" and settings.lab is None:
+            fix = "Set `berth:lab: true`, or write the provider of this machine: virtualbox or bare-metal."
+            yield Problem(at, "is lab, but this stack is not a lab.", fix)
+        if node.provider != "lab" and settings.lab is not None:
+            fix = "Leave the key out, or move this machine to another stack."
             yield Problem(at, "is not lab: in a lab Berth makes and removes every node.", fix, shown(node.provider))
 
 
-def made_here(settings: StackSettings, node: NodeSettings) -> bool:
-    """Whether the node is a virtual machine that Berth makes, even if the settings for that cannot be read."""
-    return node.provider == "virtualbox" and "virtualbox" in settings.model_fields_set
+def made_by_berth(settings: StackSettings, node: NodeSettings) -> bool:
+    """Whether the node is a virtual machine that Berth makes."""
+    return node.provider == "virtualbox" and settings.virtualbox is not None
 
 
-def installed_here(node: NodeSettings) -> bool:
-    """Whether Berth installs the machine from its live system, even if the settings for that cannot be read."""
-    return "install" in node.model_fields_set
-
-
-def made_keys(settings: StackSettings) -> Iterator[Problem]:
-    """Berth makes the keys of the nodes that it makes; others would silently not be used."""
-    for index, node in nodes_of(settings):
-        if installed_here(node) and node.ssh is not None and node.ssh.host_key is not None:
-            wrong = "is set, but Berth makes the key that the system shows which it installs."
+def keys_are_generated(settings: StackSettings) -> Iterator[Problem]:
+    """Berth generates the keys of the nodes that it makes; others would silently not be used."""
+    for index, node in enumerate(settings.nodes):
+        if node.install is not None and node.ssh.host_key is not None:
+            wrong = "is set, but Berth generates the host key of the system that it installs."
             fix = "Remove it; the live system's key is `install.live.hostKey`."
             yield Problem(path("nodes", index, "ssh", "hostKey"), wrong, fix)
-        in_a_lab = node.provider == "lab" and in_lab(settings)
-        if node.ssh is None or not (in_a_lab or made_here(settings, node)):
+        in_a_lab = node.provider == "lab" and settings.lab is not None
+        if not (in_a_lab or made_by_berth(settings, node)):
             continue
         for key, value in (("keyFile", node.ssh.key_file), ("hostKey", node.ssh.host_key)):
             if value is not None:
-                whose = "lab nodes" if in_a_lab else "the machines that it makes"
-                wrong = f"is set, but Berth makes the keys of {whose} itself."
+                machines = "lab nodes" if in_a_lab else "the machines that it makes"
+                wrong = f"is set, but Berth generates the keys of {machines}."
                 yield Problem(path("nodes", index, "ssh", key), wrong, "Remove it.")
 
 
 def real_machines_have_keys(settings: StackSettings) -> Iterator[Problem]:
-    """Nothing is sent to a machine whose host key is not pinned; an unreadable key is not a missing one."""
+    """Nothing is sent to a machine whose host key is not pinned."""
     fixes = {
         "keyFile": "Write the path of the private key that may log in, such as ~/.ssh/berth.",
         "hostKey": "Write what /etc/ssh/ssh_host_ed25519_key.pub on the node holds: `ssh-ed25519 AAAA...`.",
     }
-    for index, node in nodes_of(settings):
-        if node.provider in ("lab", None) or node.ssh is None or in_lab(settings) or made_here(settings, node):
+    for index, node in enumerate(settings.nodes):
+        if node.provider == "lab" or settings.lab is not None or made_by_berth(settings, node):
             continue
-        for key, name in (("keyFile", "key_file"), ("hostKey", "host_key")):
-            if name not in node.ssh.model_fields_set and not (key == "hostKey" and installed_here(node)):
+        for key, value in (("keyFile", node.ssh.key_file), ("hostKey", node.ssh.host_key)):
+            if value is None and not (key == "hostKey" and node.install is not None):
                 wrong = "is missing for a machine that Berth does not make."
                 yield Problem(path("nodes", index, "ssh", key), wrong, fixes[key])
 
 
 def machines_are_made(settings: StackSettings) -> Iterator[Problem]:
-    """What is set for virtual machines has an effect only where Berth makes them."""
-    if "virtualbox" in settings.model_fields_set and in_lab(settings):
-        fix = "Take one of both out: a lab's nodes are containers."
+    """Settings of virtual machines have an effect only where Berth makes them."""
+    if settings.virtualbox is not None and settings.lab is not None:
+        fix = "Remove one of the two: a lab's nodes are containers."
         yield Problem(path("virtualbox"), "is set together with `berth:lab`.", fix)
-    for index, node in nodes_of(settings):
-        if installed_here(node) and node.provider not in ("bare-metal", None):
-            fix = "Remove it, or say `provider: bare-metal`."
+    for index, node in enumerate(settings.nodes):
+        if node.install is not None and node.provider != "bare-metal":
+            fix = "Remove it, or write `provider: bare-metal`."
             yield Problem(path("nodes", index, "install"), f"is set, but the provider is {node.provider}.", fix)
-        if node.virtualbox not in (None, MachineSettings()) and not made_here(settings, node):
+        if node.virtualbox != MachineSettings() and not made_by_berth(settings, node):
             wrong = "is set for a machine that Berth does not make."
             fix = "Remove it, or set `berth:virtualbox` and the provider virtualbox to have it made."
             yield Problem(path("nodes", index, "virtualbox"), wrong, fix)
@@ -84,11 +79,8 @@ def machines_are_made(settings: StackSettings) -> Iterator[Problem]:
 
 def systems_that_are_installed(settings: StackSettings) -> Iterator[Problem]:
     """The installers are those of CoreOS and Flatcar."""
-    if settings.node_defaults is None and "node_defaults" in settings.model_fields_set:
-        return
-    for index, node in nodes_of(settings):
-        unreadable = node.config is None and "config" in node.model_fields_set
-        if unreadable or not (made_here(settings, node) or installed_here(node)):
+    for index, node in enumerate(settings.nodes):
+        if not (made_by_berth(settings, node) or node.install is not None):
             continue
         config = resolve(settings.node_defaults, node.config)
         system = config.operating_system if config is not None else None
@@ -101,18 +93,18 @@ def systems_that_are_installed(settings: StackSettings) -> Iterator[Problem]:
 
 
 def virtual_network(settings: StackSettings) -> Iterator[Problem]:
-    """VirtualBox's own gateway and the way to the deploy host have the first two addresses of a NAT network."""
-    network = settings.virtualbox and _readable(settings.virtualbox.subnet)
-    if not network:
+    """The first two addresses of a NAT network are VirtualBox's gateway and the deploy host."""
+    network = _virtual_network(settings)
+    if network is None:
         return
     if not _usable(network):
         fix = "Use a private network with a prefix from /16 to /29, such as 10.78.0.0/24."
         at = path("virtualbox", "subnet")
         yield Problem(at, "is not a private network of a usable size.", fix, shown(str(network)))
         return
-    taken: dict[str | None, str] = {str(network.network_address + 1): "the gateway's (VirtualBox itself)"}
+    taken = {str(network.network_address + 1): "the gateway's (VirtualBox itself)"}
     taken[naming.seed_address(network)] = "the deploy host's"
-    nodes = [(index, node) for index, node in nodes_of(settings) if made_here(settings, node)]
+    nodes = [(index, node) for index, node in enumerate(settings.nodes) if made_by_berth(settings, node)]
     fix = "Give all virtual machines addresses of one network, or set `berth:virtualbox.subnet`."
     yield from _addresses_in(network, "the NAT network", nodes, taken, fix)
 
@@ -121,16 +113,14 @@ def _addresses_in(
     network: IPv4Network,
     name: str,
     nodes: Iterable[tuple[int, NodeSettings]],
-    taken: dict[str | None, str],
+    taken: dict[str, str],
     fix: str,
 ) -> Iterator[Problem]:
-    """Each node's address is one of a network that Berth makes, and nobody else's there."""
+    """Each node's address is a free one of a network that Berth makes."""
     taken = taken | {str(network.network_address): "the network's own"}
     taken[str(network.broadcast_address)] = "the broadcast address"
     for index, node in nodes:
         at = path("nodes", index, "address")
-        if node.address is None:
-            continue
         if IPv4Address(node.address) not in network:
             yield Problem(at, f"is outside of {name} {network}.", fix, shown(node.address))
         elif node.address in taken:
@@ -139,23 +129,22 @@ def _addresses_in(
 
 
 def forwarded_ports(settings: StackSettings) -> Iterator[Problem]:
-    """Each port of the deploy host leads to one place."""
-    taken: dict[int | None, str] = {}
-    if settings.registry is not None:
-        taken |= {settings.registry.port: "registry.port", settings.registry.mirror_port: "registry.mirrorPort"}
-    if settings.object_store is not None:
-        taken[settings.object_store.endpoint_port] = "objectStore.endpointPort"
-    if settings.images is not None and settings.images.seed is not None:
-        taken[settings.images.seed.port] = "images.seed.port"
-    for index, node in nodes_of(settings):
-        if node.ssh is None or not made_here(settings, node):
+    """Each port of the deploy host is forwarded to one service."""
+    taken = {
+        settings.registry.port: "registry.port",
+        settings.registry.mirror_port: "registry.mirrorPort",
+        settings.object_store.endpoint_port: "objectStore.endpointPort",
+        settings.images.seed.port: "images.seed.port",
+    }
+    for index, node in enumerate(settings.nodes):
+        if not made_by_berth(settings, node):
             continue
         if node.ssh.host != naming.FORWARDED_HOST:
-            wrong = "is not where Berth forwards this machine's port."
+            wrong = "is not the host on which Berth forwards this machine's port."
             at = path("nodes", index, "ssh", "host")
             yield Problem(at, wrong, f"Leave the key out: it is {naming.FORWARDED_HOST}.", shown(node.ssh.host))
         if node.ssh.port in taken:
-            wrong = f"is berth:{taken[node.ssh.port]}, which is forwarded, too."
+            wrong = f"is berth:{taken[node.ssh.port]}, which is forwarded too."
             fix = "Forward another port to this machine, such as 2011 to the first one."
             yield Problem(path("nodes", index, "ssh", "port"), wrong, fix, str(node.ssh.port))
 
@@ -169,84 +158,75 @@ def lab_addresses(settings: StackSettings) -> Iterator[Problem]:
         fix = "Use a private network with a prefix from /16 to /29, such as 10.77.0.0/24."
         yield Problem(path("lab", "subnet"), "is not a private network of a usable size.", fix, shown(str(network)))
         return
-    taken: dict[str | None, str] = {settings.lab.gateway: "the gateway's (the deploy host)"}
-    taken[_seed(settings)] = "the seed registry's"
+    taken = {settings.lab.gateway: "the gateway's (the deploy host)"}
+    taken[settings.images.seed.address] = "the seed registry's"
     if settings.lab.upstream:
         taken[naming.lab_upstream_address(network)] = "the stand-in upstream's"
     fix = "Give all lab nodes addresses of one network, or set `berth:lab` to an object with `subnet`."
-    yield from _addresses_in(network, "the lab's network", nodes_of(settings), taken, fix)
+    yield from _addresses_in(network, "the lab's network", enumerate(settings.nodes), taken, fix)
 
 
 def lab_infrastructure(settings: StackSettings) -> Iterator[Problem]:
-    """Gateway and seed registry live in the lab's network, each at an address of its own."""
+    """Gateway and seed registry have different addresses of the lab's network."""
     network = lab_network(settings)
     if network is None or settings.lab is None:
         return
     gateway = settings.lab.gateway
     if gateway and IPv4Address(gateway) not in network:
-        fix = "Use an address of the subnet, or leave it out to have the first one."
+        fix = "Use an address of the subnet, or leave it out for the first one."
         yield Problem(path("lab", "gateway"), f"is outside of {network}.", fix, shown(gateway))
     upstream = naming.lab_upstream_address(network) if settings.lab.upstream else None
     if gateway and gateway == upstream:
-        fix = "Use another address of the subnet, or leave it out to have the first one."
+        fix = "Use another address of the subnet, or leave it out for the first one."
         yield Problem(path("lab", "gateway"), "is the stand-in upstream's.", fix, shown(gateway))
-    seed = _seed(settings)
+    seed = settings.images.seed.address
     if not seed:
         return
-    fix = "Use another address of the subnet, or leave it out to have the second one."
+    fix = "Use another address of the subnet, or leave it out for the second one."
     if IPv4Address(seed) not in network:
         yield Problem(path("images", "seed", "address"), f"is outside of {network}.", fix, shown(seed))
     elif seed in (gateway, upstream):
-        whose = "the gateway's" if seed == gateway else "the stand-in upstream's"
-        yield Problem(path("images", "seed", "address"), f"is {whose}.", fix, shown(seed))
+        owner = "the gateway's" if seed == gateway else "the stand-in upstream's"
+        yield Problem(path("images", "seed", "address"), f"is {owner}.", fix, shown(seed))
 
 
 def balancer_address(settings: StackSettings) -> Iterator[Problem]:
     """The registry's address is in the network of every load balancer: its own, or one that moves between them."""
     balancer = settings.load_balancer
-    balancers = having(settings, "load-balancer")
-    if balancer is None or balancer.address is None or not balancers:
-        return
+    nodes = [node for _, node in having(settings, "load-balancer")]
     at, value = path("loadBalancer", "address"), shown(balancer.address)
-    around = None
-    if balancer.prefix_length is not None:
-        around = IPv4Network(f"{balancer.address}/{balancer.prefix_length}", strict=False)
-    for index, node in balancers:
-        if around is not None and node.address is not None and IPv4Address(node.address) not in around:
-            wrong = f"is on another network than {node.name or path('nodes', index)} ({node.address}), "
+    around = IPv4Network(f"{balancer.address}/{balancer.prefix_length}", strict=False)
+    for node in nodes:
+        if IPv4Address(node.address) not in around:
+            wrong = f"is on another network than {node.name} ({node.address}), "
             fix = "Use an address of the load-balancer nodes' network, or correct prefixLength."
             yield Problem(at, f"{wrong}the prefix being /{balancer.prefix_length}.", fix, value)
             return
-    _, only = balancers[0]
-    if len(balancers) > 1:
-        yield from _virtual_address(settings, balancer.address, around, len(balancers))
-    elif only.address is not None and balancer.address != only.address:
+    if len(nodes) > 1:
+        yield from _virtual_address(settings, balancer.address, around, len(nodes))
+    elif nodes and balancer.address != nodes[0].address:
+        (only,) = nodes
         wrong = f"is not the address of {only.name} ({only.address}), the one node with the role load-balancer."
         yield Problem(at, wrong, f"Write {only.address}.", value)
 
 
-def _virtual_address(
-    settings: StackSettings, address: str, around: IPv4Network | None, balancers: int
-) -> Iterator[Problem]:
-    """An address that moves between nodes may be nobody's own."""
-    taken: dict[str | None, str] = {
-        node.address: f"{node.name or path('nodes', i)}'s" for i, node in nodes_of(settings)
-    }
-    taken[_seed(settings)] = "the seed registry's"
+def _virtual_address(settings: StackSettings, address: str, around: IPv4Network, balancers: int) -> Iterator[Problem]:
+    """The address that moves between nodes must not be in use."""
+    taken = {node.address: f"{node.name}'s" for node in settings.nodes}
+    taken[settings.images.seed.address] = "the seed registry's"
     network = lab_network(settings)
-    virtual = settings.virtualbox and _readable(settings.virtualbox.subnet)
-    if virtual:
+    virtual = _virtual_network(settings)
+    if virtual is not None:
         taken[str(virtual.network_address + 1)] = "the gateway's (VirtualBox itself)"
     if network is not None and settings.lab is not None:
         taken[settings.lab.gateway] = "the gateway's (the deploy host)"
         if settings.lab.upstream:
             taken[naming.lab_upstream_address(network)] = "the stand-in upstream's"
-    if around is not None:
-        taken[str(around.network_address)] = "the network's own"
-        taken[str(around.broadcast_address)] = "the broadcast address"
+    taken[str(around.network_address)] = "the network's own"
+    taken[str(around.broadcast_address)] = "the broadcast address"
     wrong = None
     if address in taken:
-        wrong = f"is {taken[address]}; with {balancers} load-balancer nodes it is one that moves between them."
+        wrong = f"is {taken[address]}; with {balancers} load-balancer nodes it must be one that moves between them."
     elif network is not None and _usable(network) and IPv4Address(address) not in network:
         wrong = f"is outside of the lab's network {network}."
     if wrong:
@@ -258,23 +238,18 @@ def _usable(network: IPv4Network) -> bool:
     return network.is_private and not (network.is_loopback or network.is_link_local) and 16 <= network.prefixlen <= 29
 
 
-def _seed(settings: StackSettings) -> str | None:
-    images = settings.images
-    return images.seed.address if images is not None and images.seed is not None else None
-
-
 def lab_network(settings: StackSettings) -> IPv4Network | None:
-    """The lab's network, if there is one and it can be read."""
-    return None if settings.lab is None else _readable(settings.lab.subnet)
+    """The lab's network; None without a lab, and in one whose file names neither nodes nor a subnet."""
+    return IPv4Network(settings.lab.subnet) if settings.lab and settings.lab.subnet else None
 
 
-def _readable(subnet: str | None) -> IPv4Network | None:
-    return IPv4Network(subnet) if subnet else None
+def _virtual_network(settings: StackSettings) -> IPv4Network | None:
+    return IPv4Network(settings.virtualbox.subnet) if settings.virtualbox and settings.virtualbox.subnet else None
 
 
 RULES: tuple[Rule, ...] = (
     lab_nodes_in_labs,
-    made_keys,
+    keys_are_generated,
     machines_are_made,
     systems_that_are_installed,
     virtual_network,

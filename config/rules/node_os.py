@@ -1,4 +1,4 @@
-"""Rules about what nodes' systems are set up with; a configuration that cannot be read whole is not judged again."""
+"""Rules about the configuration of nodes' operating systems."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from config.model.node_os import InterfaceSettings, NodeConfig, VlanSettings, re
 from config.model.nodes import NodeSettings
 from config.model.stack import StackSettings
 from config.problems import Problem, path, shown
-from config.rules.nodes import Rule, having, nodes_of
+from config.rules.common import Rule, duplicates, having
 
 _READ_ONLY = ("coreos", "flatcar")
 
 
 @dataclass(frozen=True)
-class _Found:
+class _NodeConfig:
     """A node with its whole configuration, defaults included."""
 
     index: int
@@ -25,67 +25,63 @@ class _Found:
     config: NodeConfig
 
     def at(self, field: str, *below: str | int) -> str:
-        """The place of a field: in the node's own configuration, or in the defaults that it comes from."""
+        """The path of a field: in the node's own configuration, or in the defaults."""
         own, alias = self.node.config, NodeConfig.model_fields[field].alias or field
         if own is not None and field in own.model_fields_set:
             return path("nodes", self.index, "config", alias, *below)
         return path("nodeDefaults", alias, *below)
 
     def links(self) -> Iterator[tuple[InterfaceSettings | VlanSettings, str, str]]:
-        """Every interface and VLAN, with its name for a person and its place."""
+        """Every interface and VLAN, with a name for messages and its path."""
         for i, interface in enumerate(self.config.interfaces):
             yield interface, interface.name or interface.mac or f"interface {i}", self.at("interfaces", i)
             for k, vlan in enumerate(interface.vlans):
                 yield vlan, vlan.link_name, self.at("interfaces", i, "vlans", k)
 
 
-def node_configs(settings: StackSettings) -> list[NodeConfig] | None:
-    """Every configuration that is written; None if one of them cannot be read."""
-    if settings.nodes is None or None in settings.nodes:
-        return None
-    written = [settings.node_defaults] if "node_defaults" in settings.model_fields_set else []
-    written += [node.config for node in settings.nodes if "config" in node.model_fields_set]
-    read = [config for config in written if config is not None]
-    return read if len(read) == len(written) else None
+def node_configs(settings: StackSettings) -> list[NodeConfig]:
+    """The defaults and every node's own configuration, where the file has them."""
+    written = [settings.node_defaults, *(node.config for node in settings.nodes)]
+    return [config for config in written if config is not None]
 
 
-def _found(settings: StackSettings) -> Iterator[_Found]:
-    if node_configs(settings) is None:
-        return
-    for index, node in nodes_of(settings):
+def _resolved(settings: StackSettings) -> Iterator[_NodeConfig]:
+    for index, node in enumerate(settings.nodes):
         config = resolve(settings.node_defaults, node.config)
         if config is not None:
-            yield _Found(index, node, config)
+            yield _NodeConfig(index, node, config)
 
 
-def a_system(settings: StackSettings) -> Iterator[Problem]:
-    """What is written for a node depends on what runs on it."""
-    for found in _found(settings):
-        config = found.config
+def operating_system(settings: StackSettings) -> Iterator[Problem]:
+    """The configuration is rendered for an operating system, and must fit it."""
+    for entry in _resolved(settings):
+        config = entry.config
         if config.operating_system is None:
-            own = found.node.config is not None
-            at = path("nodes", found.index, "config") if own else path("nodeDefaults")
+            own = entry.node.config is not None
+            at = path("nodes", entry.index, "config") if own else path("nodeDefaults")
             fix = "Add it: coreos, flatcar, debian or ubuntu."
             yield Problem(f"{at}.operatingSystem", "is missing.", fix)
             continue
         if config.packages and config.operating_system in _READ_ONLY:
             wrong = f"cannot be installed on {config.operating_system}, whose system is read-only."
-            yield Problem(found.at("packages"), wrong, "Remove them, or run what they hold in containers.")
+            yield Problem(entry.at("packages"), wrong, "Remove them, or run their programs in containers.")
         if config.release and config.operating_system != "coreos":
             wrong = f"is CoreOS's, but the node runs {config.operating_system}."
-            yield Problem(found.at("release"), wrong, "Remove it.", shown(config.release))
+            yield Problem(entry.at("release"), wrong, "Remove it.", shown(config.release))
         if config.ntpdate and not config.time_servers:
-            yield Problem(found.at("ntpdate"), "has no server to ask.", "Name some in timeServers.")
+            yield Problem(entry.at("ntpdate"), "has no servers.", "Name some in timeServers.")
 
 
 def interfaces(settings: StackSettings) -> Iterator[Problem]:
-    """What a kernel or networkd would quietly do otherwise: pick one of two routes, or find no card."""
-    for found in _found(settings):
+    """With ambiguous networks a kernel would silently pick a route, or networkd find no interface."""
+    for entry in _resolved(settings):
         nets: list[tuple[IPv4Network, str]] = []
         names: dict[str, str] = {}
-        for link, name, at in found.links():
+        for link, name, at in entry.links():
             if isinstance(link, InterfaceSettings) and link.name is None and link.mac is None:
-                yield Problem(at, "has neither `name` nor `mac`, so that no card matches.", "Write one of both.")
+                yield Problem(
+                    at, "has neither `name` nor `mac`, so that no interface matches.", "Write one of the two."
+                )
             if names.setdefault(name, at) != at:
                 yield Problem(at, f"has the name of {names[name]}.", "Give it another one.", shown(name))
             own = {IPv4Interface(address).network for address in link.addresses}
@@ -99,114 +95,104 @@ def interfaces(settings: StackSettings) -> Iterator[Problem]:
                     wrong = f"has {network}, which overlaps a network of {other}."
                     yield Problem(f"{at}.addresses", wrong, "Give every interface and VLAN a network of its own.")
             nets += [(network, name) for network in own]
-        for i, interface in enumerate(found.config.interfaces):
-            ids = [vlan.id for vlan in interface.vlans]
-            for k, vlan in enumerate(interface.vlans):
-                if vlan.id in ids[:k]:
-                    at = f"{found.at('interfaces', i, 'vlans', k)}.id"
-                    yield Problem(at, "is on this interface already.", "Give it another id.", shown(vlan.id))
+        for i, interface in enumerate(entry.config.interfaces):
+            for k, _ in duplicates(vlan.id for vlan in interface.vlans):
+                at = f"{entry.at('interfaces', i, 'vlans', k)}.id"
+                yield Problem(at, "is on this interface already.", "Give it another id.", shown(interface.vlans[k].id))
 
 
 def one_owner_each(settings: StackSettings) -> Iterator[Problem]:
-    """A MAC address and a fixed address belong to one card of one node."""
+    """A MAC address and a fixed address belong to one interface of one node."""
     first: dict[str, str] = {}
-    for found in _found(settings):
-        for i, interface in enumerate(found.config.interfaces):
+    for entry in _resolved(settings):
+        for i, interface in enumerate(entry.config.interfaces):
             if interface.mac:
-                yield from _second(first, interface.mac, f"{found.at('interfaces', i)}.mac", found)
-        for link, _, at in found.links():
+                yield from _unique(first, interface.mac, f"{entry.at('interfaces', i)}.mac", entry)
+        for link, _, at in entry.links():
             for address in link.addresses:
-                yield from _second(first, address.partition("/")[0], f"{at}.addresses", found)
+                yield from _unique(first, address.partition("/")[0], f"{at}.addresses", entry)
 
 
-def _second(first: dict[str, str], value: str, at: str, found: _Found) -> Iterator[Problem]:
-    here = f"{found.node.name} ({at})"
+def _unique(first: dict[str, str], value: str, at: str, entry: _NodeConfig) -> Iterator[Problem]:
+    here = f"{entry.node.name} ({at})"
     if first.setdefault(value, here) != here:
         yield Problem(at, f"is {first[value]}'s already.", "Give each node its own.", shown(value))
 
 
 def docker(settings: StackSettings) -> Iterator[Problem]:
-    """Options that have a setting of their own would say something twice."""
-    for found in _found(settings):
+    """Options with their own setting would contradict it."""
+    for entry in _resolved(settings):
         known = {"insecure-registry": "insecureRegistries", "host": "tcp", "tlsverify": "tcp", "tls": "tcp"}
-        for i, option in enumerate(found.config.docker.options):
+        for i, option in enumerate(entry.config.docker.options):
             instead = known.get(option[2:].partition("=")[0])
             if instead:
-                at = found.at("docker", "options", i)
-                yield Problem(at, f"has a setting of its own: {instead}.", f"Use docker.{instead}.", shown(option))
-        tcp = found.config.docker.tcp
+                at = entry.at("docker", "options", i)
+                yield Problem(at, f"has its own setting: {instead}.", f"Use docker.{instead}.", shown(option))
+        tcp = entry.config.docker.tcp
         if tcp is not None and tcp.tls:
-            yield from _tls_files(found, "docker", naming.DOCKER_TLS)
+            yield from _tls_files(entry, "docker", naming.DOCKER_TLS)
 
 
 def etcd(settings: StackSettings) -> Iterator[Problem]:
-    """etcd's members are the nodes with the role; flannel keeps its network there."""
+    """etcd's members are the nodes with the role; flannel stores its network there."""
     members = having(settings, "etcd")
-    for found in _found(settings):
-        config = found.config
+    for entry in _resolved(settings):
+        config = entry.config
         if config.etcd is not None and config.etcd.version == 2 and not config.has_fleet:
             fix = "Write 3, or name the image in `release` if it is older."
             wrong = "is etcd 2, which only CoreOS before 1675 has."
-            yield Problem(found.at("etcd", "version"), wrong, fix, "2")
-        if config.etcd is not None and config.etcd.tls and "etcd" in (found.node.roles or ()):
-            yield from _tls_files(found, "etcd", naming.ETCD_TLS)
+            yield Problem(entry.at("etcd", "version"), wrong, fix, "2")
+        if config.etcd is not None and config.etcd.tls and "etcd" in entry.node.roles:
+            yield from _tls_files(entry, "etcd", naming.ETCD_TLS)
         if config.flannel is None:
             continue
-        if config.etcd is None or members == []:
-            wrong = "needs etcd, in which it keeps its network."
+        if config.etcd is None or not members:
+            wrong = "needs etcd, where it stores its network."
             fix = "Set `etcd`, and give one, three or five nodes the role etcd."
-            yield Problem(found.at("flannel"), wrong, fix)
+            yield Problem(entry.at("flannel"), wrong, fix)
         network = IPv4Network(config.flannel.network)
-        taken = [str(IPv4Interface(address).network) for link, _, _ in found.links() for address in link.addresses]
-        clash = next((one for one in [*taken, found.node.address] if one and network.overlaps(IPv4Network(one))), None)
+        taken = [str(IPv4Interface(address).network) for link, _, _ in entry.links() for address in link.addresses]
+        clash = next((one for one in [*taken, entry.node.address] if network.overlaps(IPv4Network(one))), None)
         if clash:
-            wrong = f"overlaps {clash} of {found.node.name}."
-            fix = "Use a network that is nobody else's, such as 10.1.0.0/16."
-            yield Problem(found.at("flannel", "network"), wrong, fix, shown(config.flannel.network))
+            wrong = f"overlaps {clash} of {entry.node.name}."
+            fix = "Use a network that nothing else uses, such as 10.1.0.0/16."
+            yield Problem(entry.at("flannel", "network"), wrong, fix, shown(config.flannel.network))
 
 
 def files(settings: StackSettings) -> Iterator[Problem]:
-    """A file has one text, and a secret one few readers."""
-    for found in _found(settings):
-        for file in found.config.files:
-            at, name = found.at("files"), shown(file.path)
+    """A file has one source of its text, and a secret one is not readable for others."""
+    for entry in _resolved(settings):
+        for file in entry.config.files:
+            at, name = entry.at("files"), shown(file.path)
             if (file.content is None) == (file.secret is None):
-                yield Problem(at, "must have either `content` or `secret`.", "Write one of both.", name)
+                yield Problem(at, "must have either `content` or `secret`.", "Write one of the two.", name)
             if file.secret and int(file.permissions, 8) & 0o007:
-                yield Problem(at, "is a secret that everybody may read.", 'Use the mode "0600" or "0640".', name)
-            if file.path.startswith("/usr/") and found.config.operating_system in _READ_ONLY:
-                wrong = f"is below /usr, which is read-only on {found.config.operating_system}."
-                yield Problem(at, wrong, "Use a place in /etc or /opt.", name)
+                yield Problem(at, "is a secret, but readable for everybody.", 'Use the mode "0600" or "0640".', name)
+            if file.path.startswith("/usr/") and entry.config.operating_system in _READ_ONLY:
+                wrong = f"is below /usr, which is read-only on {entry.config.operating_system}."
+                yield Problem(at, wrong, "Use a path in /etc or /opt.", name)
 
 
-def once(settings: StackSettings) -> Iterator[Problem]:
-    """Of two entries with one name, one would be lost."""
+def unique_entries(settings: StackSettings) -> Iterator[Problem]:
+    """Of two entries with the same name, one would be lost."""
     written = [(path("nodeDefaults"), settings.node_defaults)]
-    written += [(path("nodes", index, "config"), node.config) for index, node in nodes_of(settings)]
+    written += [(path("nodes", index, "config"), node.config) for index, node in enumerate(settings.nodes)]
     for at, config in written:
         for field in ("users", "units", "files"):
             names = [getattr(entry, entry.identity) for entry in getattr(config, field, ())]
-            for i, name in enumerate(names):
-                if name in names[:i]:
-                    yield Problem(f"{at}.{field}[{i}]", "is in this list already.", "Remove one of both.", shown(name))
+            for i, _ in duplicates(names):
+                yield Problem(
+                    f"{at}.{field}[{i}]", "is in this list already.", "Remove one of the two.", shown(names[i])
+                )
 
 
-def _tls_files(found: _Found, field: str, directory: str) -> Iterator[Problem]:
-    given = {file.path: file for file in found.config.files}
+def _tls_files(entry: _NodeConfig, field: str, directory: str) -> Iterator[Problem]:
+    given = {file.path: file for file in entry.config.files}
     for name in naming.TLS_FILES:
         if f"{directory}/{name}" not in given:
             wrong = f"uses TLS, but {directory}/{name} is not among the node's files."
-            fix = "Add it to `files` (the key by `secret`), or switch `tls` off."
-            yield Problem(found.at(field), wrong, fix)
+            fix = "Add it to `files` (the key by `secret`), or set `tls: false`."
+            yield Problem(entry.at(field), wrong, fix)
 
 
-def _said_once(rule: Rule) -> Rule:
-    """What is wrong in the defaults is wrong on every node, and is said once."""
-
-    def judged(settings: StackSettings) -> Iterator[Problem]:
-        yield from dict.fromkeys(rule(settings))
-
-    return judged
-
-
-RULES: tuple[Rule, ...] = tuple(map(_said_once, (a_system, interfaces, one_owner_each, docker, etcd, files, once)))
+RULES: tuple[Rule, ...] = (operating_system, interfaces, one_owner_each, docker, etcd, files, unique_entries)

@@ -1,133 +1,91 @@
-"""Rules about the list of nodes: names, addresses and roles. Anything unreadable is None and not judged again."""
+"""Rules about the list of nodes: names, addresses, roles, SSH endpoints."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 
-from config.model.nodes import LiveSettings, NodeSettings, Role, SshSettings
+from config.model.nodes import LiveSettings, NodeSettings, SshSettings
 from config.model.stack import StackSettings
 from config.problems import Problem, path, shown
-
-Rule = Callable[[StackSettings], Iterable[Problem]]
-
-
-def nodes_of(settings: StackSettings) -> list[tuple[int, NodeSettings]]:
-    """The nodes that can be read at least in part, each with its place in the list."""
-    return [(index, node) for index, node in enumerate(settings.nodes or ()) if node is not None]
+from config.rules.common import Rule, duplicates, having
 
 
-def in_lab(settings: StackSettings) -> bool:
-    """Whether the stack is meant to be a lab, even if the lab's settings cannot be read."""
-    return "lab" in settings.model_fields_set
-
-
-def having(settings: StackSettings, role: Role) -> list[tuple[int, NodeSettings]] | None:
-    """The nodes with a role; None if a node's roles cannot be read, so that nobody knows how many there are."""
-    if settings.nodes is None or any(node is None or node.roles is None for node in settings.nodes):
-        return None
-    return [(index, node) for index, node in nodes_of(settings) if role in node.roles]
-
-
-def unique_names(settings: StackSettings) -> Iterator[Problem]:
-    """A name is the identity of a node's data, host entry and container."""
-    yield from _twice(settings, "name", "Give each node a name of its own.")
-
-
-def unique_addresses(settings: StackSettings) -> Iterator[Problem]:
-    """Two nodes with one address would be configured over each other."""
-    yield from _twice(settings, "address", "Give each node an address of its own.")
+def unique_names_and_addresses(settings: StackSettings) -> Iterator[Problem]:
+    """A name identifies a node's data; two nodes with one address would be configured over each other."""
+    for key in ("name", "address"):
+        values = [getattr(node, key) for node in settings.nodes]
+        for index, first in duplicates(values):
+            wrong, fix = f"is also the {key} of {path('nodes', first)}.", f"Give each node its own {key}."
+            yield Problem(path("nodes", index, key), wrong, fix, shown(values[index]))
 
 
 def unique_ssh_endpoints(settings: StackSettings) -> Iterator[Problem]:
-    """Behind port forwarding one host stands for many nodes, but one port for only one of them."""
-    first: dict[tuple[str, int], tuple[int, NodeSettings]] = {}
-    for index, node in nodes_of(settings):
-        for door, at in _doors(index, node):
-            if not door.host or door.port is None:
-                continue
-            where, other = first.setdefault((door.host, door.port), (index, node))
-            # One address twice is said of the address.
-            if where != index and (other.address is None or other.address != node.address):
-                wrong = f"leads to the same place as the ssh settings of {_called(where, other)}."
-                fix = "Forward a port of its own to each node; a machine stands in the list once."
-                yield Problem(f"{at}.port", wrong, fix, str(door.port))
+    """With port forwarding several nodes have the same SSH host, but not the same port."""
+    first: dict[tuple[str, int], NodeSettings] = {}
+    for index, node in enumerate(settings.nodes):
+        for endpoint, at in _ssh_endpoints(index, node):
+            other = first.setdefault((endpoint.host, endpoint.port), node)
+            # Two nodes with one address are a problem of another rule.
+            if other.address != node.address:
+                wrong = f"leads to the same machine as the ssh settings of {other.name}."
+                fix = "Forward a different port to each node; a machine is in the list once."
+                yield Problem(f"{at}.port", wrong, fix, str(endpoint.port))
 
 
 def unique_host_keys(settings: StackSettings) -> Iterator[Problem]:
-    """A machine in the list twice, or one image with a host key in it on all machines."""
+    """One host key on two nodes: the same machine twice, or an image that contains a host key."""
     first: dict[str, str] = {}
-    for index, node in nodes_of(settings):
-        for door, at in _doors(index, node):
-            key = " ".join((door.host_key or "").split()[:2])
-            if key and first.setdefault(key, _called(index, node)) != _called(index, node):
-                fix = "A machine stands in the list once. If these are two, make a key of its own on each."
+    for index, node in enumerate(settings.nodes):
+        for endpoint, at in _ssh_endpoints(index, node):
+            key = " ".join((endpoint.host_key or "").split()[:2])
+            if key and first.setdefault(key, node.name) != node.name:
+                fix = "A machine is in the list once. If these are two, generate a new host key on each."
                 yield Problem(f"{at}.hostKey", f"is also the host key of {first[key]}.", fix)
 
 
-def _doors(index: int, node: NodeSettings) -> Iterator[tuple[SshSettings | LiveSettings, str]]:
-    """Where the machine is reached, and where its live system was; with their places."""
-    if node.ssh is not None:
-        yield node.ssh, path("nodes", index, "ssh")
-    if node.install is not None and node.install.live is not None:
+def _ssh_endpoints(index: int, node: NodeSettings) -> Iterator[tuple[SshSettings | LiveSettings, str]]:
+    """The SSH endpoints of the machine and of the live system it is installed from, each with its path."""
+    yield node.ssh, path("nodes", index, "ssh")
+    if node.install is not None:
         yield node.install.live, path("nodes", index, "install", "live")
 
 
 def unique_roles(settings: StackSettings) -> Iterator[Problem]:
-    """A role twice is most likely another role misspelt by copying."""
-    for index, node in nodes_of(settings):
-        for place, role in enumerate(node.roles or ()):
-            if role in node.roles[:place]:
-                wrong = "is in this list already."
-                yield Problem(path("nodes", index, "roles", place), wrong, "Remove it.", shown(role))
+    """A role that is there twice was probably meant to be another one."""
+    for index, node in enumerate(settings.nodes):
+        for place, _ in duplicates(node.roles):
+            at = path("nodes", index, "roles", place)
+            yield Problem(at, "is in this list already.", "Remove it.", shown(node.roles[place]))
 
 
 def enough_drives(settings: StackSettings) -> Iterator[Problem]:
-    """MinIO's erasure code survives the loss of a node from four drives on."""
+    """MinIO's erasure coding needs four drives to tolerate the loss of a node."""
     found = having(settings, "object-store")
-    if found is not None and len(found) < 4:
+    if len(found) < 4:
         fix = "Give the role object-store to at least four nodes."
         yield Problem(path("nodes"), f"has {len(found)} with the role object-store; MinIO needs four.", fix)
 
 
-def a_registry(settings: StackSettings) -> Iterator[Problem]:
-    """Without a replica there is nothing to push to."""
-    found = having(settings, "registry")
-    if found == []:
-        fix = "Give the role registry to at least one node; two survive the loss of one."
+def has_registry(settings: StackSettings) -> Iterator[Problem]:
+    """The registry needs at least one replica."""
+    if not having(settings, "registry"):
+        fix = "Give the role registry to at least one node; two tolerate the loss of one."
         yield Problem(path("nodes"), "has none with the role registry.", fix)
 
 
-def a_load_balancer(settings: StackSettings) -> Iterator[Problem]:
-    """Without one the registry's name leads nowhere."""
-    if having(settings, "load-balancer") == []:
-        fix = "Give it to one node, or to two: they survive the loss of one."
+def has_load_balancer(settings: StackSettings) -> Iterator[Problem]:
+    """The registry's name resolves to the load balancer's address."""
+    if not having(settings, "load-balancer"):
+        fix = "Give it to one node, or to two: they tolerate the loss of one."
         yield Problem(path("nodes"), "has none with the role load-balancer.", fix)
 
 
-def _twice(settings: StackSettings, key: str, fix: str) -> Iterator[Problem]:
-    first: dict[str, int] = {}
-    for index, node in nodes_of(settings):
-        value = getattr(node, key)
-        if value is None:
-            continue
-        if value in first:
-            wrong = f"is also the {key} of {path('nodes', first[value])}."
-            yield Problem(path("nodes", index, key), wrong, fix, shown(value))
-        else:
-            first[value] = index
-
-
-def _called(index: int, node: NodeSettings) -> str:
-    return node.name or path("nodes", index)
-
-
 RULES: tuple[Rule, ...] = (
-    unique_names,
-    unique_addresses,
+    unique_names_and_addresses,
     unique_ssh_endpoints,
     unique_host_keys,
     unique_roles,
     enough_drives,
-    a_registry,
-    a_load_balancer,
+    has_registry,
+    has_load_balancer,
 )

@@ -1,4 +1,4 @@
-"""Rules about the services: users, ports, images, and what the Docker daemon must not be told."""
+"""Rules about the services: users, ports, images, settings of the Docker daemon."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from config import naming
 from config.model.nodes import NodeSettings
 from config.model.stack import StackSettings
 from config.problems import Problem, closest, path, shown
-from config.rules.nodes import Rule, having, in_lab, nodes_of
+from config.rules.common import Rule, duplicates, having
 
-# Keys of daemon.json that have a setting of their own: two owners of one value would contradict each other.
+# Keys of daemon.json that have their own setting: two values would contradict each other.
 _OWN_SETTING = {
     "insecure-registries": "insecureRegistries",
     "registry-mirrors": "registryMirrors",
@@ -28,12 +28,17 @@ _OWN_SETTING = {
     "userland-proxy": "userlandProxy",
     "icc": "icc",
 }
-# The daemon is told its sockets by its unit; the same key in the file keeps it from starting.
+# The daemon's unit sets its sockets; the same key in the file keeps it from starting.
 _REFUSED = {"hosts": "the daemon's unit names its sockets, and dockerd refuses to start with both."}
 
-# Ports of what else runs on a node, by role.
+# Ports on a node that no setting moves, by role.
 _SWARM = {2377: "Swarm's managers", 7946: "Swarm's gossip"}
-_PORTS_OF_ROLES = {
+_PORTS_OF_ROLES: dict[str, dict[int, str]] = {
+    "registry": {
+        naming.REGISTRY_REPLICA_PORT: "the registry's replica",
+        naming.REGISTRY_HEALTH_PORT: "the registry's health check",
+    },
+    "load-balancer": {naming.FRONT_STATUS_PORT: "nginx's status page"},
     "swarm-manager": _SWARM,
     "swarm-worker": _SWARM,
     "control": {
@@ -53,43 +58,35 @@ _PORTS_OF_ROLES = {
 
 
 def unique_users(settings: StackSettings) -> Iterator[Problem]:
-    """A name twice would have two passwords."""
-    first: dict[str, int] = {}
-    for index, user in enumerate((settings.registry and settings.registry.users) or ()):
-        if user is None or user.name is None:
-            continue
-        other = first.setdefault(user.name, index)
-        if other != index:
-            wrong = f"is also the name of {path('registry', 'users', other)}."
-            fix = "Give each user a name of its own; `push` includes reading, `admin` both."
-            yield Problem(path("registry", "users", index, "name"), wrong, fix, shown(user.name))
+    """Two users with the same name would have two passwords."""
+    names = [user.name for user in settings.registry.users]
+    for index, first in duplicates(names):
+        wrong = f"is also the name of {path('registry', 'users', first)}."
+        fix = "Give each user its own name; `push` includes reading, `admin` both."
+        yield Problem(path("registry", "users", index, "name"), wrong, fix, shown(names[index]))
 
 
 def someone_can_push(settings: StackSettings) -> Iterator[Problem]:
-    """A registry that nobody can fill is a mistake."""
-    users = settings.registry.users if settings.registry is not None else None
-    if users is None or any(user is None or user.role is None for user in users):
-        return
-    if not any(user.role in ("push", "admin") for user in users):
+    """At least one user can push."""
+    if not any(user.role in ("push", "admin") for user in settings.registry.users):
         fix = "Add a user with the role push, such as {name: push, role: push}."
-        yield Problem(path("registry", "users"), "has nobody who can push.", fix)
+        yield Problem(path("registry", "users"), "has no user who can push.", fix)
 
 
 def versions_are_used(settings: StackSettings) -> Iterator[Problem]:
-    """The user's own passwords are replaced in `berth:secrets`."""
-    for index, user in enumerate((settings.registry and settings.registry.users) or ()):
-        if user is not None and user.password == "configured" and "versions" in user.model_fields_set:
+    """Only generated passwords have versions; configured ones are rotated in `berth:secrets`."""
+    for index, user in enumerate(settings.registry.users):
+        if user.password == "configured" and "versions" in user.model_fields_set:
             fix = f"Remove it, and write old and new below {path('secrets', 'users')}: name[0] and name[1]."
             at = path("registry", "users", index, "versions")
             yield Problem(at, "is for generated passwords; this one is configured.", fix)
 
 
 def versions_have_own_names(settings: StackSettings) -> Iterator[Problem]:
-    """In the state, version 2 of `ci` goes by the name ci-2."""
-    users = (settings.registry and settings.registry.users) or ()
-    names = {user.name for user in users if user is not None}
-    for index, user in enumerate(users):
-        for version in (user.versions if user is not None and user.name else None) or ():
+    """In the state, version 2 of the user `ci` is named ci-2."""
+    names = {user.name for user in settings.registry.users}
+    for index, user in enumerate(settings.registry.users):
+        for version in user.versions:
             if version > 1 and f"{user.name}-{version}" in names:
                 wrong = f"holds {version}, but another user is called {user.name}-{version}."
                 fix = "Use the next number, or rename that user."
@@ -97,42 +94,42 @@ def versions_have_own_names(settings: StackSettings) -> Iterator[Problem]:
 
 
 def node_user(settings: StackSettings) -> Iterator[Problem]:
-    """What lies on every node is known to whoever is root on any of them: it may read and nothing else."""
+    """The nodes' user can only pull: root on any node knows its password."""
     registry = settings.registry
-    if registry is None or not registry.node_user or not registry.users or None in registry.users:
+    if not registry.node_user:
         return
     roles = [user.role for user in registry.users if user.name == registry.node_user]
-    at, readers = path("registry", "nodeUser"), [u.name for u in registry.users if u.role == "pull" and u.name]
+    at, readers = path("registry", "nodeUser"), [u.name for u in registry.users if u.role == "pull"]
     fix = f"Use one with the role pull: {', '.join(readers)}." if readers else "Add a user with the role pull."
     if not roles:
         meant = closest(registry.node_user, readers)
-        yield Problem(at, "is no user of the registry.", fix, shown(registry.node_user), meant)
-    elif roles[0] in ("push", "admin") and "pull" not in roles:
-        wrong = f"has the role {roles[0]}, which every node would then hold."
+        yield Problem(at, "is not a user of the registry.", fix, shown(registry.node_user), meant)
+    elif "pull" not in roles:
+        wrong = f"has the role {roles[0]}, which every node would have."
         yield Problem(at, wrong, fix, shown(registry.node_user))
 
 
 def registry_name_is_free(settings: StackSettings) -> Iterator[Problem]:
-    """The registry's name leads to the balancer's address, a node's to that node."""
-    name = settings.registry.name if settings.registry is not None else None
-    for index, node in nodes_of(settings):
-        if name is not None and node.name == name:
+    """The registry's name resolves to the balancer's address, a node's name to that node."""
+    name = settings.registry.name
+    for index, node in enumerate(settings.nodes):
+        if node.name == name:
             wrong = f"is also the name of {path('nodes', index)}."
-            fix = "Use a name of its own, such as registry.example.com."
+            fix = "Use another name, such as registry.example.com."
             yield Problem(path("registry", "name"), wrong, fix, shown(name))
 
 
 def seed_is_reachable(settings: StackSettings) -> Iterator[Problem]:
-    """Nodes take Berth's own images from the deploy host; in a lab its address is known, elsewhere it must be told."""
-    images, registry = settings.images, settings.registry
-    if in_lab(settings) or images is None or images.seed is None or images.seed.address is None:
+    """Nodes pull Berth's own images from the deploy host, whose address is known in labs only."""
+    images = settings.images
+    if settings.lab is not None or images.seed.address:
         return
     needed = {"registry": images.registry, "objectStore": images.object_store, "nginx": images.nginx}
-    if len(having(settings, "load-balancer") or ()) > 1:
+    if len(having(settings, "load-balancer")) > 1:
         needed["keepalived"] = images.keepalived
-    if registry is not None and registry.upstreams:
+    if settings.registry.upstreams:
         needed["cache"] = images.cache
-    if not images.seed.address and None in needed.values():
+    if None in needed.values():
         *others, last = needed
         names = f"{', '.join(others)} and {last}"
         fix = f"Write the deploy host's address as the nodes see it, or name all of images.{names}."
@@ -140,22 +137,20 @@ def seed_is_reachable(settings: StackSettings) -> Iterator[Problem]:
 
 
 def deploy_host_is_known(settings: StackSettings) -> Iterator[Problem]:
-    """The object store is filled and asked from the deploy host, which the nodes know by its address only."""
-    images, store = settings.images, settings.object_store
-    if in_lab(settings) or settings.virtualbox is not None or settings.firewall != "berth":
+    """The deploy host needs access to the object store through the nodes' firewall."""
+    known = settings.lab or settings.virtualbox or settings.images.seed.address or settings.object_store.allow
+    if known or settings.firewall != "berth":
         return
     if any(seed_is_reachable(settings)):
         return
-    if images is None or images.seed is None or images.seed.address != "" or store is None or store.allow != ():
-        return
     fix = f"Write the deploy host's address as the nodes see it, there or to {path('images', 'seed', 'address')}."
-    yield Problem(path("objectStore", "allow"), "is missing, and without it the deploy host is a stranger.", fix)
+    yield Problem(path("objectStore", "allow"), "is missing, and the firewall would reject the deploy host.", fix)
 
 
 def pins_agree(settings: StackSettings) -> Iterator[Problem]:
-    """An image that the file names beside its pin must be the pinned one: two owners of one value contradict."""
+    """An image that is set and pinned must be the same one."""
     images, pins = settings.images, settings.pins
-    if images is None or pins is None or pins.images is None:
+    if pins is None:
         return
     for field, info in type(pins.images).model_fields.items():
         name, own, pin = info.alias or field, getattr(images, field), getattr(pins.images, field)
@@ -167,69 +162,61 @@ def pins_agree(settings: StackSettings) -> Iterator[Problem]:
 def free_ports(settings: StackSettings) -> Iterator[Problem]:
     """Services use the node's own network: two of them cannot share a port. Each pair is reported once."""
     reported: set[tuple[str, str]] = set()
-    for _, node in nodes_of(settings):
+    for index, node in enumerate(settings.nodes):
         taken: dict[int, str] = {}
-        for owner, port in _ports(settings, node):
+        for owner, port in (*_fixed_ports(node), *_chosen_ports(settings, index, node)):
             other = taken.setdefault(port, owner)
-            # What Berth cannot move comes first in the list, so the later one is a setting of the user's.
+            # Fixed ports come first, so the later one has a setting.
             setting = owner.removesuffix(_HEALTH)
             pair = (other.removesuffix(_HEALTH), setting)
             if other == owner or pair in reported:
                 continue
             reported.add(pair)
-            where = node.name or "a node"
-            wrong = "is taken" if setting == owner else "leaves no room for its health page, which is 500 above: taken"
-            yield Problem(setting, f"{wrong} by {other} on {where}.", "Choose another port.", str(port))
+            wrong = "is taken" if setting == owner else "leaves no room for its health page (500 above): taken"
+            yield Problem(setting, f"{wrong} by {other} on {node.name}.", "Choose another port.", str(port))
 
 
 _HEALTH = " (its health page)"
 
 
-def _ports(settings: StackSettings, node: NodeSettings) -> Iterator[tuple[str, int]]:
-    """Every port in use on a node, with its setting or its owner."""
-    roles = node.roles or ()
-    fixed: dict[int, str] = {22: "sshd"}
-    for role in roles:
-        fixed.update(_PORTS_OF_ROLES.get(role, {}))
-    if "registry" in roles:
-        fixed[naming.REGISTRY_REPLICA_PORT] = "the registry's replica"
-        fixed[naming.REGISTRY_HEALTH_PORT] = "the registry's health check"
-    if "load-balancer" in roles:
-        fixed[naming.FRONT_STATUS_PORT] = "nginx's status page"
+def _fixed_ports(node: NodeSettings) -> Iterator[tuple[str, int]]:
+    """Owner and number of every port on a node that no setting moves."""
+    yield "sshd", 22
+    fixed = {port: owner for role in node.roles for port, owner in _PORTS_OF_ROLES.get(role, {}).items()}
     for port, owner in fixed.items():
         yield owner, port
-    chosen: list[tuple[str, int | None]] = []
-    registry, store, images = settings.registry, settings.object_store, settings.images
-    if node.ssh is not None and node.ssh.host == node.address and node.ssh.port != 22:
-        chosen.append((path("nodes", settings.nodes.index(node), "ssh", "port"), node.ssh.port))
-    if "load-balancer" in roles and registry is not None:
-        chosen += [(path("registry", "port"), registry.port), (path("registry", "mirrorPort"), registry.mirror_port)]
-    if store is not None and "object-store" in roles:
-        chosen.append((path("objectStore", "port"), store.port))
-    if settings.etcd is not None and "etcd" in roles:
-        chosen += [(path("etcd", "clientPort"), settings.etcd.client_port)]
-        chosen += [(path("etcd", "peerPort"), settings.etcd.peer_port)]
-    if store is not None and "load-balancer" in roles:
-        chosen.append((path("objectStore", "endpointPort"), store.endpoint_port))
+
+
+def _chosen_ports(settings: StackSettings, index: int, node: NodeSettings) -> Iterator[tuple[str, int]]:
+    """Setting and number of every port on a node that a setting chooses."""
+    registry, store, etcd = settings.registry, settings.object_store, settings.etcd
+    if node.ssh.host == node.address and node.ssh.port != 22:
+        yield path("nodes", index, "ssh", "port"), node.ssh.port
+    if "load-balancer" in node.roles:
+        yield path("registry", "port"), registry.port
+        yield path("registry", "mirrorPort"), registry.mirror_port
+    if "object-store" in node.roles:
+        yield path("objectStore", "port"), store.port
+    if "etcd" in node.roles:
+        yield path("etcd", "clientPort"), etcd.client_port
+        yield path("etcd", "peerPort"), etcd.peer_port
+    if "load-balancer" in node.roles:
+        yield path("objectStore", "endpointPort"), store.endpoint_port
     # Caches run on two nodes with this role; every one may become one of the two.
-    for index, upstream in enumerate((registry and registry.upstreams) or ()):
-        if upstream is not None and upstream.port is not None and "registry" in roles:
-            at = path("registry", "upstreams", index, "port")
-            chosen += [(at, upstream.port), (f"{at}{_HEALTH}", upstream.port + naming.CACHE_HEALTH_ABOVE)]
+    for place, upstream in enumerate(registry.upstreams if "registry" in node.roles else ()):
+        at = path("registry", "upstreams", place, "port")
+        yield at, upstream.port
+        yield f"{at}{_HEALTH}", upstream.port + naming.CACHE_HEALTH_ABOVE
     # The deploy host may be one of the nodes, so the seed registry counts as everywhere.
-    if images is not None and images.seed is not None:
-        chosen.append((path("images", "seed", "port"), images.seed.port))
-    for setting, number in chosen:
-        if number is not None:
-            yield setting, number
+    yield path("images", "seed", "port"), settings.images.seed.port
 
 
 def docker_extra(settings: StackSettings) -> Iterator[Problem]:
-    """One value has one owner, and some keys keep the daemon from starting."""
-    for key in (settings.docker and settings.docker.extra) or {}:
+    """Keys with their own setting would contradict it, and some keep the daemon from starting."""
+    for key in settings.docker.extra:
         at = path("docker", "extra", key)
         if key in _OWN_SETTING:
-            yield Problem(at, "has a setting of its own.", f"Use {path('docker')}.{_OWN_SETTING[key]} instead.")
+            yield Problem(at, "has its own setting.", f"Use {path('docker')}.{_OWN_SETTING[key]} instead.")
         elif key in _REFUSED:
             yield Problem(at, f"cannot be set: {_REFUSED[key]}", "Remove it.")
 
@@ -237,32 +224,34 @@ def docker_extra(settings: StackSettings) -> Iterator[Problem]:
 def docker_options(settings: StackSettings) -> Iterator[Problem]:
     """dockerd does not start with one setting in its flags and in daemon.json."""
     docker = settings.docker
-    for index, option in enumerate((docker and docker.options) or ()):
+    for index, option in enumerate(docker.options):
         flag = option[2:].partition("=")[0]
         at = path("docker", "options", index)
-        # Flags that may be repeated are named in the singular.
+        # Flags that may be repeated have the key's name in the singular.
         for key in {flag, f"{flag}s", f"{flag[:-1]}ies"}:
             if key in _OWN_SETTING:
-                yield Problem(at, "has a setting of its own.", f"Use {path('docker')}.{_OWN_SETTING[key]}.", option)
+                yield Problem(at, "has its own setting.", f"Use {path('docker')}.{_OWN_SETTING[key]}.", option)
             elif key in _REFUSED:
                 yield Problem(at, f"cannot be set: {_REFUSED[key]}", "Remove it.", option)
-            elif key in (docker.extra or {}):
+            elif key in docker.extra:
                 yield Problem(at, f"is also {path('docker', 'extra', key)}.", "Keep one of the two.", option)
 
 
 def icc_has_rules(settings: StackSettings) -> Iterator[Problem]:
-    """dockerd keeps containers apart by rules of its own, and does not start without leave to make them."""
+    """dockerd isolates containers by its packet filter rules, and does not start if it may not make them."""
     docker = settings.docker
-    if docker is not None and docker.icc is False and (docker.extra or {}).get("iptables") is False:
+    if docker.icc is False and docker.extra.get("iptables") is False:
         fix = f"Remove one of the two: {path('docker', 'icc')} or {path('docker', 'extra', 'iptables')}."
-        yield Problem(path("docker", "icc"), "is false, which takes rules that docker.extra forbids.", fix)
+        yield Problem(
+            path("docker", "icc"), "is false, which needs packet filter rules, but docker.extra disables them.", fix
+        )
 
 
 def mirrors_are_safe(settings: StackSettings) -> Iterator[Problem]:
-    """Without TLS anyone on the way may swap an image."""
+    """Without TLS images can be replaced on the network."""
     docker = settings.docker
-    for index, mirror in enumerate((docker and docker.registry_mirrors) or ()):
-        if mirror.startswith("http://") and docker.insecure_registries is not None:
+    for index, mirror in enumerate(docker.registry_mirrors):
+        if mirror.startswith("http://"):
             parts = urlsplit(mirror)
             if not _listed(parts.netloc, parts.hostname or "", docker.insecure_registries):
                 fix = f"Use https, or add {shown(parts.netloc)} to {path('docker', 'insecureRegistries')}."
@@ -285,8 +274,8 @@ def _listed(netloc: str, host: str, insecure: tuple[str, ...]) -> bool:
 
 
 def router_id(settings: StackSettings) -> Iterator[Problem]:
-    """Two routers with one id on a network take each other's address away."""
-    if settings.load_balancer is not None and settings.load_balancer.router_id == 51:
+    """Two VRRP routers with the same id on a network conflict."""
+    if settings.load_balancer.router_id == 51:
         wrong = "is the VRRP router id of Kolla's own load balancer."
         yield Problem(path("loadBalancer", "routerId"), wrong, "Use another one from 1 to 255, such as 77.", "51")
 

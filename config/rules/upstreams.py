@@ -1,4 +1,4 @@
-"""Rules about the registries elsewhere that are read through caches."""
+"""Rules about upstreams: registries that are read through caches."""
 
 from __future__ import annotations
 
@@ -6,38 +6,25 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from config import naming
-from config.model.registry import UpstreamSettings
 from config.model.stack import StackSettings
 from config.problems import Problem, path, shown
-from config.rules.nodes import Rule, nodes_of
-
-
-def upstreams_of(settings: StackSettings) -> list[tuple[int, UpstreamSettings]]:
-    """The upstreams that can be read at least in part, each with its place in the list."""
-    found = (settings.registry and settings.registry.upstreams) or ()
-    return [(index, upstream) for index, upstream in enumerate(found) if upstream is not None]
+from config.rules.common import Rule, duplicates
 
 
 def unique_names(settings: StackSettings) -> Iterator[Problem]:
-    """A name is the identity of a cache's process and of what it keeps."""
-    first: dict[str, int] = {}
-    for index, upstream in upstreams_of(settings):
-        if upstream.name is not None and first.setdefault(upstream.name, index) != index:
-            wrong = f"is also the name of {path('registry', 'upstreams', first[upstream.name])}."
-            at, fix = path("registry", "upstreams", index, "name"), "Give each upstream a name of its own."
-            yield Problem(at, wrong, fix, shown(upstream.name))
+    """A name identifies a cache's processes and its directory in the object store."""
+    names = [upstream.name for upstream in settings.registry.upstreams]
+    for index, first in duplicates(names):
+        wrong = f"is also the name of {path('registry', 'upstreams', first)}."
+        at, fix = path("registry", "upstreams", index, "name"), "Give each upstream its own name."
+        yield Problem(at, wrong, fix, shown(names[index]))
 
 
 def own_prefixes(settings: StackSettings) -> Iterator[Problem]:
-    """A path belongs to one upstream, or nobody could say whose image is under it."""
+    """A path belongs to one upstream."""
     seen: list[tuple[int, str]] = []
-    for index, upstream in upstreams_of(settings):
-        if upstream.prefix is None:
-            continue
-        at, fix = (
-            path("registry", "upstreams", index, "prefix"),
-            "Give each upstream a prefix of its own, side by side.",
-        )
+    for index, upstream in enumerate(settings.registry.upstreams):
+        at, fix = path("registry", "upstreams", index, "prefix"), "Give each upstream a prefix outside of all others."
         for other, prefix in seen:
             where = path("registry", "upstreams", other, "prefix")
             if upstream.prefix == prefix:
@@ -45,7 +32,7 @@ def own_prefixes(settings: StackSettings) -> Iterator[Problem]:
                 break
             if f"{upstream.prefix}/".startswith(f"{prefix}/") or f"{prefix}/".startswith(f"{upstream.prefix}/"):
                 inner = "inside" if len(upstream.prefix) > len(prefix) else "around"
-                wrong = f"lies {inner} {where} ({prefix}): some paths would belong to both."
+                wrong = f"is {inner} {where} ({prefix}): some paths would belong to both."
                 yield Problem(at, wrong, fix, shown(upstream.prefix))
                 break
         seen.append((index, upstream.prefix))
@@ -53,7 +40,7 @@ def own_prefixes(settings: StackSettings) -> Iterator[Problem]:
 
 def one_mirror(settings: StackSettings) -> Iterator[Problem]:
     """The mirror port has one root."""
-    mirrored = [index for index, upstream in upstreams_of(settings) if upstream.mirror]
+    mirrored = [index for index, upstream in enumerate(settings.registry.upstreams) if upstream.mirror]
     for index in mirrored[1:]:
         wrong = f"is true, as for {path('registry', 'upstreams', mirrored[0])}, but the mirror port has one root."
         fix = "Set `mirror: false` for all but one (Docker Hub has true by default)."
@@ -61,18 +48,13 @@ def one_mirror(settings: StackSettings) -> Iterator[Problem]:
 
 
 def no_loop(settings: StackSettings) -> Iterator[Problem]:
-    """A cache that asks the registry of which it is a part would ask itself without end."""
+    """A cache whose upstream is this registry would request from itself without end."""
     registry = settings.registry
-    if registry is None:
-        return
-    addresses = {node.address for _, node in nodes_of(settings)} | {node.name for _, node in nodes_of(settings)}
-    if settings.load_balancer is not None:
-        addresses.add(settings.load_balancer.address)
+    addresses = {name for node in settings.nodes for name in (node.address, node.name)}
+    addresses.add(settings.load_balancer.address)
     ports = {registry.port, registry.mirror_port, naming.REGISTRY_REPLICA_PORT}
-    ports |= {upstream.port for _, upstream in upstreams_of(settings)}
-    for index, upstream in upstreams_of(settings):
-        if upstream.url is None:
-            continue
+    ports |= {upstream.port for upstream in registry.upstreams}
+    for index, upstream in enumerate(registry.upstreams):
         parts = urlsplit(upstream.url)
         if parts.hostname == registry.name or (parts.hostname in addresses and (parts.port or 443) in ports):
             fix = "Write the address of another registry."

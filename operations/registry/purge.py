@@ -72,9 +72,9 @@ class Purged:
 def target(settings: Settings, repository: str, tag: str | None = None) -> Target:
     """The cached repository that is meant by `docker.io/library/x`, with the registry in front or not."""
     path = repository.removeprefix(f"{naming.endpoint(settings.registry.name, settings.registry.port)}/")
-    if tag is not None and not v.is_tagged(f"a:{tag}"):
+    if tag is not None and not re.fullmatch(v.TAG, tag):
         raise UsageError(f"{tag} is not a tag: use letters, digits and `. _ -`, such as 2026.1.")
-    if not v.is_tagged(f"{path}:1"):
+    if not re.fullmatch(v.REPOSITORY, path):
         raise UsageError(f"{path} is not the path of a repository, such as docker.io/library/x; a tag goes to --tag.")
     for upstream in settings.registry.upstreams:
         beyond = path.removeprefix(f"{upstream.prefix}/")

@@ -140,7 +140,7 @@ def test_a_missing_password_names_the_command_that_sets_it() -> None:
         ("   ", "is empty"),
         ("one\ntwo", "control character"),
         ("one\0two", "control character"),
-        ("x" * 73, "longer than 72 bytes; bcrypt, in which it is kept, reads no more"),
+        ("x" * 73, "longer than 72 bytes; bcrypt reads no more"),
         ("ü" * 37, "longer than 72 bytes"),
         ("x" * 1000, "longer than 72 bytes"),
         (5, "must be text"),
@@ -164,7 +164,7 @@ def test_passwords_in_plain_text_are_refused() -> None:
     registry = users({"name": "bob", "role": "pull", "password": "configured"})
     hand_over({"berth:registry": registry, "berth:secrets": {"users": {"bob": "hunter2"}}})
     text = problems_of_load()
-    assert "stands in the file without encryption" in text
+    assert "is in the file without encryption" in text
     assert "--secret" in text
     assert "hunter2" not in text
 
@@ -176,10 +176,19 @@ def test_a_setting_that_is_no_secret_must_not_be_encrypted() -> None:
     assert text.startswith("Pulumi.dev.yaml: 2 settings"), "nothing that only follows from it is reported"
 
 
-def test_everything_that_is_wrong_is_said_at_once() -> None:
-    hand_over({"berth:nods": "[]", "berth:docker": '{"mtu": 1}', "berth:loadBalancer": '{"address": "10.77.0.12"}'})
+def test_all_invalid_fields_are_reported_at_once() -> None:
+    hand_over({"berth:nods": "[]", "berth:docker": '{"mtu": 1}', "berth:loadBalancer": '{"address": "10.77.0"}'})
     text = problems_of_load()
     assert text.startswith("Pulumi.dev.yaml: 3 settings cannot be used")
+
+
+def test_rules_and_missing_passwords_are_reported_once_all_fields_are_valid() -> None:
+    registry = users({"name": "bob", "role": "pull", "password": "configured"})
+    contradiction = {"berth:registry": registry, "berth:loadBalancer": '{"address": "10.77.0.12"}'}
+    hand_over({"berth:nods": "[]", **contradiction})
+    assert problems_of_load().startswith("Pulumi.dev.yaml: 1 setting cannot be used")
+    hand_over(contradiction)
+    assert problems_of_load().startswith("Pulumi.dev.yaml: 2 settings cannot be used")
 
 
 def test_the_error_is_meant_for_the_user_and_goes_without_stack_trace() -> None:

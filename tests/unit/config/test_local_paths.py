@@ -25,7 +25,7 @@ def places(kind: Any, at: str = "") -> Iterator[str]:
 
 
 def test_these_settings_name_files_of_the_deploy_host_and_no_others() -> None:
-    # One more is one more file that a preview of a request might read: it is judged like these.
+    # One more is one more file that a preview of a request might read: it is treated like these.
     assert sorted(places(StackSettings)) == [
         "kolla.overrides",
         "nodes.ssh.key_file",

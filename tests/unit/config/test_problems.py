@@ -13,33 +13,48 @@ from tests.unit.config.stacks import document
 SECRET = "hunter2-Ünknown"
 
 
-def test_everything_that_is_wrong_is_reported_at_once() -> None:
-    changes = {
-        "nods": [],
-        "registry.prot": 3,
-        "registry.mirrorPort": 4000,
-        "nodes[0].address": "10.77.0.11x",
-        "nodes[1].name": "node3",
-        "nodes[3].ssh": {"port": "x"},
-        "docker": {"mtu": 1, "extra": {"hosts": []}},
-        "kolla.release": "wallaby",
-    }
-    assert {problem.path for problem in stackfile.check("dev", document("dev", changes))} == {
+INVALID_FIELDS: dict[str, Any] = {
+    "nods": [],
+    "registry.prot": 3,
+    "nodes[0].address": "10.77.0.11x",
+    "nodes[3].ssh": {"port": "x"},
+    "docker.mtu": 1,
+    "objectStore": float("nan"),
+    "docker.logDriver": {"secure": "v1:x"},
+    "kolla.release": "wallaby",
+    "secrets": {"users": {"push": SECRET}},
+}
+CONTRADICTIONS: dict[str, Any] = {
+    "registry.mirrorPort": 4000,
+    "nodes[1].name": "node3",
+    "docker.extra": {"hosts": []},
+    "secrets": {"upstreams": {"quay": {"secure": "v1:x"}}},
+}
+
+
+def test_the_first_round_reports_every_invalid_field_and_no_rule() -> None:
+    problems = stackfile.check("dev", document("dev", CONTRADICTIONS | INVALID_FIELDS))
+    assert {problem.path for problem in problems} == {
         "berth:nods",
         "berth:registry.prot",
-        "berth:registry.mirrorPort",
         "berth:nodes[0].address",
-        "berth:nodes[2].name",
         "berth:nodes[3].ssh.port",
         "berth:docker.mtu",
-        "berth:docker.extra.hosts",
+        "berth:objectStore",
+        "berth:docker.logDriver",
         "berth:kolla.release",
+        "berth:secrets.users.push",
     }
 
 
-def test_a_rule_is_silent_about_what_cannot_be_read() -> None:
-    problems = stackfile.check("dev", document("dev", {"nodes[0].roles": ["load-balancr", "registry", "object-store"]}))
-    assert [problem.path for problem in problems] == ["berth:nodes[0].roles[0]"], "no second one about missing roles"
+def test_the_second_round_reports_what_valid_fields_contradict() -> None:
+    problems = stackfile.check("dev", document("dev", CONTRADICTIONS))
+    assert {problem.path for problem in problems} == {
+        "berth:registry.mirrorPort",
+        "berth:nodes[2].name",
+        "berth:docker.extra.hosts",
+        "berth:secrets.upstreams.quay",
+    }
 
 
 def test_the_error_shows_path_value_reason_remedy_and_suggestion() -> None:
@@ -49,7 +64,7 @@ def test_the_error_shows_path_value_reason_remedy_and_suggestion() -> None:
         "Pulumi.dev.yaml: 1 setting cannot be used",
         "",
         'berth:nodes[3].roles[0]: "object-stroe"',
-        "  is not one of the 12 possible words. Did you mean `object-store`?",
+        "  is not one of the 12 possible values. Did you mean `object-store`?",
         "  Use one of: registry, object-store, load-balancer, swarm-manager, swarm-worker, etcd, control, network, "
         "compute, monitoring, storage, deployment.",
     ]

@@ -15,7 +15,7 @@ OWN = "berth:nodes[0].config"
 LAN = {"name": "enp0s3", "addresses": ["192.0.2.11/24"]}
 
 
-def judged(**own: Any) -> list[Problem]:
+def problems(**own: Any) -> list[Problem]:
     """What is wrong with a Debian node that is set up like this."""
     return stackfile.check("test", document(None, {"operatingSystem": "debian", **own}))
 
@@ -58,10 +58,14 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "a gateway outside": (lan(gateway="192.0.3.1"), "interfaces[0].gateway", "outside of the networks of enp0s3"),
     "a gateway without network": (lan(addresses=[], gateway="192.0.2.1"), "interfaces[0].gateway", "it has none"),
     "an interface that nobody finds": ({"interfaces": [{"dhcp": True}]}, "interfaces[0]", "neither `name` nor `mac`"),
-    "an address without prefix": (lan(addresses=["192.0.2.11"]), "interfaces[0].addresses[0]", "no prefix length"),
+    "an address without prefix": (
+        lan(addresses=["192.0.2.11"]),
+        "interfaces[0].addresses[0]",
+        "not an IPv4 address with",
+    ),
     "a network's own address": (lan(addresses=["192.0.2.0/24"]), "interfaces[0].addresses[0]", "the network's own"),
     "a MAC address that is none": (lan(mac="08:00:27"), "interfaces[0].mac", "not a MAC address"),
-    "a MAC address of many": (lan(mac="01:00:5e:00:00:01"), "interfaces[0].mac", "address of a group"),
+    "a MAC address of many": (lan(mac="01:00:5e:00:00:01"), "interfaces[0].mac", "multicast address"),
     "an interface with a slash": (lan(name="eth/0"), "interfaces[0].name", "not the name of an interface"),
     "a user with a slash": (user(name="a/../b"), "users[0].name", "has a slash"),
     "a user with capitals": (user(name="UserA"), "users[0].name", "not the name of a Unix account"),
@@ -80,13 +84,13 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "a mode in decimal": ({"files": [{"path": "/x", "content": "", "mode": "644"}]}, "files[0].mode", "not the mode"),
     "a unit of no kind": ({"units": [{"name": "a.conf"}]}, "units[0].name", "not the name of a systemd unit"),
     "a unit elsewhere": ({"units": [{"name": "../a.service"}]}, "units[0].name", "not the name of a systemd unit"),
-    "an alias with a command": ({"shellAliases": {"a;b": "c"}}, 'shellAliases["a;b"]', "a shell can call"),
+    "an alias with a command": ({"shellAliases": {"a;b": "c"}}, 'shellAliases["a;b"]', "name of a shell function"),
     "an alias of two lines": ({"shellAliases": {"a": "b\nc"}}, "shellAliases.a", "line break"),
     "an option of two words": ({"docker": {"options": ["--mtu 1450"]}}, "docker.options[0]", "not an option"),
     "an option with its own setting": (
         {"docker": {"options": ["--host=tcp://0.0.0.0"]}},
         "docker.options[0]",
-        "setting of its own: tcp",
+        "its own setting: tcp",
     ),
     "TLS without its files": ({"docker": {"tcp": {}}}, "docker", "/etc/docker/tls/ca.pem is not among"),
     "etcd 2 on Debian": ({"etcd": {"version": 2, "tls": False}}, "etcd.version", "which only CoreOS before 1675"),
@@ -102,7 +106,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "flannel.network",
         "overlaps 192.0.2.11",
     ),
-    "ntpdate without servers": ({"ntpdate": True}, "ntpdate", "no server to ask"),
+    "ntpdate without servers": ({"ntpdate": True}, "ntpdate", "has no servers"),
     "CoreOS's release on Debian": ({"release": "1185.5.0"}, "release", "is CoreOS's"),
     "packages on Flatcar": ({"operatingSystem": "flatcar", "packages": ["vim"]}, "packages", "read-only"),
     "a file in Flatcar's /usr": (
@@ -117,11 +121,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
 @pytest.mark.parametrize("sentence", REFUSED)
 def test_is_refused(sentence: str) -> None:
     own, place, words = REFUSED[sentence]
-    found = judged(**own)
+    found = problems(**own)
     assert found, sentence
     assert found[0].path == f"{OWN}.{place}", found
     assert words in found[0].wrong
-    assert all(problem.path == found[0].path for problem in found), "nothing else is said to be wrong"
+    assert all(problem.path == found[0].path for problem in found), "nothing else is reported"
 
 
 def test_two_nodes_on_one_mac_address_are_refused() -> None:
@@ -136,7 +140,7 @@ def test_two_nodes_with_one_fixed_address_are_refused() -> None:
     assert problem.path == "berth:nodes[1].config.interfaces[0].addresses"
 
 
-def test_what_is_wrong_in_the_defaults_is_said_once_and_there() -> None:
+def test_what_is_wrong_in_the_defaults_is_reported_once_and_there() -> None:
     (problem,) = stackfile.check("test", document({"timeServers": ["a.example.com"]}))
     assert (problem.path, problem.wrong) == ("berth:nodeDefaults.operatingSystem", "is missing.")
     (problem,) = stackfile.check("test", document({"operatingSystem": "debian", "docker": {"options": ["--tls"]}}))
@@ -153,21 +157,21 @@ def test_a_default_can_be_switched_off_for_a_node() -> None:
 @pytest.mark.parametrize("key", ["password", "passwordHash", "passwd"])
 @pytest.mark.parametrize("value", ["hunter2", HASH])
 def test_a_password_or_a_hash_in_the_file_is_refused_and_not_repeated(key: str, value: str) -> None:
-    (problem,) = judged(**user(**{key: value}))
+    (problem,) = problems(**user(**{key: value}))
     assert problem.path == f"{OWN}.users[0].{key}"
     assert value not in str(problem)
 
 
 def test_a_private_key_in_a_file_is_refused_and_not_repeated() -> None:
     text = "-----BEGIN PRIVATE KEY-----\nMIIE\n"
-    (problem,) = judged(files=[{"path": "/etc/key", "content": text}])
+    (problem,) = problems(files=[{"path": "/etc/key", "content": text}])
     assert "holds a private key" in problem.wrong and "MIIE" not in str(problem)
 
 
 def test_a_secret_file_that_everybody_may_read_is_refused() -> None:
     text = document(None, {"operatingSystem": "debian", "files": [{"path": "/k", "secret": "k", "mode": "0644"}]})
     (problem,) = stackfile.check("test", with_secrets(text, nodeFiles=["k"]))
-    assert "everybody may read" in problem.wrong
+    assert "readable for everybody" in problem.wrong
 
 
 def test_a_missing_secret_is_reported_with_the_command_that_sets_it() -> None:
@@ -187,7 +191,7 @@ def test_a_secret_that_nobody_uses_is_refused() -> None:
     ]
 
 
-def test_secrets_of_settings_that_cannot_be_read_are_not_judged() -> None:
+def test_secrets_are_not_validated_while_a_field_is_invalid() -> None:
     text = with_secrets(document(None, {"operatingSystem": "debian", "users": [{"name": "A"}]}), nodeUsers=["A"])
     assert [problem.path for problem in stackfile.check("test", text)] == [f"{OWN}.users[0].name"]
 
@@ -218,14 +222,13 @@ def test_a_secret_that_is_no_hash_is_refused_and_not_repeated(value: Any) -> Non
         "test",
         with_secrets(document(None, {"operatingSystem": "debian", **user(password="configured")}), nodeUsers=["usera"]),
     )
-    owners = expected_secrets.Owners.of(settings)
-    (problem,) = expected_secrets.check_open("test", {"nodeUsers": {"usera": value}}, True, owners)
+    (problem,) = expected_secrets.check_decrypted("test", {"nodeUsers": {"usera": value}}, True, settings)
     assert problem.path == "berth:secrets.nodeUsers.usera"
     assert "not a hash" in problem.wrong
     assert "hunter2" not in str(problem)
 
 
-def test_names_and_keys_of_defaults_and_nodes_are_judged_alike() -> None:
+def test_names_and_keys_of_defaults_and_nodes_are_validated_alike() -> None:
     defaults = {"operatingSystem": "debian", "sshKeys": [KEY], "users": [{"name": "a/b"}]}
     (problem,) = stackfile.check("test", document(defaults))
     assert problem.path == "berth:nodeDefaults.users[0].name"

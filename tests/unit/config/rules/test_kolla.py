@@ -84,13 +84,13 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
         "an insecure registry, which would forget the login",
         {"kolla.globals": {"docker_registry_insecure": True}},
         "globals.docker_registry_insecure",
-        "would make Kolla forget the login",
+        "pull without login",
     ),
     (
         "an insecure registry for one node",
         {"kolla.hostVariables": {"control1": {"docker_registry_insecure": "yes"}}},
         "hostVariables.control1.docker_registry_insecure",
-        "would make Kolla forget the login",
+        "pull without login",
     ),
     (
         "another registry",
@@ -108,7 +108,7 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
         "a service among the globals",
         {"kolla.globals": {"enable_horizon": True}},
         "globals.enable_horizon",
-        "has a place of its own",
+        "has its own setting",
     ),
     (
         "a global with a wrong type",
@@ -178,11 +178,11 @@ def test_accepted(changes: dict[str, Any]) -> None:
 def test_an_etcd_of_ones_own_is_refused_beside_kollas() -> None:
     changes = {"nodes[3].roles": ["object-store", "etcd"]}
     (problem,) = stackfile.check("kolla", document("kolla", changes))
-    assert "Kolla brings its own etcd" in problem.wrong
+    assert "Kolla runs its own etcd" in problem.wrong
 
 
 def test_a_release_knows_its_services_groups_and_types() -> None:
     known = release("2026.1")
     assert {"keystone", "nova", "haproxy"} <= known.services and {"loadbalancer", "tls-backend"} <= known.groups
-    assert known.misfit("kolla_dev_mode", 3) == "true or false"
-    assert known.misfit("a_variable_of_ones_own", object()) is None
+    assert known.expected_type("kolla_dev_mode", 3) == "true or false"
+    assert known.expected_type("a_variable_of_ones_own", object()) is None

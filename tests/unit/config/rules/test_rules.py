@@ -17,7 +17,7 @@ from tests.unit.components.node_stack import host_key
 from tests.unit.config.stacks import REMOVED, document
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBkaoheYG/vv93tZ242H7dHWU2RWJCfB8xDJrNXcNm0s"
-SEALED = {"secure": "v1:x"}
+ENCRYPTED = {"secure": "v1:x"}
 DIGEST = "@sha256:" + "a" * 64
 
 
@@ -40,7 +40,7 @@ def node(index: int, *roles: str) -> dict[str, Any]:
 STORE = ["registry", "object-store"]
 # One balancer, whose own address is the registry's.
 ALONE = {"nodes[1].roles": STORE, "loadBalancer.address": "10.77.0.11"}
-SECRET = {"secrets": {"upstreams": {"ghcr": SEALED}}}
+SECRET = {"secrets": {"upstreams": {"ghcr": ENCRYPTED}}}
 UPSTREAM = {"name": "ghcr", "url": "https://ghcr.io", "prefix": "ghcr.io"}
 
 
@@ -60,7 +60,7 @@ NODES = [
     Refused(
         "a name that Linux cannot have", {"nodes[3].name": "a.b" * 22}, "berth:nodes[3].name", "longer than the 63"
     ),
-    Refused("localhost as a node", {"nodes[3].name": "localhost"}, "berth:nodes[3].name", "another machine"),
+    Refused("localhost as a node", {"nodes[3].name": "localhost"}, "berth:nodes[3].name", "a different machine"),
     Refused("an address that is none", {"nodes[3].address": "10.77.0.256"}, "berth:nodes[3].address", "not an IPv4"),
     Refused("a host name as address", {"nodes[3].address": "node4"}, "berth:nodes[3].address", "not an IPv4"),
     Refused(
@@ -114,7 +114,7 @@ NODES = [
         "a manager that is a worker too",
         {"nodes[3].roles": ["object-store", "swarm-worker", "swarm-manager"], "docker.liveRestore": False},
         "berth:nodes[3].roles",
-        "a manager works too",
+        "a manager runs services too",
     ),
 ]
 
@@ -144,7 +144,7 @@ CLUSTERS = [
         "etcd's data in the object store's",
         {"nodes[3].roles": ["object-store", "etcd"], "etcd.dataDir": "/var/lib/berth/object-store/etcd"},
         "berth:etcd.dataDir",
-        "is not apart",
+        "is not separate",
     ),
     Refused("a heartbeat of nothing", {"etcd.heartbeatInterval": 1}, "berth:etcd.heartbeatInterval", "10"),
     Refused("a network twice", overlay(name="back"), "berth:swarm.networks[1].name", "also the name of"),
@@ -155,7 +155,10 @@ CLUSTERS = [
         "overlapping networks", overlay(subnet="10.20.1.128/25"), "berth:swarm.networks[1].subnet", "overlaps with"
     ),
     Refused(
-        "a network outside of the pool", overlay(subnet="10.21.1.0/24"), "berth:swarm.networks[1].subnet", "no part"
+        "a network outside of the pool",
+        overlay(subnet="10.21.1.0/24"),
+        "berth:swarm.networks[1].subnet",
+        "is not in berth:swarm.addressPool",
     ),
     Refused(
         "Swarm's own network's place", overlay(subnet="10.20.0.0/25"), "berth:swarm.networks[1].subnet", "Swarm's own"
@@ -167,13 +170,16 @@ CLUSTERS = [
         "overlaps",
     ),
     Refused(
-        "a pool without room", MANAGED | {"swarm.addressPool": "10.20.0.0/24"}, "berth:swarm.addressPool", "no room"
+        "a pool without room",
+        MANAGED | {"swarm.addressPool": "10.20.0.0/24"},
+        "berth:swarm.addressPool",
+        "is too small",
     ),
     Refused(
         "labels for nobody",
         MANAGED | {"swarm.labels": {"node5": {"zone": "a"}}},
         "berth:swarm.labels.node5",
-        "is no node of the swarm",
+        "is not a node of the swarm",
         suggestion="node4",
     ),
     Refused(
@@ -186,7 +192,11 @@ CLUSTERS = [
 
 MACHINES = [
     Refused(
-        "a lab node outside of a lab", {"nodes[0].provider": "lab"}, "berth:nodes[0].provider", "is no lab", "staging"
+        "a lab node outside of a lab",
+        {"nodes[0].provider": "lab"},
+        "berth:nodes[0].provider",
+        "is not a lab",
+        "staging",
     ),
     Refused(
         "a real machine in a lab", {"nodes[0].provider": "virtualbox"}, "berth:nodes[0].provider", "in a lab Berth"
@@ -222,7 +232,10 @@ MACHINES = [
         "a seed on the gateway", {"images.seed.address": "10.77.0.1"}, "berth:images.seed.address", "the gateway's"
     ),
     Refused(
-        "a key for a lab node", {"nodes[0].ssh.keyFile": "~/k"}, "berth:nodes[0].ssh.keyFile", "makes the keys of lab"
+        "a key for a lab node",
+        {"nodes[0].ssh.keyFile": "~/k"},
+        "berth:nodes[0].ssh.keyFile",
+        "generates the keys of lab",
     ),
     Refused("no key file", {"nodes[0].ssh.keyFile": REMOVED}, "berth:nodes[0].ssh.keyFile", "is missing", "prod"),
     Refused("an empty key file", {"nodes[0].ssh.keyFile": None}, "berth:nodes[0].ssh.keyFile", "is missing", "prod"),
@@ -236,14 +249,12 @@ MACHINES = [
     ),
     Refused("known_hosts", {"nodes[0].ssh.hostKey": f"h {KEY}"}, "berth:nodes[0].ssh.hostKey", "known_hosts", "prod"),
     Refused("two host keys", {"nodes[0].ssh.hostKey": f"{KEY}\n{KEY}"}, "berth:nodes[0].ssh.hostKey", "not an", "prod"),
-    Refused(
-        "an odd account", {"nodes[0].ssh.user": "a b"}, "berth:nodes[0].ssh.user", "not the name of a Unix", "prod"
-    ),
+    Refused("an odd account", {"nodes[0].ssh.user": "a b"}, "berth:nodes[0].ssh.user", "not a Unix account", "prod"),
     Refused(
         "an odd SSH host", {"nodes[0].ssh.host": "-oProxy"}, "berth:nodes[0].ssh.host", "neither a host name", "prod"
     ),
     Refused(
-        "one forwarded port twice", {"nodes[1].ssh.port": 2011}, "berth:nodes[1].ssh.port", "same place", "staging"
+        "one forwarded port twice", {"nodes[1].ssh.port": 2011}, "berth:nodes[1].ssh.port", "same machine", "staging"
     ),
     Refused(
         "a balancer address that is not its node's",
@@ -306,7 +317,7 @@ MACHINES = [
 
 NAMED = {"images": dict.fromkeys(("registry", "objectStore", "nginx", "keepalived", "cache"), f"r.x/i{DIGEST}")}
 FIREWALL = [
-    Refused("a deploy host that nobody knows", NAMED, "berth:objectStore.allow", "deploy host is a stranger", "prod"),
+    Refused("a deploy host that nobody knows", NAMED, "berth:objectStore.allow", "firewall would reject", "prod"),
     Refused("a word for the firewall", {"firewall": "none"}, "berth:firewall", "not one of"),
     Refused(
         "a host name to let in", {"objectStore": {"allow": ["ci1"]}}, "berth:objectStore.allow[0]", "neither an IPv4"
@@ -318,7 +329,10 @@ FIREWALL = [
         "neither an IPv4",
     ),
     Refused(
-        "everybody to let in", {"objectStore": {"allow": ["0.0.0.0/0"]}}, "berth:objectStore.allow[0]", "lets everybody"
+        "everybody to let in",
+        {"objectStore": {"allow": ["0.0.0.0/0"]}},
+        "berth:objectStore.allow[0]",
+        "admits every address",
     ),
     Refused(
         "too few connections for a pull",
@@ -348,7 +362,12 @@ VIRTUAL = [
         ("SSH on the mirror's port", {"nodes[1].ssh.port": 4001}, "nodes[1].ssh.port", "registry.mirrorPort"),
         ("SSH on the store's port", {"nodes[1].ssh.port": 9443}, "nodes[1].ssh.port", "objectStore.endpointPort"),
         ("SSH on the seed's port", {"nodes[1].ssh.port": 4999}, "nodes[1].ssh.port", "images.seed.port"),
-        ("forwarding elsewhere", {"nodes[1].ssh.host": "10.0.0.1"}, "nodes[1].ssh.host", "not where Berth forwards"),
+        (
+            "forwarding elsewhere",
+            {"nodes[1].ssh.host": "10.0.0.1"},
+            "nodes[1].ssh.host",
+            "not the host on which Berth forwards",
+        ),
         ("no system", {"nodeDefaults": REMOVED, **SYSTEMS}, "nodes[3].config.operatingSystem", "is missing"),
         ("Debian", {"nodes[1].config": {"operatingSystem": "debian"}}, "nodes[1].config.operatingSystem", "installed"),
         ("a key of one's own", {"nodes[1].ssh.keyFile": "~/k"}, "nodes[1].ssh.keyFile", "the machines that it makes"),
@@ -384,7 +403,12 @@ BARE_METAL = [
         ("no live system", {"nodes[3].install": {"disk": "/dev/sda"}}, "3].install.live", "is missing"),
         ("no live host key", {"nodes[3].install": INSTALL | {"live": {}}}, "3].install.live.hostKey", "is missing"),
         ("a wipe in words", {"nodes[3].install": INSTALL | {"wipe": "yes"}}, "3].install.wipe", "true or false"),
-        ("a host key that is made", {"nodes[3].ssh.hostKey": host_key(9)}, "3].ssh.hostKey", "Berth makes the key"),
+        (
+            "a host key that is made",
+            {"nodes[3].ssh.hostKey": host_key(9)},
+            "3].ssh.hostKey",
+            "Berth generates the host key",
+        ),
         ("no key", {"nodes[3].ssh.keyFile": REMOVED}, "3].ssh.keyFile", "is missing"),
         ("no system", {"nodes[3].config": {"timezone": "UTC"}}, "3].config.operatingSystem", "is missing"),
         (
@@ -402,10 +426,10 @@ BARE_METAL = [
             "also the host key of berth4",
         ),
         (
-            "a live system at another node's door",
+            "a live system at another node's endpoint",
             {"nodes[3].install": INSTALL | {"live": LIVE | {"host": "192.0.2.11"}}},
             "3].install.live.port",
-            "same place as the ssh settings of berth1",
+            "same machine as the ssh settings of berth1",
         ),
     )
 ]
@@ -419,7 +443,7 @@ TWICE = [
             "one SSH host",
             {"nodes[1].ssh.host": "192.0.2.11"},
             "1].ssh.port",
-            "same place as the ssh settings of berth1",
+            "same machine as the ssh settings of berth1",
         ),
     )
 ]
@@ -434,7 +458,9 @@ PROMOTED = [
         "berth:pins.images.objectStore",
         "by digest",
     ),
-    Refused("a pinned stranger", {"pins": PINS | {"images": {"java": "x"}}}, "berth:pins.images.java", "not a setting"),
+    Refused(
+        "an unknown pinned image", {"pins": PINS | {"images": {"java": "x"}}}, "berth:pins.images.java", "not a setting"
+    ),
     Refused(
         "a promoted repository without tag",
         {"pins": PINS | {"repositories": {"team/app": DIGEST[1:]}}},
@@ -511,12 +537,12 @@ SERVICES = [
     ),
     Refused("a user twice", {"registry.users[1].name": "push"}, "berth:registry.users[1].name", "also the name"),
     Refused(
-        "nobody who can push",
+        "no user who can push",
         {"registry.users": [{"name": "bob", "role": "pull"}]},
         "berth:registry.users",
-        "nobody who can push",
+        "no user who can push",
     ),
-    Refused("no users", {"registry.users": []}, "berth:registry.users", "nobody who can push"),
+    Refused("no users", {"registry.users": []}, "berth:registry.users", "no user who can push"),
     *(
         Refused(
             f"versions {versions}", {"registry.users[1].versions": versions}, "berth:registry.users[1].versions", words
@@ -550,12 +576,11 @@ SERVICES = [
         "an unknown user for the nodes",
         {"registry.nodeUser": "pul"},
         "berth:registry.nodeUser",
-        "no user of the registry",
+        "not a user of the registry",
         suggestion="pull",
     ),
     Refused("nodes that could push", {"registry.nodeUser": "push"}, "berth:registry.nodeUser", "has the role push"),
     Refused("nodes that could delete", {"registry.nodeUser": "admin"}, "berth:registry.nodeUser", "has the role admin"),
-    Refused("nodes with a colon", {"registry.nodeUser": "a:b"}, "berth:registry.nodeUser", "a colon"),
     Refused("a user with a colon", {"registry.users[1].name": "a:b"}, "berth:registry.users[1].name", "a colon"),
     Refused(
         "a user with a line break", {"registry.users[1].name": "a\nb"}, "berth:registry.users[1].name", "line break"
@@ -596,6 +621,9 @@ SERVICES = [
     Refused(
         "data above its root", {"objectStore.dataDir": "/a/../etc"}, "berth:objectStore.dataDir", "not a full, plain"
     ),
+    Refused(
+        "data behind two slashes", {"objectStore.dataDir": "//a"}, "berth:objectStore.dataDir", "not a full, plain"
+    ),
     Refused("data with a colon", {"objectStore.dataDir": "/a:b"}, "berth:objectStore.dataDir", "contains one of"),
 ]
 
@@ -616,9 +644,7 @@ DOCKER = [
         "Swarm's networks need",
     ),
     *(
-        Refused(
-            f"{key} under extra", {"docker": {"extra": {key: "x"}}}, f"berth:docker.extra.{key}", "setting of its own"
-        )
+        Refused(f"{key} under extra", {"docker": {"extra": {key: "x"}}}, f"berth:docker.extra.{key}", "its own setting")
         for key in (
             "insecure-registries",
             "registry-mirrors",
@@ -639,7 +665,7 @@ DOCKER = [
         "apart without packet filter",
         {"docker": {"icc": False, "extra": {"iptables": False}}},
         "berth:docker.icc",
-        "docker.extra forbids",
+        "docker.extra disables",
         stack="prod",
     ),
     *(
@@ -659,9 +685,9 @@ DOCKER = [
     *(
         Refused(f"{flag} under options", {"docker": {"options": [flag]}}, "berth:docker.options[0]", words)
         for flag, words in (
-            ("--insecure-registry=old:5000", "setting of its own"),
-            ("--registry-mirror=https://m", "setting of its own"),
-            ("--log-opt=max-size=1m", "setting of its own"),
+            ("--insecure-registry=old:5000", "its own setting"),
+            ("--registry-mirror=https://m", "its own setting"),
+            ("--log-opt=max-size=1m", "its own setting"),
             ("--host=fd://", "unit names its sockets"),
         )
     ),
@@ -687,7 +713,7 @@ DOCKER = [
         "a log option without name",
         {"docker": {"logOptions": {"": "a"}}},
         'berth:docker.logOptions[""]',
-        "not the name",
+        "not a log option",
     ),
     Refused(
         "live-restore in quotes",
@@ -717,7 +743,7 @@ DOCKER = [
         "a mirror with a path",
         {"docker": {"registryMirrors": ["https://m.x/p"]}},
         "berth:docker.registryMirrors[0]",
-        "behind",
+        "path, query or fragment",
     ),
     Refused(
         "a mirror with a user",
@@ -767,7 +793,7 @@ DOCKER = [
         "a log driver with a space",
         {"docker": {"logDriver": "json file"}},
         "berth:docker.logDriver",
-        "name of a log driver",
+        "not a log driver",
     ),
     Refused(
         "a restart of no time", {"docker": {"restartTimeout": 0}}, "berth:docker.restartTimeout", "between 5 and 900"
@@ -788,7 +814,7 @@ UPSTREAMS = [
         for key in UPSTREAM
     ),
     *(
-        Refused(f"an upstream called {name!r}", upstream(name=name), f"{AT}.name", "process can carry")
+        Refused(f"an upstream called {name!r}", upstream(name=name), f"{AT}.name", "not a valid name")
         for name in ("", "Hub", "1st", "a_b", "a/b", "a" * 33, "hub\n", "-x", "x-")
     ),
     Refused("an upstream's name twice", upstream(name="quay"), f"{AT}.name", "also the name of berth:registry.upstr"),
@@ -801,10 +827,10 @@ UPSTREAMS = [
             ("https://", "not a URL with https"),
             ("https://gh cr.io", "contains a space"),
             ("https://ghcr.io:99999", "not a URL with https"),
-            ("https://ghcr.io/v2", "something behind the host"),
-            ("https://ghcr.io/?a=b", "something behind the host"),
-            ("https://ghcr.io#a", "something behind the host"),
-            ("https://ghcr.io?", "something behind the host"),
+            ("https://ghcr.io/v2", "path, query or fragment"),
+            ("https://ghcr.io/?a=b", "path, query or fragment"),
+            ("https://ghcr.io#a", "path, query or fragment"),
+            ("https://ghcr.io?", "path, query or fragment"),
             ("https://bob:hunter2@ghcr.io", "holds a user name"),
             ("https://bob@ghcr.io", "holds a user name"),
         )
