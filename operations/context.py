@@ -70,7 +70,7 @@ def problems(stack_file: StackFile) -> list[Problem]:
 
 
 def check_settings(stack_file: StackFile) -> None:
-    """Refuse settings before anything starts; all problems at once."""
+    """Refuse settings before anything starts."""
     found = problems(stack_file)
     if found:
         raise UsageError(str(SettingsError(stack_file.stack, found)))

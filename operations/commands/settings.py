@@ -22,7 +22,7 @@ def _settings() -> None:
 
 @app.command()
 def check(stack: Stack = "dev", as_json: Json = False) -> None:
-    """Validate the stack file, all problems at once; exit with 2 if there are any."""
+    """Validate the stack file; exit with 2 if there is a problem."""
     stack_file = StackFile.read(Workspace.current(), stack)
     if as_json:
         found = problems(stack_file)

@@ -182,7 +182,7 @@ def test_all_invalid_fields_are_reported_at_once() -> None:
     assert text.startswith("Pulumi.dev.yaml: 3 settings cannot be used")
 
 
-def test_rules_and_missing_passwords_are_reported_once_all_fields_are_valid() -> None:
+def test_rules_and_missing_passwords_are_reported_once_fields_are_valid() -> None:
     registry = users({"name": "bob", "role": "pull", "password": "configured"})
     contradiction = {"berth:registry": registry, "berth:loadBalancer": '{"address": "10.77.0.12"}'}
     hand_over({"berth:nods": "[]", **contradiction})
