@@ -25,6 +25,8 @@ class Checkout:
         self.root.mkdir()
         self.bin.mkdir()
         shutil.copy(ROOT / "berth", self.root / "berth")
+        (self.root / "operations").mkdir()
+        shutil.copy(ROOT / "operations" / "help.txt", self.root / "operations")
         (self.root / "requirements.lock").write_text("x==1 --hash=sha256:0\n", encoding="utf-8")
         for tool in TOOLS:
             (self.bin / tool).symlink_to(shutil.which(tool) or f"/bin/{tool}")
@@ -163,3 +165,24 @@ def test_a_missing_venv_module_is_installed_by_apt_and_announced(checkout: Check
 def test_it_works_with_the_interpreter_that_runs_these_tests() -> None:
     assert sys.version_info >= (3, 11)
     assert os.access(ROOT / "berth", os.X_OK)
+
+
+@pytest.mark.parametrize("arguments", [(), ("--help",), ("-h",), ("up", "--help")])
+def test_help_on_a_fresh_clone_installs_nothing(checkout: Checkout, arguments: tuple[str, ...]) -> None:
+    done = checkout.run(*arguments)
+    assert (done.returncode, done.stderr, checkout.called()) == (0, "", "")
+    assert done.stdout.startswith((ROOT / "operations" / "help.txt").read_text(encoding="utf-8"))
+    assert not checkout.home.exists()
+
+
+def test_the_help_of_a_fresh_clone_is_that_of_the_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "operations", "--help"],
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": "100"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    written = (ROOT / "operations" / "help.txt").read_text(encoding="utf-8")
+    assert done.stdout == written, "COLUMNS=100 ./berth --help >operations/help.txt"
