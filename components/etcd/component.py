@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 
 import pulumi
 import pulumi_command as command
@@ -13,12 +12,14 @@ from components.etcd.args import EtcdArgs
 from components.etcd.render import (
     COREOS,
     PACKAGED,
+    SCRIPTS,
     STAGE,
     Cluster,
     Member,
     System,
     entries,
     reconciliation,
+    script,
     start_digest,
 )
 from components.lib.host_files.bundle import Entry
@@ -28,8 +29,6 @@ from components.lib.service.directives import SERVICE_SCRIPT
 from components.nodes.node import Node
 from config import naming
 from config.model.node_os import resolve
-
-SCRIPTS = Path(__file__).parent / "scripts"
 
 
 class Etcd(pulumi.ComponentResource):
@@ -90,14 +89,14 @@ class Etcd(pulumi.ComponentResource):
         )
 
     def _reconcile(self, node: Node, cluster: Cluster, after: list[pulumi.Resource]) -> pulumi.Resource:
-        text, user = _script("reconcile_member"), node.access.user
+        text, user = script("reconcile_member"), node.access.user
         known = pulumi.Output.all(self._args.authority.certificate, node.machine.id if node.machine else "")
         return command.remote.Command(
             f"{self._name}-{node.name}",
             connection=node.access.connection(),
             create=as_root(text, "first", user=user),
             update=as_root(text, "again", user=user),
-            delete=as_root(_script("leave"), user=user),
+            delete=as_root(script("leave"), user=user),
             stdin=known.apply(partial(_turn_lines, cluster)),
             add_previous_output_in_env=False,
             opts=node.options(self, *after),
@@ -107,15 +106,11 @@ class Etcd(pulumi.ComponentResource):
         return command.remote.Command(
             f"{self._name}-converged",
             connection=node.access.connection(),
-            create=as_root(_script("converge"), user=node.access.user),
+            create=as_root(script("converge"), user=node.access.user),
             stdin=reconciliation(cluster, "", ""),
             add_previous_output_in_env=False,
             opts=node.options(self, *after),
         )
-
-
-def _script(name: str) -> str:
-    return "".join((SCRIPTS / f"{part}.sh").read_text(encoding="utf-8") for part in ("members", name))
 
 
 def _entries(cluster: Cluster, pem: Pem) -> list[Entry]:

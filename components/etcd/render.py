@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from components.certificates.pem import Pem
 from components.lib.host_files.bundle import Directive, Directory, Entry, File
 from config import naming
 
+SCRIPTS = Path(__file__).parent / "scripts"
 STAGE = "etcd"
 DIRECTORY = naming.node_directory(STAGE)
 OWNER = "etcd:etcd"
@@ -179,6 +181,11 @@ def reconciliation(cluster: Cluster, digest: str, machine: str) -> str:
         ("machine", machine),
     ]
     return "".join("\t".join(line) + "\n" for line in lines)
+
+
+def script(name: str) -> str:
+    """One of the scripts that read `reconciliation`, whole."""
+    return "".join((SCRIPTS / f"{part}.sh").read_text(encoding="utf-8") for part in ("members", name))
 
 
 def _lines(known: dict[str, str]) -> str:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from config.model.clusters import SwarmSettings
+
+SCRIPTS = Path(__file__).parent / "scripts"
 
 Line = Sequence[str]
 
@@ -75,3 +78,8 @@ def tokens(said: Mapping[str, str]) -> str:
 def text_of_tokens(found: Iterable[tuple[str, Sequence[str]]]) -> str:
     """One line each: the word, from whom it is, and the rest."""
     return text((words[0], address, *words[1:]) for address, words in found)
+
+
+def script(name: str) -> str:
+    """One of the scripts that read these lines, whole."""
+    return "".join((SCRIPTS / f"{part}.sh").read_text(encoding="utf-8") for part in ("swarm", name))
