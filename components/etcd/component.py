@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
 import pulumi
 import pulumi_command as command
@@ -12,14 +13,13 @@ from components.etcd.args import EtcdArgs
 from components.etcd.render import (
     COREOS,
     PACKAGED,
-    SCRIPTS,
     STAGE,
+    TEXTS,
     Cluster,
     Member,
     System,
     entries,
     reconciliation,
-    script,
     start_digest,
 )
 from components.lib.host_files.bundle import Entry
@@ -29,6 +29,8 @@ from components.lib.service.directives import SERVICE_SCRIPT
 from components.nodes.node import Node
 from config import naming
 from config.model.node_os import resolve
+
+SCRIPTS = (SERVICE_SCRIPT, Path(__file__).parent / "scripts" / "etcd.sh")
 
 
 class Etcd(pulumi.ComponentResource):
@@ -84,19 +86,19 @@ class Etcd(pulumi.ComponentResource):
             stage=STAGE,
             node=node,
             entries=args.authority.pem(certificate).apply(partial(_entries, cluster)),
-            scripts=[SERVICE_SCRIPT, SCRIPTS / "etcd.sh"],
+            scripts=SCRIPTS,
             opts=node.options(self),
         )
 
     def _reconcile(self, node: Node, cluster: Cluster, after: list[pulumi.Resource]) -> pulumi.Resource:
-        text, user = script("reconcile_member"), node.access.user
+        text, user = TEXTS["reconcile_member"], node.access.user
         known = pulumi.Output.all(self._args.authority.certificate, node.machine.id if node.machine else "")
         return command.remote.Command(
             f"{self._name}-{node.name}",
             connection=node.access.connection(),
             create=as_root(text, "first", user=user),
             update=as_root(text, "again", user=user),
-            delete=as_root(script("leave"), user=user),
+            delete=as_root(TEXTS["leave"], user=user),
             stdin=known.apply(partial(_turn_lines, cluster)),
             add_previous_output_in_env=False,
             opts=node.options(self, *after),
@@ -106,7 +108,7 @@ class Etcd(pulumi.ComponentResource):
         return command.remote.Command(
             f"{self._name}-converged",
             connection=node.access.connection(),
-            create=as_root(script("converge"), user=node.access.user),
+            create=as_root(TEXTS["converge"], user=node.access.user),
             stdin=reconciliation(cluster, "", ""),
             add_previous_output_in_env=False,
             opts=node.options(self, *after),

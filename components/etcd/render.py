@@ -9,9 +9,9 @@ from pathlib import Path
 
 from components.certificates.pem import Pem
 from components.lib.host_files.bundle import Directive, Directory, Entry, File
+from components.lib.host_files.shell import Script
 from config import naming
 
-SCRIPTS = Path(__file__).parent / "scripts"
 STAGE = "etcd"
 DIRECTORY = naming.node_directory(STAGE)
 OWNER = "etcd:etcd"
@@ -19,6 +19,12 @@ PACKAGES = ("etcd-server", "etcd-client")
 # Written while a member joins, gone with the next boot: from its first start on a member knows who the others are.
 JOIN_FILE = "/run/berth-etcd-join"
 ETCDCTL_FILE = f"{DIRECTORY}/etcdctl.env"
+_FOLDER = Path(__file__).parent / "scripts"
+TEXTS = {
+    name: Script.of(_FOLDER / "members.sh", _FOLDER / f"{name}.sh")
+    for name in ("reconcile_member", "converge", "leave", "snapshot", "restore")
+}
+"""The scripts that read `reconciliation`."""
 
 
 @dataclass(frozen=True)
@@ -181,11 +187,6 @@ def reconciliation(cluster: Cluster, digest: str, machine: str) -> str:
         ("machine", machine),
     ]
     return "".join("\t".join(line) + "\n" for line in lines)
-
-
-def script(name: str) -> str:
-    """One of the scripts that read `reconciliation`, whole."""
-    return "".join((SCRIPTS / f"{part}.sh").read_text(encoding="utf-8") for part in ("members", name))
 
 
 def _lines(known: dict[str, str]) -> str:

@@ -15,6 +15,7 @@ from components.lib.host_files.bundle import Entry
 from components.lib.readiness.component import Probe, ready
 from components.lib.service.confinement import Confinement
 from components.lib.service.container import ServiceContainer
+from components.lib.service.directives import SERVICE_SCRIPT
 from components.lib.service.stage import service
 from components.load_balancer.args import LoadBalancerArgs
 from components.load_balancer.pool import Pool
@@ -37,7 +38,9 @@ from config import naming
 from config.model.limits import LimitSettings
 from config.model.stack import Settings
 
-SCRIPTS = Path(__file__).parent / "scripts"
+_FOLDER = Path(__file__).parent / "scripts"
+NGINX_SCRIPTS = (SERVICE_SCRIPT, _FOLDER / "reload.sh", _FOLDER / "nginx.sh")
+ADDRESS_SCRIPTS = (SERVICE_SCRIPT, _FOLDER / "check_ip_conflict.sh")
 READY_SECONDS = 60
 # On a busy node what everybody waits for goes first, and a check that comes too late would move the address.
 CPU_SHARES = 4096
@@ -114,7 +117,7 @@ class LoadBalancer(pulumi.ComponentResource):
                 args.accounts.htpasswd,
                 args.mirror_clients.certificate,
             ).apply(partial(_entries, front)),
-            scripts=[SCRIPTS / "reload.sh", SCRIPTS / "nginx.sh"],
+            scripts=NGINX_SCRIPTS,
             parent=self,
             depends_on=[args.seed.container, *args.firewall.done, *before],
         )
@@ -137,7 +140,7 @@ class LoadBalancer(pulumi.ComponentResource):
                 config_digest=address_digest(front),
             ),
             address_entries(front),
-            scripts=[SCRIPTS / "check_ip_conflict.sh"],
+            scripts=ADDRESS_SCRIPTS,
             parent=self,
             depends_on=[self._args.seed.container, *after],
         )

@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from components.certificates.pem import Pem
 from components.lib.host_files.bundle import Directive, Directory, Entry, File
+from components.lib.host_files.shell import Script
 from components.lib.service.directives import Port, service_directives
 from config import naming
 
@@ -19,6 +20,7 @@ DIRECTORY = naming.node_directory(STAGE)
 ADDRESS_STAGE = naming.VIRTUAL_ADDRESS_STAGE
 ADDRESS_DIRECTORY = naming.node_directory(ADDRESS_STAGE)
 ADDRESS_SCRIPT = f"{ADDRESS_DIRECTORY}/address.sh"
+ADDRESS_TEXT = Script.of(Path(__file__).parent / "scripts" / "address.sh")
 # Workers read the password files on each request; www-data has this number in every Debian.
 WORKER_GROUP = "0:33"
 ANY_ADDRESS = "0.0.0.0"
@@ -148,7 +150,7 @@ def address_entries(front: Front) -> list[Entry]:
     """The files of the virtual address on one balancer, and who may have it already."""
     return [
         File(f"{ADDRESS_DIRECTORY}/keepalived.conf", keepalived_conf(front)),
-        File(ADDRESS_SCRIPT, (Path(__file__).parent / "scripts" / "address.sh").read_text("utf-8"), mode="0755"),
+        File(ADDRESS_SCRIPT, ADDRESS_TEXT, mode="0755"),
         *service_directives(ADDRESS_STAGE),
         Directive("virtual", [front.address, str(front.port)]),
         # Also of nodes that are balancers no more: one that leaves holds the address until the end of the run.

@@ -12,7 +12,7 @@ from components.lib.host_files.shell import as_root
 from components.nodes.component import Nodes
 from components.nodes.node import Node
 from components.swarm.args import SwarmArgs, SwarmPruneArgs
-from components.swarm.render import Line, Member, arranged, joining, question, roster, script, text, tokens
+from components.swarm.render import TEXTS, Line, Member, arranged, joining, question, roster, text, tokens
 
 
 class SwarmPrune(pulumi.ComponentResource):
@@ -121,8 +121,8 @@ def _secretly(
     return command.remote.Command(
         name,
         connection=node.access.connection(),
-        create=as_root(script(task), *arguments, user=node.access.user),
-        delete=as_root(script("leave"), user=node.access.user) if leaves else None,
+        create=as_root(TEXTS[task], *arguments, user=node.access.user),
+        delete=as_root(TEXTS["leave"], user=node.access.user) if leaves else None,
         stdin=stdin,
         logging=command.remote.Logging.STDERR,
         add_previous_output_in_env=False,

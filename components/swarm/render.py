@@ -7,9 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from components.lib.host_files.shell import Script
 from config.model.clusters import SwarmSettings
 
-SCRIPTS = Path(__file__).parent / "scripts"
+_FOLDER = Path(__file__).parent / "scripts"
+TEXTS = {
+    name: Script.of(_FOLDER / "swarm.sh", _FOLDER / f"{name}.sh")
+    for name in ("prune_members", "member", "converge", "leave")
+}
+"""The scripts that read the lines of this module."""
 
 Line = Sequence[str]
 
@@ -78,8 +84,3 @@ def tokens(said: Mapping[str, str]) -> str:
 def text_of_tokens(found: Iterable[tuple[str, Sequence[str]]]) -> str:
     """One line each: the word, from whom it is, and the rest."""
     return text((words[0], address, *words[1:]) for address, words in found)
-
-
-def script(name: str) -> str:
-    """One of the scripts that read these lines, whole."""
-    return "".join((SCRIPTS / f"{part}.sh").read_text(encoding="utf-8") for part in ("swarm", name))

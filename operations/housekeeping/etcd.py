@@ -37,7 +37,7 @@ class Member:
 
     def run(self, script: str, *arguments: str, snapshot: bytes | None = None) -> bytes:
         """Output of one of the stage's scripts, run there as root; a snapshot goes along on standard input."""
-        argv = [*self.prefix, shlex.join(["sh", "-c", etcd.script(script), "berth", *arguments])]
+        argv = [*self.prefix, shlex.join(["sh", "-c", etcd.TEXTS[script], "berth", *arguments])]
         stdin = self.lines.encode() + (b"" if snapshot is None else b"snapshot\n" + snapshot)
         try:
             done = subprocess.run(argv, input=stdin, capture_output=True, timeout=SECONDS, check=False)

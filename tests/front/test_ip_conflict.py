@@ -12,9 +12,8 @@ import pytest
 
 from components.lib.host_files.bundle import render as bundle
 from components.lib.host_files.shell import as_root, stage_script
-from components.lib.service.directives import SERVICE_SCRIPT
 from components.load_balancer import render
-from components.load_balancer.component import SCRIPTS
+from components.load_balancer.component import ADDRESS_SCRIPTS
 from images import reference
 from tests.front.world import image_is_here
 from tests.unit.components.load_balancer.test_load_balancer import FRONT
@@ -50,9 +49,7 @@ def machines() -> Iterator[dict[str, str]]:
 def apply(machines: dict[str, str]) -> Iterator[Callable[[], subprocess.CompletedProcess[str]]]:
     """The stage on the node."""
     front = replace(FRONT, address=VIRTUAL, own_address=OWN, peers=[PEER], nodes=[OWN, PEER])
-    command = as_root(
-        stage_script(SERVICE_SCRIPT, SCRIPTS / "check_ip_conflict.sh"), "apply", "test", render.ADDRESS_STAGE
-    )
+    command = as_root(stage_script(*ADDRESS_SCRIPTS), "apply", "test", render.ADDRESS_STAGE)
     node = machines[OWN]
     yield lambda: docker(
         "exec", "-i", node, "sh", "-c", command, check=False, stdin=bundle(render.address_entries(front))

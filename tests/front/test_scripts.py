@@ -17,9 +17,8 @@ import pytest
 from components.lib.host_files.bundle import Directive, Directory, Entry, File
 from components.lib.host_files.bundle import render as bundle
 from components.lib.host_files.shell import as_root, stage_script
-from components.lib.service.directives import SERVICE_SCRIPT
 from components.load_balancer import render
-from components.load_balancer.component import SCRIPTS
+from components.load_balancer.component import NGINX_SCRIPTS
 from components.load_balancer.pool import TEXT
 from config import naming
 from tests.front.certificates import self_signed
@@ -39,7 +38,7 @@ class Node:
         self.stack = f"front-{uuid.uuid4().hex[:8]}"
 
     def apply(self, entries: list[Entry], verb: str = "apply") -> subprocess.CompletedProcess[str]:
-        text = stage_script(SERVICE_SCRIPT, SCRIPTS / "reload.sh", SCRIPTS / "nginx.sh")
+        text = stage_script(*NGINX_SCRIPTS)
         return self._run(as_root(text, verb, self.stack, render.STAGE), bundle([self._here(one) for one in entries]))
 
     def pool(self, verb: str, address: str) -> subprocess.CompletedProcess[str]:

@@ -10,10 +10,20 @@ MACHINE_SCRIPT = _SCRIPTS / "machine.sh"
 """Functions that tell what kind of machine a script is on."""
 
 
-def stage_script(*extra: Path) -> str:
+class Script(str):
+    """A whole script, as a machine runs it: tests find every one of them by this type, and check it."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, *parts: Path) -> Script:
+        """Files one after the other. They share their functions and variables, so that the order matters."""
+        return cls("\n".join(part.read_text(encoding="utf-8") for part in parts))
+
+
+def stage_script(*extra: Path) -> Script:
     """The constant script that applies a bundle, with a stage's own functions from `extra`."""
-    parts = [_SCRIPTS / "bundle.sh", *extra, _SCRIPTS / "run.sh"]
-    return "\n".join(part.read_text(encoding="utf-8") for part in parts)
+    return Script.of(_SCRIPTS / "bundle.sh", *extra, _SCRIPTS / "run.sh")
 
 
 def as_caller(script: str, *arguments: str) -> str:

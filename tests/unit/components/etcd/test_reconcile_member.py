@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from components.etcd.render import Cluster, reconciliation, script
+from components.etcd.render import TEXTS, Cluster, reconciliation
 from tests.unit.components.etcd.test_render import CLUSTER
 from tests.unit.components.fake_node import FakeNode
 
@@ -84,7 +84,7 @@ class Member:
 
     def other(self, name: str, *arguments: str, cluster: Cluster | None = None) -> Any:
         """Another of the member's scripts."""
-        return self.node.run(script(name), *arguments, stdin=reconciliation(cluster or self.cluster, "now", "machine"))
+        return self.node.run(TEXTS[name], *arguments, stdin=reconciliation(cluster or self.cluster, "now", "machine"))
 
     @property
     def done(self) -> list[str]:

@@ -1,8 +1,8 @@
 """docker and curl of one node, as far as the stage's scripts use them; the swarm is a file.
 
-In the file: `own` (what `docker info` says of this node: LocalNodeState, ControlAvailable, NodeID, Cluster.ID,
-Managers, Error, DockerRootDir), `nodes` (id, name, state, manager, machine, labels, tasks), `networks` (by name: subnet,
-encrypted, attachable, stack), `refused` (what a command fails with), `done` (every command that changes something).
+In the file: `own` (what `docker info` has: LocalNodeState, ControlAvailable, NodeID, Cluster.ID, Managers, Error,
+DockerRootDir), `nodes` (id, name, state, manager, machine, labels, tasks), `networks` (by name: subnet, encrypted,
+attachable, stack), `refused` (what a command fails with), `done` (every command that changes something).
 """
 
 import json

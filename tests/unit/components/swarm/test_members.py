@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from components.swarm.render import Line, Member, arranged, joining, roster, script, text, tokens
+from components.swarm.render import TEXTS, Line, Member, arranged, joining, roster, text, tokens
 from config.model.clusters import SwarmSettings
 from tests.unit.components.fake_node import FakeNode
 from tests.unit.components.swarm.test_swarm import SETTINGS
@@ -65,7 +65,7 @@ class Swarm:
         return last.removeprefix("berth: ")
 
     def _run(self, task: str, arguments: Sequence[str], stdin: str) -> subprocess.CompletedProcess[str]:
-        return self.node.run(script(task), *arguments, stdin=stdin)
+        return self.node.run(TEXTS[task], *arguments, stdin=stdin)
 
     @property
     def done(self) -> list[Any]:
