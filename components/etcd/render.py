@@ -9,7 +9,7 @@ from pathlib import Path
 
 from components.certificates.pem import Pem
 from components.lib.host_files.bundle import Directive, Directory, Entry, File
-from components.lib.host_files.shell import Script
+from components.lib.host_files.shell import script
 from config import naming
 
 STAGE = "etcd"
@@ -21,7 +21,7 @@ JOIN_FILE = "/run/berth-etcd-join"
 ETCDCTL_FILE = f"{DIRECTORY}/etcdctl.env"
 _FOLDER = Path(__file__).parent / "scripts"
 TEXTS = {
-    name: Script.of(_FOLDER / "members.sh", _FOLDER / f"{name}.sh")
+    name: script(_FOLDER / "members.sh", _FOLDER / f"{name}.sh")
     for name in ("reconcile_member", "converge", "leave", "snapshot", "restore")
 }
 """The scripts that read `reconciliation`."""

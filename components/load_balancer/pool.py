@@ -8,13 +8,13 @@ from pathlib import Path
 import pulumi
 import pulumi_command as command
 
-from components.lib.host_files.shell import Script, as_root
+from components.lib.host_files.shell import as_root, script
 from components.load_balancer.render import status_url
 from components.nodes.node import Node
 from config import naming
 
 _FOLDER = Path(__file__).parent / "scripts"
-TEXT = Script.of(_FOLDER / "reload.sh", _FOLDER / "pool.sh")
+TEXT = script(_FOLDER / "reload.sh", _FOLDER / "pool.sh")
 
 
 class Pool:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pulumi
 
+from components.lib.host_files import shell
 from components.lib.host_files.shell import Script
 from config.model.nodes import InstallerSettings
 
@@ -19,7 +20,7 @@ LEAST_DISK = 8192
 
 def script(*names: str) -> Script:
     """One or more scripts of this folder, as one."""
-    return Script.of(*(_SCRIPTS / name for name in names))
+    return shell.script(*(_SCRIPTS / name for name in names))
 
 
 INSTALL = script("install.sh")

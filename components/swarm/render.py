@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.lib.host_files.shell import Script
+from components.lib.host_files.shell import script
 from config.model.clusters import SwarmSettings
 
 _FOLDER = Path(__file__).parent / "scripts"
 TEXTS = {
-    name: Script.of(_FOLDER / "swarm.sh", _FOLDER / f"{name}.sh")
+    name: script(_FOLDER / "swarm.sh", _FOLDER / f"{name}.sh")
     for name in ("prune_members", "member", "converge", "leave")
 }
 """The scripts that read the lines of this module."""

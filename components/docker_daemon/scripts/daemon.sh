@@ -73,14 +73,8 @@ top_level_keys() {
     }'
 }
 
-wait_for_docker() {
-    waited=0
-    until docker info >/dev/null 2>&1; do
-        waited=$((waited + 1))
-        [ "$waited" -le "$timeout" ] || return 1
-        sleep 1
-    done
-}
+docker_answers() { docker info >/dev/null 2>&1; }
+wait_for_docker() { wait_for "$timeout" docker_answers; }
 
 refuse_foreign_keys() {
     [ "$adopt" = no ] && [ -s "$daemon_json" ] || return 0
@@ -121,12 +115,7 @@ leave_swarm_for_live_restore() {
 
 # A restarted manager counts again once it hears the leader; until then the next one's restart could cost the majority.
 swarm_is_back() {
-    waited=0
-    until [ "$(docker info --format '{{.Swarm.ControlAvailable}}')" != true ] || docker node ls >/dev/null 2>&1; do
-        waited=$((waited + 1))
-        [ "$waited" -le "$timeout" ] || return 1
-        sleep 1
-    done
+    [ "$(docker info --format '{{.Swarm.ControlAvailable}}')" != true ] || docker node ls >/dev/null 2>&1
 }
 
 stage_before_change() {
@@ -181,15 +170,13 @@ disagreements() {
     done <"$work/expect"
 }
 
-# A reload is done in the background: what still differs after three seconds.
-disagreements_that_stay() {
-    for _ in 1 2 3 4 5 6 7 8 9 10; do
-        differs=$(disagreements | paste -sd ';' -)
-        [ -n "$differs" ] || return 0
-        sleep 0.3
-    done
-    printf '%s' "$differs"
+agrees() {
+    differs=$(disagreements | paste -sd ';' -)
+    [ -z "$differs" ]
 }
+
+# A reload is done in the background: what still differs after three seconds.
+disagreements_that_stay() { wait_for 3 agrees || printf '%s' "$differs"; }
 
 docker_log() { if [ "$(init_system)" = systemd ]; then printf 'journalctl -u docker'; else printf '/var/log/docker.log'; fi; }
 
@@ -216,22 +203,14 @@ reload_docker() {
 }
 
 containers_are_back() {
-    waited=0
-    while :; do
-        missing=''
-        while IFS= read -r id; do
-            policy=$(docker inspect --format '{{.HostConfig.RestartPolicy.Name}}' "$id" 2>/dev/null) || continue
-            case $policy in always | unless-stopped) ;; *) continue ;; esac
-            wanted=true
-            ! grep -qxF -- "$id" "$work/healthy" || wanted='true healthy'
-            docker inspect --format '{{.State.Running}} {{if .State.Health}}{{.State.Health.Status}}{{end}}' "$id" |
-                grep -q "^$wanted" || missing="$missing $id"
-        done <"$work/running"
-        [ -n "$missing" ] || return 0
-        waited=$((waited + 1))
-        [ "$waited" -le "$timeout" ] || return 1
-        sleep 1
-    done
+    while IFS= read -r id; do
+        policy=$(docker inspect --format '{{.HostConfig.RestartPolicy.Name}}' "$id" 2>/dev/null) || continue
+        case $policy in always | unless-stopped) ;; *) continue ;; esac
+        wanted=true
+        ! grep -qxF -- "$id" "$work/healthy" || wanted='true healthy'
+        docker inspect --format '{{.State.Running}} {{if .State.Health}}{{.State.Health.Status}}{{end}}' "$id" |
+            grep -q "^$wanted" || return 1
+    done <"$work/running"
 }
 
 # A dockerd that fails at its start unmounts the root file systems of containers that outlived the one before, and the
@@ -307,15 +286,15 @@ stage_after_change() {
     if [ "$force" != nothing ]; then
         differs=$(disagreements_that_stay)
         [ -z "$differs" ] || put_old_settings_back "dockerd does not follow the new settings: $differs"
-        containers_are_back || fail "not every container came back after the $force of dockerd: see docker ps -a"
-        swarm_is_back || fail "this manager of the swarm does not hear its leader $timeout s after the $force of dockerd: see docker node ls on the others"
+        wait_for "$timeout" containers_are_back || fail "not every container came back after the $force of dockerd: see docker ps -a"
+        wait_for "$timeout" swarm_is_back || fail "this manager of the swarm does not hear its leader $timeout s after the $force of dockerd: see docker node ls on the others"
         changed=yes
     fi
     mv -f -- "$work/keys.sorted" "$state/keys"
     rm -f -- "$state/pending"
     rootless=$(mount_roots_again)
-    [ -z "$rootless" ] || say "$rootless"
-    say "docker: $force"
+    [ -z "$rootless" ] || log "$rootless"
+    log "docker: $force"
 }
 
 stage_after_remove() {

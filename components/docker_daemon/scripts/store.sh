@@ -25,20 +25,19 @@ against_a_pause() {
     done
 }
 
+nobody_is_against() {
+    against=$(against_a_pause "$servers" "$ca" | paste -sd ' ' -)
+    [ -z "$against" ]
+}
+
 # Waits SECONDS for it; who is against it is printed.
 store_spares_this_node() {
     arguments=$(arguments_of_the_store)
     servers=$(servers_among "$arguments")
+    [ -n "$servers" ] || return 0
     ca=$(ca_among "$arguments")
-    waited=0
-    while [ -n "$servers" ]; do
-        against=$(against_a_pause "$servers" "$ca" | paste -sd ' ' -)
-        [ -n "$against" ] || return 0
-        waited=$((waited + 1))
-        [ "$waited" -le "$1" ] || {
-            printf '%s' "$against"
-            return 1
-        }
-        sleep 1
-    done
+    wait_for "$1" nobody_is_against || {
+        printf '%s' "$against"
+        return 1
+    }
 }

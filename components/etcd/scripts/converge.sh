@@ -11,5 +11,5 @@ printf '%s\n' "$listed" | while IFS=, read -r id _ who its_peer _; do
     ! is_wanted "$its_peer" || continue
     # Counted anew after each: etcd refuses what would cost it its majority.
     wait_for 20 at "$client" member remove "$id" >/dev/null 2>&1 || fail "etcd refuses to let ${who:-$its_peer} go: $(at "$client" member remove "$id" 2>&1 | tail -n 1)"
-    echo "removed ${who:-$its_peer}"
+    log "removed ${who:-$its_peer}"
 done

@@ -26,7 +26,7 @@ install_packages() {
     fi
     systemctl unmask --runtime --quiet etcd.service
     systemctl disable --quiet etcd.service 2>/dev/null
-    say "installed $packages"
+    log "installed $packages"
 }
 
 is_ours() { has_entry "$state/manifest" "file /etc/systemd/system/$unit.d/berth.conf"; }

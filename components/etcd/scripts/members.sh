@@ -1,10 +1,6 @@
-#!/bin/sh
 # What a member's node knows of the cluster; the first part of reconcile_member.sh, converge.sh and the scripts of backup and restore.
 #   SCRIPT ARGUMENTS <lines    own NAME CLIENT PEER; member NAME CLIENT PEER, each; unit NAME; data DIRECTORY; config DIGEST;
 #                              at the end, where the script wants one: snapshot, and then the file as it is
-set -eu
-LC_ALL=C
-export LC_ALL
 here=/etc/berth/etcd
 # Notes about a restore, for root only.
 state=/var/lib/berth/etcd-restore
@@ -12,11 +8,6 @@ join=/run/berth-etcd-join
 tab=$(printf '\t')
 timeout=60
 members='' unit='' data='' config='' name='' client='' peer=''
-
-fail() {
-    printf 'berth: %s\n' "$*" >&2
-    exit 1
-}
 
 while IFS="$tab" read -r word first second third; do
     case $word in
@@ -53,17 +44,6 @@ ask() {
 # A member is healthy that has just read through the leader.
 answers() { ask "$1" /health | grep -q '"health":"true"'; }
 has_data() { [ -d "$data/member" ]; }
-seconds() { cut -d . -f 1 /proc/uptime; }
-
-# Runs $2... until it succeeds, for at most $1 seconds.
-wait_for() {
-    deadline=$(($(seconds) + $1))
-    shift
-    until "$@"; do
-        [ "$(seconds)" -lt "$deadline" ] || return 1
-        sleep 0.3
-    done
-}
 
 # The members but this one: name, client URL, peer URL.
 others() { printf '%s' "$members" | while read -r line; do [ "${line%% *}" = "$name" ] || printf '%s\n' "$line"; done; }

@@ -52,7 +52,7 @@ remove_the_dead() {
     printf '%s\n' "$listed" | while IFS=, read -r id _ who its_peer its_client _; do
         if is_wanted "$its_peer" || { [ -n "$its_client" ] && answers "$its_client"; }; then continue; fi
         wait_for 20 remove_member "$id" || fail "etcd refuses to let ${who:-$its_peer} go, which is lost: $problem"
-        echo "removed ${who:-$its_peer}, which is lost"
+        log "removed ${who:-$its_peer}, which is lost"
     done
 }
 
@@ -65,7 +65,7 @@ join() {
     wait_for 20 add_learner || fail "the cluster does not take $name: $problem"
     start restart
     wait_for "$timeout" promote || fail "etcd on $name joined, but did not catch up within $timeout s: $problem. Its last words: $(last_words)"
-    echo "$name joined"
+    log "$name joined"
 }
 
 add_learner() {
@@ -98,7 +98,7 @@ if [ -z "$(others)" ] || ! ask_others; then
         fail "etcd on $name has lost its data, and no other member answers. Start the others (systemctl start $unit), or bring a backup back (berth etcd restore)"
     fi
     if runs && answers "$client" && ! is_current && [ -n "$(others)" ]; then no_quorum_lost_by restarted; fi
-    if runs && is_current; then echo 'nothing to change'; else start restart; fi
+    if runs && is_current; then log 'nothing to change'; else start restart; fi
     # The first ones of a new cluster wait for the next: converge.sh waits for all.
     [ "$verb" = first ] || must_be_fit
     exit 0
@@ -111,7 +111,7 @@ elif [ -z "$(of_listed "$peer" 5)" ] && [ "$(of_listed "$peer" 6)" != true ] && 
     # The others were quicker: a new cluster that this one belongs to.
     runs || start start
 elif ! has_data; then
-    echo "$name has lost its data"
+    log "$name has lost its data"
     no_quorum_lost_by replaced
     systemctl stop "$unit"
     wait_for 20 remove_member "$id" || fail "etcd refuses to let the lost $name go: $problem"
@@ -125,9 +125,9 @@ elif ! runs; then
 elif ! is_current; then
     ! answers "$client" || no_quorum_lost_by restarted
     start restart
-    echo "$name restarted"
+    log "$name restarted"
 else
-    echo 'nothing to change'
+    log 'nothing to change'
 fi
 must_be_fit
 rm -f -- "$join"

@@ -129,7 +129,7 @@ stage_after_change() {
         found=$(firewall_state)
         [ "$found" = 'in force' ] || fail "Berth's table on $name is $found right after it was loaded: see systemctl status $firewall_unit"
         changed=yes
-        say "firewall: loaded"
+        log "firewall: loaded"
     fi
     cp -- "$work/peers" "$state/peers"
 }

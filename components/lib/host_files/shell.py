@@ -21,9 +21,14 @@ class Script(str):
         return cls("\n".join(part.read_text(encoding="utf-8") for part in parts))
 
 
+def script(*parts: Path) -> Script:
+    """A script with the functions of `lib.sh`."""
+    return Script.of(_SCRIPTS / "lib.sh", *parts)
+
+
 def stage_script(*extra: Path) -> Script:
     """The constant script that applies a bundle, with a stage's own functions from `extra`."""
-    return Script.of(_SCRIPTS / "bundle.sh", *extra, _SCRIPTS / "run.sh")
+    return script(_SCRIPTS / "bundle.sh", *extra, _SCRIPTS / "run.sh")
 
 
 def as_caller(script: str, *arguments: str) -> str:

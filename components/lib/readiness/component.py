@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pulumi
 import pulumi_command as command
 
-from components.lib.host_files.shell import Script, as_root
+from components.lib.host_files.shell import as_root, script
 
 if TYPE_CHECKING:
     from components.nodes.node import Node
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _FOLDER = Path(__file__).parent / "scripts"
 ASK = _FOLDER / "ask.sh"
 """The function with which any script waits for answers."""
-WAIT = Script.of(ASK, _FOLDER / "wait.sh")
+WAIT = script(ASK, _FOLDER / "wait.sh")
 """The script that waits for the probes of its standard input for so many seconds."""
 
 

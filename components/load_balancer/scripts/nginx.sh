@@ -35,7 +35,7 @@ stage_after_change() {
         fail "nginx refuses the new configuration, the old one stays in force: $problem"
     fi
     changed=yes
-    say 'nginx: new configuration'
+    log 'nginx: new configuration'
 }
 
 stage_after_remove() {

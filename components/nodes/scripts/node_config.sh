@@ -34,5 +34,5 @@ stage_before_change() {
 }
 
 stage_after_change() {
-    [ ! -e "$restart" ] || say 'in force after the restart'
+    [ ! -e "$restart" ] || log 'in force after the restart'
 }

@@ -15,7 +15,7 @@ stage_after_change() {
     if [ "$(status_of_container)" = running ]; then
         docker kill --signal HUP "$container" >/dev/null ||
             fail "$container cannot be told of its new certificate (docker kill --signal HUP)"
-        say 'MinIO: new certificate'
+        log 'MinIO: new certificate'
     fi
     printf '%s\n' "$wanted" >"$state/certificate"
 }

@@ -54,7 +54,7 @@ options_of() {
 
 remove_network() {
     problem=$(docker network rm "$1" 2>&1 >/dev/null) || fail "the network $1 cannot be $2: $problem"
-    echo "network $1 removed"
+    log "network $1 removed"
 }
 
 for name in $(docker network ls --filter driver=overlay --filter "label=berth.stack=$stack" --format '{{.Name}}'); do
@@ -72,5 +72,5 @@ printf '%s' "$networks" | while IFS="$tab" read -r name subnet encryption reach;
     [ "$encryption" != encrypted ] || set -- "$@" --opt encrypted
     [ "$reach" != attachable ] || set -- "$@" --attachable
     docker network create "$@" "$name" >/dev/null
-    echo "network $name created"
+    log "network $name created"
 done

@@ -16,7 +16,7 @@ join() {
     to_engine join <<EOF
 {"ListenAddr": "$address:2377", "AdvertiseAddr": "$address", "DataPathAddr": "$address", "RemoteAddrs": [$managers], "JoinToken": "$token"}
 EOF
-    echo "$own joined as $role" >&2
+    log "$own joined as $role" >&2
 }
 
 make() {
@@ -24,7 +24,7 @@ make() {
     to_engine init <<EOF
 {"ListenAddr": "$address:2377", "AdvertiseAddr": "$address", "DataPathAddr": "$address", "DefaultAddrPool": ["$pool"], "SubnetSize": 24}
 EOF
-    echo "$own made the swarm" >&2
+    log "$own made the swarm" >&2
 }
 
 note_down() {
@@ -68,7 +68,7 @@ if [ "$place" = first ]; then
     before=$(docker node inspect --format '{{with index .Spec.Labels "berth.tokens"}}{{.}}{{end}}' $(docker node ls --quiet) | sort -n | tail -n 1)
     if [ -n "$before" ] && [ "$before" != "$tokens" ]; then
         for each in worker manager; do docker swarm join-token --rotate --quiet "$each" >/dev/null; done
-        echo 'new tokens' >&2
+        log 'new tokens' >&2
     fi
     docker node update --label-add "berth.tokens=$tokens" "$(about NodeID)" >/dev/null
     for each in worker manager; do printf 'token\t%s\t%s\n' "$each" "$(docker swarm join-token --quiet "$each")"; done

@@ -1,15 +1,6 @@
-#!/bin/sh
 # What the swarm's scripts share; their first part. Reads the lines of standard input: a word and its values, by tabs.
-set -eu
-LC_ALL=C
-export LC_ALL
 tab=$(printf '\t')
 nodes='' networks='' labels='' own='' address='' role='' pool='' tokens='' encrypts=no cluster='' known=''
-
-fail() {
-    printf 'berth: %s\n' "$*" >&2
-    exit 1
-}
 
 while IFS= read -r line; do
     rest=${line#*"$tab"}
@@ -34,18 +25,6 @@ EOF
     esac
 done
 
-seconds() { cut -d . -f 1 /proc/uptime; }
-
-# Runs $2... until it succeeds, for at most $1 seconds.
-wait_for() {
-    deadline=$(($(seconds) + $1))
-    shift
-    until "$@"; do
-        [ "$(seconds)" -lt "$deadline" ] || return 1
-        sleep 0.5
-    done
-}
-
 about() { docker info --format "{{.Swarm.$1}}" 2>/dev/null; }
 manages() { [ "$(about ControlAvailable)" = true ]; }
 # Only a manager that hears the leader can list the nodes.
@@ -68,13 +47,13 @@ list_nodes() {
 let_go() {
     id=$1
     docker node update --availability drain "$id" >/dev/null 2>&1 || :
-    wait_for 30 is_idle || echo "$2 still has tasks; it goes all the same"
+    wait_for 30 is_idle || log "$2 still has tasks; it goes all the same"
     if is_manager; then
         wait_for 20 demoted || fail "the swarm does not let its manager $2 go: $problem"
         wait_for 20 is_no_manager || fail "the swarm's manager $2 was demoted, and still is one after 20 s"
     fi
     wait_for 20 removed || fail "the swarm does not let $2 go: $problem"
-    echo "$2 left the swarm"
+    log "$2 left the swarm"
 }
 
 is_idle() {

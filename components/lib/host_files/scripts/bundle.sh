@@ -1,13 +1,9 @@
-#!/bin/sh
 # Applies a bundle (files and marked blocks, read from standard input) to this machine, or takes it back.
 #   bundle.sh apply|remove STACK STAGE
 # The bundle is data: its text is never evaluated. What was there before the first apply is kept and comes back on remove.
 # A stage script that follows may define: stage_line, stage_holds, stage_before_change, stage_after_change, stage_after_remove.
 # What is asked for every path is asked of the shell itself: most of a short run's time is what its processes cost.
-set -eu
 umask 022
-LC_ALL=C
-export LC_ALL
 
 # shellcheck disable=SC2034  # read by run.sh, the last part
 verb=$1
@@ -19,11 +15,6 @@ changed=''
 newline='
 '
 
-say() { printf '%s\n' "$*"; }
-fail() {
-    printf 'berth: %s\n' "$*" >&2
-    exit 1
-}
 stage_line() { fail "the bundle has a line that this version does not know: $1"; }
 # Whether a word of a `when` line is true of this machine.
 stage_holds() { fail "the bundle has a condition that this version does not know: $1"; }
@@ -253,7 +244,7 @@ take_back_dropped() {
         path=${entry#* }
         printf '%s\n' "$path" >>"$work/dropped"
         put_back "${entry%% *}" "$path"
-        say "taken back $path"
+        log "taken back $path"
     done <"$state/manifest"
 }
 
@@ -299,13 +290,13 @@ apply() {
     while IFS= read -r path; do
         put_in_place "$path"
         changed=yes
-        say "changed $path"
+        log "changed $path"
     done <"$work/changed"
     take_back_dropped
     [ ! -s "$work/dropped" ] || changed=yes
     stage_after_change
     LC_ALL=C sort -u -o "$state/manifest" "$work/manifest"
-    [ -n "$changed" ] || say 'nothing to change'
+    [ -n "$changed" ] || log 'nothing to change'
 }
 
 forget() {
