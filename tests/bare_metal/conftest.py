@@ -25,8 +25,9 @@ from tests.own_plugins import own_plugins
 
 PROGRAM = """
 from components.lib.image_references import Images
-from components.nodes import Nodes, NodesArgs
-from config import load
+from components.nodes.args import NodesArgs
+from components.nodes.component import Nodes
+from config.load import load
 
 settings = load()
 Nodes("nodes", NodesArgs(settings, Images.of(settings)))
