@@ -16,7 +16,7 @@ from components.load_balancer import render
 from components.load_balancer.component import ADDRESS_SCRIPTS
 from images import reference
 from tests.front.world import image_is_here
-from tests.unit.components.load_balancer.test_load_balancer import FRONT
+from tests.unit.components.load_balancer.test_load_balancer import CONFIG
 
 IMAGE = reference("lab-node")
 SUBNET, VIRTUAL, OWN, PEER, OTHER = "10.198.77.0/28", "10.198.77.10", "10.198.77.2", "10.198.77.3", "10.198.77.4"
@@ -48,7 +48,7 @@ def machines() -> Iterator[dict[str, str]]:
 @pytest.fixture
 def apply(machines: dict[str, str]) -> Iterator[Callable[[], subprocess.CompletedProcess[str]]]:
     """The stage on the node."""
-    front = replace(FRONT, address=VIRTUAL, own_address=OWN, peers=[PEER], nodes=[OWN, PEER])
+    front = replace(CONFIG, address=VIRTUAL, own_address=OWN, peers=[PEER], nodes=[OWN, PEER])
     command = as_root(stage_script(*ADDRESS_SCRIPTS), "apply", "test", render.ADDRESS_STAGE)
     node = machines[OWN]
     yield lambda: docker(

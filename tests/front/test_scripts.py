@@ -23,7 +23,7 @@ from components.load_balancer.pool import TEXT
 from config import naming
 from tests.front.certificates import self_signed
 from tests.front.fake import Answer
-from tests.front.world import NAME, Behind, World, entries_of, front_of, nginx, page_of
+from tests.front.world import NAME, Behind, World, config_of, entries_of, nginx, page_of
 
 REPLICAS = ("127.0.0.4", "127.0.0.5")
 CONTAINER = "berth-load-balancer"
@@ -77,7 +77,7 @@ def behind(status_port: int, directory: Path) -> Iterator[Behind]:
 
 @pytest.fixture(scope="module")
 def entries(behind: Behind) -> list[Entry]:
-    return entries_of(front_of(REPLICAS, {}, behind.fakes[-1:]), behind.authority, self_signed("mirror"))
+    return entries_of(config_of(REPLICAS, {}, behind.fakes[-1:]), behind.authority, self_signed("mirror"))
 
 
 @pytest.fixture(scope="module")
