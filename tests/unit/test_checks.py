@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -62,3 +63,9 @@ def test_every_part_of_a_script_is_in_one_that_is_checked() -> None:
     parts = [*(ROOT / "components").rglob("*.sh"), PROBE_PART]
     left = [path for path in parts if not any(path.read_text(encoding="utf-8") in text for text in SCRIPTS.values())]
     assert left == []
+
+
+def test_the_bundles_header_lists_every_stages_parts_in_their_order() -> None:
+    header = (ROOT / "components/lib/host_files/scripts/bundle.sh").read_text(encoding="utf-8")
+    rows = re.findall(r"^#   (?:[a-z-]+|other services) +((?:\w+\.sh ?)+)$", header, re.M)
+    assert {tuple(row.split()) for row in rows} == component_scripts.stages()

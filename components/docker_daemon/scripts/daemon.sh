@@ -5,7 +5,7 @@ adopt=no
 timeout=60
 drop_ins=/etc/systemd/system/docker.service.d
 
-stage_line() {
+hook_line() {
     case $1 in
     "key$tab"*) printf '%s\n' "${1#*"$tab"}" >>"$work/keys" ;;
     "expect$tab"*) printf '%s\n' "${1#*"$tab"}" >>"$work/expect" ;;
@@ -16,7 +16,7 @@ stage_line() {
 }
 
 # Conditions of files. A unit refers to the flags' variable by itself, or a drop-in of ours makes it do so.
-stage_holds() {
+hook_condition() {
     case $1 in
     systemd) [ "$(init_system)" = systemd ] ;;
     service) [ "$(init_system)" != systemd ] ;;
@@ -118,7 +118,7 @@ swarm_is_back() {
     [ "$(docker info --format '{{.Swarm.ControlAvailable}}')" != true ] || docker node ls >/dev/null 2>&1
 }
 
-stage_before_change() {
+hook_before_change() {
     : >>"$work/keys"
     : >>"$work/expect"
     command -v docker >/dev/null 2>&1 || fail 'Docker is not installed on this node; install it, then run again'
@@ -262,7 +262,7 @@ put_old_settings_back() {
     fail "$1; the old settings were put back and dockerd answers again${rootless:+; $rootless}"
 }
 
-stage_after_change() {
+hook_after_change() {
     force=$(force_of_change)
     # A file mended after somebody's edit has no changed key, yet the daemon may run with the edit.
     if [ "$force" = nothing ] && [ -n "$(disagreements)" ]; then
@@ -297,7 +297,7 @@ stage_after_change() {
     log "docker: $force"
 }
 
-stage_after_remove() {
+hook_after_remove() {
     [ "$(init_system)" != systemd ] || systemctl daemon-reload
     if [ -f "$state/keys" ] && grep -q "${tab}restart$tab" "$state/keys"; then
         restart_docker || fail 'dockerd did not come back after its original settings were restored: see journalctl -u docker or /var/log/docker.log'

@@ -1,7 +1,7 @@
 # etcd's part of a bundle, after service.sh. Lines: packages NAME...; unit NAME; ask (for `berth verify` only).
 unit=etcd.service
 
-service_line() {
+hook_service_line() {
     case $1 in
     "packages$tab"*) install_packages "${1#*"$tab"}" ;;
     "unit$tab"*) unit=${1#*"$tab"} ;;
@@ -35,12 +35,12 @@ is_ours() { has_entry "$state/manifest" "file /etc/systemd/system/$unit.d/berth.
 
 status_of_container() { ! { is_ours && systemctl is-active --quiet "$unit"; } || printf running; }
 
-service_before_change() {
+hook_service_before_change() {
     ! systemctl is-active --quiet "$unit" || is_ours ||
         fail "etcd runs on this node already, set up by somebody else: stop it (systemctl disable --now $unit) and run" \
             "again; its data stays where it is"
 }
 
-stage_after_change() { [ -z "$changed" ] || systemctl daemon-reload; }
+hook_after_change() { [ -z "$changed" ] || systemctl daemon-reload; }
 
-stage_after_remove() { systemctl daemon-reload; }
+hook_after_remove() { systemctl daemon-reload; }

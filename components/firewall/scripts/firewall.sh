@@ -7,7 +7,7 @@ unit_file=/etc/systemd/system/$firewall_unit
 leave=10m
 outs='or set berth:firewall to external and keep strangers out yourself (docs/firewall.md says what to close)'
 
-stage_line() {
+hook_line() {
     case $1 in
     "node$tab"*)
         name=${1#*"$tab"}
@@ -96,7 +96,7 @@ respect_others() {
     done <"$work/closing"
 }
 
-stage_before_change() {
+hook_before_change() {
     : >>"$work/peers"
     problem=$(nft --check --file "$table_file.berth-new" 2>&1) ||
         fail "nft on $name does not take Berth's table ($(printf '%s\n' "$problem" | head -n 1)): it needs nftables 0.9 and a kernel from 4.18 on with its connlimit, $outs"
@@ -118,7 +118,7 @@ put_in_force() {
     fi
 }
 
-stage_after_change() {
+hook_after_change() {
     if is_changed "$table_file" || is_changed "$unit_file" || [ "$(firewall_state)" != 'in force' ]; then
         systemctl daemon-reload
         problem=$(systemctl --quiet reenable "$firewall_unit" 2>&1) || fail "$firewall_unit cannot be enabled on $name: $problem"
@@ -134,7 +134,7 @@ stage_after_change() {
     cp -- "$work/peers" "$state/peers"
 }
 
-stage_after_remove() {
+hook_after_remove() {
     systemctl --quiet stop "$firewall_unit" 2>/dev/null || :
     rm -f -- "/etc/systemd/system/"*".wants/$firewall_unit"
     systemctl daemon-reload

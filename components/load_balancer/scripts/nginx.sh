@@ -1,7 +1,7 @@
 # nginx's part of a bundle, after service.sh and reload.sh. Lines: replica ADDRESS PORT; status URL.
 here=/etc/berth/load-balancer
 
-service_line() {
+hook_service_line() {
     case $1 in
     "replica$tab"*) printf '%s\n' "${1#*"$tab"}" >>"$work/replicas" ;;
     "status$tab"*) status=${1#*"$tab"} ;;
@@ -21,7 +21,7 @@ keep_pool() {
     done
 }
 
-stage_after_change() {
+hook_after_change() {
     # Not while pool.sh changes the same directory.
     exec 9<"$here"
     flock 9
@@ -38,7 +38,7 @@ stage_after_change() {
     log 'nginx: new configuration'
 }
 
-stage_after_remove() {
+hook_after_remove() {
     rm -rf -- "$here/pool" "$here/generation.conf"
     while IFS= read -r path; do rmdir -- "$path" 2>/dev/null || :; done <"$work/made"
 }

@@ -2,7 +2,7 @@
 tab=$(printf '\t')
 adopt=no
 
-stage_line() {
+hook_line() {
     case $1 in
     "adopt$tab"*) adopt=${1#*"$tab"} ;;
     *) fail "the bundle has a line that this version does not know: $1" ;;
@@ -10,7 +10,7 @@ stage_line() {
 }
 
 # Logins and ways that somebody else wrote are not replaced unasked. What Berth wrote is in the manifest.
-stage_before_change() {
+hook_before_change() {
     [ "$adopt" = no ] || return 0
     while IFS= read -r path; do
         case $path in */config.json | */hosts.toml) ;; *) continue ;; esac
