@@ -99,7 +99,7 @@ class Etcd(pulumi.ComponentResource):
             create=as_root(text, "first", user=user),
             update=as_root(text, "again", user=user),
             delete=as_root(TEXTS["leave"], user=user),
-            stdin=known.apply(partial(_turn_lines, cluster)),
+            stdin=known.apply(partial(_reconciliation, cluster)),
             add_previous_output_in_env=False,
             opts=node.options(self, *after),
         )
@@ -119,6 +119,6 @@ def _entries(cluster: Cluster, pem: Pem) -> list[Entry]:
     return entries(cluster, pem)
 
 
-def _turn_lines(cluster: Cluster, known: list[str]) -> str:
+def _reconciliation(cluster: Cluster, known: list[str]) -> str:
     ca, machine = known
     return reconciliation(cluster, start_digest(cluster, ca), machine)

@@ -1,4 +1,4 @@
-"""The replicas that the balancers ask: out before one is replaced, in again when it is fit."""
+"""The replicas that the balancers ask: out before one is replaced, in again when it is ready."""
 
 from __future__ import annotations
 

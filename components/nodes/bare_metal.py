@@ -94,7 +94,11 @@ class BareMetal:
             # One node at a time: the next one is only touched when this one is back.
             self._before = (verified,)
         return Node(
-            settings=settings, access=bare.access, key_file=str(_key_path(settings)), machine=verified, stays=True
+            settings=settings,
+            access=bare.access,
+            key_file=str(_key_path(settings)),
+            machine=verified,
+            survives_destroy=True,
         )
 
     def _known(self, settings: NodeSettings, install: InstallSettings) -> _Bare:
@@ -175,7 +179,7 @@ class BareMetal:
             f"{self._stage.name}-{bare.settings.name}-configuration",
             stack=settings.stack,
             stage=STAGE,
-            node=Node(bare.settings, bare.access, "", machine=started, stays=True),
+            node=Node(bare.settings, bare.access, "", machine=started, survives_destroy=True),
             entries=configuration.apply(entries),
             scripts=SCRIPTS,
             opts=self._options(started, *(self._before if read_at_start else ())),

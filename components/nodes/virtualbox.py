@@ -19,7 +19,7 @@ from components.node_config.machine import Secrets, machines
 from components.nodes.install import INSTALL, digest, disk_directives, lines, script, with_configuration, yes
 from components.nodes.node import Node
 from components.nodes.provider import Stage
-from components.nodes.ssh_bootstrap import Card, SshBootstrap, installed, live
+from components.nodes.ssh_bootstrap import Nic, SshBootstrap, installed, live
 from config import naming, paths
 from config.model.nodes import NodeSettings, VirtualBoxSettings
 from config.model.stack import Settings
@@ -163,12 +163,12 @@ class VirtualBox:
         return Node(settings=settings, access=access, key_file=str(paths.ssh_key_file(self._stack)), machine=started)
 
     def _contact(self, settings: NodeSettings, host_key: str, host_key_public: str, authorized: str) -> SshBootstrap:
-        card = Card(
+        nic = Nic(
             address=f"{settings.address}/{self._subnet.prefixlen}",
             gateway=str(self._subnet.network_address + 1),
             mac=naming.virtual_mac(self._stack, settings.name),
         )
-        return SshBootstrap(host_key, host_key_public, authorized, card)
+        return SshBootstrap(host_key, host_key_public, authorized, nic)
 
     def _options(self, *depends_on: pulumi.Resource, protect: bool | None = None) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions(parent=self._stage.parent, depends_on=depends_on or None, protect=protect)

@@ -75,9 +75,9 @@ def text(lines: Iterable[Line]) -> str:
     return "".join("\t".join(line) + "\n" for line in lines)
 
 
-def tokens(said: Mapping[str, str]) -> str:
+def tokens(printed: Mapping[str, str]) -> str:
     """What managers printed, by address, as lines for the one who joins."""
-    found = ((address, line.split("\t")) for address, text in said.items() for line in (text or "").splitlines())
+    found = ((address, line.split("\t")) for address, text in printed.items() for line in (text or "").splitlines())
     return text_of_tokens((address, words) for address, words in found if words[0] in ("token", "cluster"))
 
 

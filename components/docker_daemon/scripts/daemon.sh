@@ -97,7 +97,7 @@ refuse_to_part_containers() {
 }
 
 # What somebody did to the unit by hand: stopped it, or changed its files and left systemd with the old ones.
-mend_unit() {
+repair_unit() {
     [ -d /run/systemd/system ] || return 0
     [ "$(systemctl show docker.service --property=NeedDaemonReload --value)" != yes ] || systemctl daemon-reload
     systemctl is-active --quiet docker.service || systemctl start docker.service || :
@@ -130,7 +130,7 @@ hook_before_change() {
                 fail "dockerd refuses the new settings, the old ones stay in force: $(tail -n 1 "$work/validate")"
         fi
     fi
-    mend_unit
+    repair_unit
     wait_for_docker || fail "dockerd does not answer on this node, before anything was changed; see $(docker_log)"
     ! grep -qxF -- "$daemon_json" "$work/changed" || refuse_to_part_containers
     leave_swarm_for_live_restore
@@ -226,15 +226,15 @@ containers_without_root() {
         done
 }
 
-# Berth's own are stopped and started, which `docker restart` is not enough for, if the store can spare this node's server
-# for as long; the others are said.
+# Berth's own are stopped and started, which `docker restart` is not enough for, if the store keeps its quorum
+# without this node for as long; the others are named.
 mount_roots_again() {
     containers_without_root >"$work/rootless"
     [ -s "$work/rootless" ] || return 0
-    left='' spared=yes
-    store_spares_this_node "$timeout" >/dev/null || spared=no
+    left='' quorum=yes
+    quorum_without_this_node "$timeout" >/dev/null || quorum=no
     while IFS=$tab read -r name service; do
-        { [ -n "$service" ] && [ "$spared" = yes ] && docker stop "$name" && docker start "$name"; } >/dev/null || left="$left $name"
+        { [ -n "$service" ] && [ "$quorum" = yes ] && docker stop "$name" && docker start "$name"; } >/dev/null || left="$left $name"
     done <"$work/rootless"
     [ -z "$left" ] ||
         printf 'these containers run without their root file system, and docker exec and health checks fail in them:%s. Stop and start each (docker stop, docker start; docker restart is not enough)' "$left"
@@ -246,11 +246,11 @@ keeps_containers() {
 }
 
 # The server of the node before this one may not be back yet: with two away the store takes no writes.
-make_sure_of_the_store() {
-    against=$(store_spares_this_node "$timeout") || {
+keep_store_quorum() {
+    against=$(quorum_without_this_node "$timeout") || {
         rm -f -- "$state/pending"
         undo_change
-        fail "dockerd is not restarted, for that ends this node's server of the object store, and the store cannot spare it: $against. Mend the store first (berth status); the old settings were put back"
+        fail "dockerd is not restarted, for that ends this node's server of the object store, which would cost the store its write quorum: $against. Repair the store first (berth status); the old settings were put back"
     }
 }
 
@@ -264,7 +264,7 @@ put_old_settings_back() {
 
 hook_after_change() {
     force=$(force_of_change)
-    # A file mended after somebody's edit has no changed key, yet the daemon may run with the edit.
+    # A file repaired after somebody's edit has no changed key, yet the daemon may run with the edit.
     if [ "$force" = nothing ] && [ -n "$(disagreements)" ]; then
         reload_docker
         force=reloaded
@@ -278,7 +278,7 @@ hook_after_change() {
     cp -- "$work/keys.changed" "$state/pending"
     case $force in
     restart)
-        keeps_containers || make_sure_of_the_store
+        keeps_containers || keep_store_quorum
         restart_docker || put_old_settings_back "dockerd did not come back within $timeout s with the new settings"
         ;;
     reload) reload_docker || put_old_settings_back 'dockerd refused to reload its settings' ;;

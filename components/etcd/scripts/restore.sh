@@ -1,7 +1,7 @@
 # Brings a snapshot back on one member, after members.sh.
 #   restore.sh unpack TOKEN    makes data of the snapshot that follows the lines, beside what is there
 #   restore.sh swap TOKEN      ends the member and puts the new data in the old one's place, which is kept beside
-#   restore.sh start           waits until it is fit
+#   restore.sh start           waits until it is healthy
 #   restore.sh back TOKEN      undoes all of it
 umask 077
 cd /

@@ -10,7 +10,7 @@ hook_service_line() {
 }
 
 # New replicas are in, those that left are out; what pool.sh said of the others stands.
-keep_pool() {
+sync_pool() {
     while IFS="$tab" read -r address port; do
         [ -e "$(pool_file "$address")" ] || put_in_pool "$address" "$port" ''
         pool_file "$address"
@@ -26,9 +26,9 @@ hook_after_change() {
     exec 9<"$here"
     flock 9
     cp -R "$here/pool" "$work/pool-before" 2>/dev/null || mkdir "$work/pool-before"
-    keep_pool
-    if is_taken_over && [ ! -s "$work/changed" ] && [ ! -s "$work/dropped" ]; then return 0; fi
-    if ! problem=$(take_over); then
+    sync_pool
+    if is_loaded && [ ! -s "$work/changed" ] && [ ! -s "$work/dropped" ]; then return 0; fi
+    if ! problem=$(reload_nginx); then
         undo_change
         rm -rf -- "$here/pool"
         cp -R "$work/pool-before" "$here/pool"

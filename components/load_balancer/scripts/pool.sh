@@ -25,8 +25,8 @@ case $verb in
 in) put_in_pool "$address" "$port" '' ;;
 out) put_in_pool "$address" "$port" ' down' ;;
 esac
-if is_taken_over; then
+if is_loaded; then
     log 'nothing to change'
-elif ! problem=$(take_over); then
+elif ! problem=$(reload_nginx); then
     fail "nginx did not take the replica at $address $verb: $problem"
 fi

@@ -18,7 +18,7 @@ for program in ssh ssh-keyscan; do
 done
 [ -f "$key" ] || fail "there is no file $key (ssh.keyFile of $node); put the private key there, then run again"
 
-# The two doors of a machine: "" is the installed system's, "live-" the live one's.
+# The two SSH servers of a machine: "" is the installed system's, "live-" the live one's.
 shows_its_key() {
     ssh-keyscan -T 5 -p "$(get "$1port")" "$(get "$1host")" 2>/dev/null | cut -d ' ' -f 2,3 >"$work/shown"
     [ ! -s "$work/shown" ] || seen=yes
@@ -31,15 +31,15 @@ look() {
     if shows_its_key ''; then where=installed; elif shows_its_key live-; then where=live; fi
 }
 
-# Runs a command behind a door; nothing is sent to a machine that shows another key.
+# Runs a command on one of them; nothing is sent to a machine that shows another key.
 over() {
-    door=$1
+    system=$1
     shift
-    printf 'machine %s\n' "$(get "${door}host-key")" >"$work/known"
-    ssh -i "$key" -p "$(get "${door}port")" -l "$(get "${door}user")" -o IdentitiesOnly=yes -o BatchMode=yes \
+    printf 'machine %s\n' "$(get "${system}host-key")" >"$work/known"
+    ssh -i "$key" -p "$(get "${system}port")" -l "$(get "${system}user")" -o IdentitiesOnly=yes -o BatchMode=yes \
         -o HostKeyAlias=machine -o UserKnownHostsFile="$work/known" -o GlobalKnownHostsFile=/dev/null \
         -o StrictHostKeyChecking=yes -o ConnectTimeout=10 -o ServerAliveInterval=10 -o LogLevel=ERROR \
-        "$(get "${door}host")" "$@"
+        "$(get "${system}host")" "$@"
 }
 
 # What answers for the node is neither of its systems, or not the one that it should be by now.
