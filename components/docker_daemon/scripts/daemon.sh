@@ -52,7 +52,9 @@ refuse_conflicts() {
     [ "$adopt" = no ] || return 0
     flags=$(flags_in_conflict)
     [ -z "$flags" ] ||
-        fail "dockerd was started with $flags, which daemon.json is to set, and refuses both. Remove the flags (see $(flags_file) and the unit), or set berth:docker.adopt to true: $(flags_file) is then Berth's, and comes back on destroy; flags that are to stay go to berth:docker.options"
+        fail "dockerd was started with $flags, which daemon.json is to set, and refuses both." \
+            "Remove the flags (see $(flags_file) and the unit), or set berth:docker.adopt to true: $(flags_file) is then" \
+            "Berth's, and comes back on destroy; flags that are to stay go to berth:docker.options"
 }
 
 # The names of a JSON object's own keys, one a line.
@@ -83,7 +85,8 @@ refuse_foreign_keys() {
     top_level_keys "$daemon_json.berth-new" >"$work/ours"
     foreign=$(grep -vxF -f "$work/ours" "$work/theirs" | paste -sd ' ' - || :)
     [ -z "$foreign" ] ||
-        fail "$daemon_json holds keys that Berth would drop: $foreign. Set them under berth:docker.extra, or set berth:docker.adopt to true to replace the file (it comes back on destroy)"
+        fail "$daemon_json holds keys that Berth would drop: $foreign. Set them under berth:docker.extra, or set" \
+            "berth:docker.adopt to true to replace the file (it comes back on destroy)"
 }
 
 # Containers that are not ours and reach each other over the default bridge would fall silent.
@@ -93,7 +96,8 @@ refuse_to_part_containers() {
     [ "$(docker network inspect --format "$option" bridge 2>/dev/null)" != false ] || return 0
     docker ps --filter network=bridge --format '{{.Label "berth.stack"}} {{.Names}}' | sed -n 's/^ //p' >"$work/neighbours"
     [ "$(wc -l <"$work/neighbours")" -lt 2 ] ||
-        fail "these containers are on Docker's default bridge and could no longer reach each other: $(paste -sd ' ' "$work/neighbours"). Give them a network of their own (docker network create), or set berth:docker.icc to true"
+        fail "these containers are on Docker's default bridge and could no longer reach each other:" \
+            "$(paste -sd ' ' "$work/neighbours"). Give them a network of their own (docker network create), or set berth:docker.icc to true"
 }
 
 # What somebody did to the unit by hand: stopped it, or changed its files and left systemd with the old ones.
@@ -109,7 +113,8 @@ leave_swarm_for_live_restore() {
     grep -qxF -- "{{.LiveRestoreEnabled}}${tab}true" "$work/expect" || return 0
     [ "$(docker info --format '{{.Swarm.LocalNodeState}}')" != inactive ] || return 0
     [ -s "$(docker info --format '{{.DockerRootDir}}')/swarm/berth" ] ||
-        fail 'this node is in a swarm that Berth did not make, in which containers cannot be kept over a restart of dockerd: set berth:docker.liveRestore to false, or take the node out of it (docker swarm leave)'
+        fail 'this node is in a swarm that Berth did not make, in which containers cannot be kept over a restart of' \
+            'dockerd: set berth:docker.liveRestore to false, or take the node out of it (docker swarm leave)'
     docker swarm leave --force >/dev/null
 }
 
@@ -237,7 +242,8 @@ mount_roots_again() {
         { [ -n "$service" ] && [ "$quorum" = yes ] && docker stop "$name" && docker start "$name"; } >/dev/null || left="$left $name"
     done <"$work/rootless"
     [ -z "$left" ] ||
-        printf 'these containers run without their root file system, and docker exec and health checks fail in them:%s. Stop and start each (docker stop, docker start; docker restart is not enough)' "$left"
+        printf '%s%s. %s' 'these containers run without their root file system, and docker exec and health checks fail in them:' \
+            "$left" 'Stop and start each (docker stop, docker start; docker restart is not enough)'
 }
 
 # Over its restart, with the settings that it has and with those that it gets.
@@ -250,7 +256,8 @@ keep_store_quorum() {
     against=$(quorum_without_this_node "$timeout") || {
         rm -f -- "$state/pending"
         undo_change
-        fail "dockerd is not restarted, for that ends this node's server of the object store, which would cost the store its write quorum: $against. Repair the store first (berth status); the old settings were put back"
+        fail "dockerd is not restarted, for that ends this node's server of the object store, which would cost" \
+            "the store its write quorum: $against. Repair the store first (berth status); the old settings were put back"
     }
 }
 
@@ -287,7 +294,9 @@ hook_after_change() {
         differs=$(disagreements_that_stay)
         [ -z "$differs" ] || put_old_settings_back "dockerd does not follow the new settings: $differs"
         wait_for "$timeout" containers_are_back || fail "not every container came back after the $force of dockerd: see docker ps -a"
-        wait_for "$timeout" swarm_is_back || fail "this manager of the swarm does not hear its leader $timeout s after the $force of dockerd: see docker node ls on the others"
+        wait_for "$timeout" swarm_is_back ||
+            fail "this manager of the swarm does not hear its leader $timeout s after the $force of dockerd: see" \
+                "docker node ls on the others"
         changed=yes
     fi
     mv -f -- "$work/keys.sorted" "$state/keys"
@@ -300,7 +309,8 @@ hook_after_change() {
 hook_after_remove() {
     [ "$(init_system)" != systemd ] || systemctl daemon-reload
     if [ -f "$state/keys" ] && grep -q "${tab}restart$tab" "$state/keys"; then
-        restart_docker || fail 'dockerd did not come back after its original settings were restored: see journalctl -u docker or /var/log/docker.log'
+        restart_docker ||
+            fail 'dockerd did not come back after its original settings were restored: see journalctl -u docker or /var/log/docker.log'
     else
         reload_docker || :
     fi

@@ -62,7 +62,8 @@ closing_tables() {
 
 refuse() {
     [ -z "$2" ] ||
-        fail "$1 on $name drops what comes in at tcp port$2, before Berth's own rules are asked: $3, and Berth's table narrows it down; $outs"
+        fail "$1 on $name drops what comes in at tcp port$2, before Berth's own rules are asked: $3, and Berth's table" \
+            "narrows it down; $outs"
 }
 
 # What somebody else manages is left as it is. It may be stricter than ours only where that harms nobody.
@@ -78,7 +79,8 @@ respect_others() {
                 firewall-cmd --quiet --zone="$zone" --query-port="$port/tcp" || closed="$closed $port"
             done
         fi
-        refuse "firewalld (zone $zone)" "$closed" "let them in by firewall-cmd --permanent --zone=$zone --add-port=NUMBER/tcp and firewall-cmd --reload"
+        refuse "firewalld (zone $zone)" "$closed" \
+            "let them in by firewall-cmd --permanent --zone=$zone --add-port=NUMBER/tcp and firewall-cmd --reload"
     fi
     if ufw status 2>/dev/null | grep -q '^Status: active'; then
         skip="$skip, ip filter , ip6 filter "
@@ -99,7 +101,8 @@ respect_others() {
 hook_before_change() {
     : >>"$work/peers"
     problem=$(nft --check --file "$table_file.berth-new" 2>&1) ||
-        fail "nft on $name does not take Berth's table ($(printf '%s\n' "$problem" | head -n 1)): it needs nftables 0.9 and a kernel from 4.18 on with its connlimit, $outs"
+        fail "nft on $name does not take Berth's table ($(printf '%s\n' "$problem" | head -n 1)): it needs nftables 0.9" \
+            "and a kernel from 4.18 on with its connlimit, $outs"
     respect_others
 }
 

@@ -25,7 +25,8 @@ names_resolve() {
     while IFS="$tab" read -r name address; do
         found=$(getent ahostsv4 "$name" | awk '{ print $1 }' | sort -u | paste -sd ' ' -)
         [ "$found" = "$address" ] ||
-            fail "the name $name leads to ${found:-nothing} here, and should to $address: see /etc/hosts, or your DNS with berth:registry.names external"
+            fail "the name $name leads to ${found:-nothing} here, and should to $address: see /etc/hosts, or your DNS" \
+                "with berth:registry.names external"
     done <"$work/names"
 }
 

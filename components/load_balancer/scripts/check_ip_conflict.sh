@@ -24,5 +24,6 @@ hook_service_before_change() {
     while IFS= read -r own; do
         [ "$(answers_for "$own" "$port")" != "$found" ] || return 0
     done <"$work/own"
-    fail "the address $virtual is in use: the machine with the hardware address $found answers for it, and that is no node of this stack. Take it from that machine, or change berth:loadBalancer.address"
+    fail "the address $virtual is in use: the machine with the hardware address $found answers for it, and that" \
+        "is no node of this stack. Take it from that machine, or change berth:loadBalancer.address"
 }

@@ -17,7 +17,8 @@ answers_from_storage() {
 }
 
 [ "$verb" = out ] || wait_for 60 answers_from_storage ||
-    fail "the replica at $address stays out of the balancer: asked for a manifest it answers $answer (000: not at all) instead of 404; see docker logs berth-registry on its node"
+    fail "the replica at $address stays out of the balancer: asked for a manifest it answers $answer (000:" \
+        "not at all) instead of 404; see docker logs berth-registry on its node"
 
 exec 9<"$here"
 flock 9

@@ -15,6 +15,7 @@ hook_before_change() {
     while IFS= read -r path; do
         case $path in */config.json | */hosts.toml) ;; *) continue ;; esac
         if [ ! -s "$path" ] || has_entry "$state/manifest" "file $path"; then continue; fi
-        fail "$path is there already, and Berth would replace it: move what it says elsewhere and remove it, or set berth:docker.adopt to true to replace it (it comes back on destroy)"
+        fail "$path is there already, and Berth would replace it: move what it says elsewhere and remove it, or set" \
+            "berth:docker.adopt to true to replace it (it comes back on destroy)"
     done <"$work/changed"
 }
