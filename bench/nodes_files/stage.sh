@@ -2,7 +2,7 @@
 # shellcheck shell=sh disable=SC2154  # what bundle.sh sets
 tab=$(printf '\t')
 
-stage_line() {
+hook_line() {
     case $1 in
     "package$tab"*) printf '%s\n' "${1#*"$tab"}" >>"$work/packages" ;;
     "service$tab"*) printf '%s\n' "${1#*"$tab"}" >>"$work/services" ;;
@@ -10,7 +10,7 @@ stage_line() {
     esac
 }
 
-stage_after_change() {
+hook_after_change() {
     while IFS= read -r package; do
         dpkg-query -W -f '${Status}\n' "$package" | grep -qx 'install ok installed' || apt-get install -y "$package"
     done <"$work/packages"

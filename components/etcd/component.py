@@ -14,6 +14,7 @@ from components.etcd.render import (
     COREOS,
     PACKAGED,
     STAGE,
+    TEXTS,
     Cluster,
     Member,
     System,
@@ -29,7 +30,7 @@ from components.nodes.node import Node
 from config import naming
 from config.model.node_os import resolve
 
-SCRIPTS = Path(__file__).parent / "scripts"
+SCRIPTS = (SERVICE_SCRIPT, Path(__file__).parent / "scripts" / "etcd.sh")
 
 
 class Etcd(pulumi.ComponentResource):
@@ -85,20 +86,20 @@ class Etcd(pulumi.ComponentResource):
             stage=STAGE,
             node=node,
             entries=args.authority.pem(certificate).apply(partial(_entries, cluster)),
-            scripts=[SERVICE_SCRIPT, SCRIPTS / "etcd.sh"],
+            scripts=SCRIPTS,
             opts=node.options(self),
         )
 
     def _reconcile(self, node: Node, cluster: Cluster, after: list[pulumi.Resource]) -> pulumi.Resource:
-        text, user = _script("reconcile_member"), node.access.user
+        text, user = TEXTS["reconcile_member"], node.access.user
         known = pulumi.Output.all(self._args.authority.certificate, node.machine.id if node.machine else "")
         return command.remote.Command(
             f"{self._name}-{node.name}",
             connection=node.access.connection(),
             create=as_root(text, "first", user=user),
             update=as_root(text, "again", user=user),
-            delete=as_root(_script("leave"), user=user),
-            stdin=known.apply(partial(_turn_lines, cluster)),
+            delete=as_root(TEXTS["leave"], user=user),
+            stdin=known.apply(partial(_reconciliation, cluster)),
             add_previous_output_in_env=False,
             opts=node.options(self, *after),
         )
@@ -107,21 +108,17 @@ class Etcd(pulumi.ComponentResource):
         return command.remote.Command(
             f"{self._name}-converged",
             connection=node.access.connection(),
-            create=as_root(_script("converge"), user=node.access.user),
+            create=as_root(TEXTS["converge"], user=node.access.user),
             stdin=reconciliation(cluster, "", ""),
             add_previous_output_in_env=False,
             opts=node.options(self, *after),
         )
 
 
-def _script(name: str) -> str:
-    return "".join((SCRIPTS / f"{part}.sh").read_text(encoding="utf-8") for part in ("members", name))
-
-
 def _entries(cluster: Cluster, pem: Pem) -> list[Entry]:
     return entries(cluster, pem)
 
 
-def _turn_lines(cluster: Cluster, known: list[str]) -> str:
+def _reconciliation(cluster: Cluster, known: list[str]) -> str:
     ca, machine = known
     return reconciliation(cluster, start_digest(cluster, ca), machine)

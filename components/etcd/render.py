@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from components.certificates.pem import Pem
 from components.lib.host_files.bundle import Directive, Directory, Entry, File
+from components.lib.host_files.shell import script
 from config import naming
 
 STAGE = "etcd"
@@ -17,6 +19,12 @@ PACKAGES = ("etcd-server", "etcd-client")
 # Written while a member joins, gone with the next boot: from its first start on a member knows who the others are.
 JOIN_FILE = "/run/berth-etcd-join"
 ETCDCTL_FILE = f"{DIRECTORY}/etcdctl.env"
+_FOLDER = Path(__file__).parent / "scripts"
+TEXTS = {
+    name: script(_FOLDER / "members.sh", _FOLDER / f"{name}.sh")
+    for name in ("reconcile_member", "converge", "leave", "snapshot", "restore")
+}
+"""The scripts that read `reconciliation`."""
 
 
 @dataclass(frozen=True)

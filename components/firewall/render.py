@@ -39,11 +39,11 @@ WantedBy=multi-user.target docker.service nftables.service
 
 
 @dataclass(frozen=True)
-class Door:
+class Chain:
     """Ports that are open to some machines and closed to all others."""
 
     name: str
-    """The chain's."""
+    """In the table."""
     ports: Sequence[int]
     sources: Sequence[str]
     """IPv4 addresses and networks; the node itself comes in by its loopback interface."""
@@ -67,15 +67,15 @@ class Rules:
 
     node: str
     address: str
-    doors: Sequence[Door]
+    chains: Sequence[Chain]
     bounds: Bounds | None
     peers: Sequence[str]
-    """Machines of the stack that any door lets in: one that leaves the stack is let in for a while longer."""
+    """Machines of the stack that any chain lets in: one that leaves the stack is let in for a while longer."""
 
     @property
     def ports(self) -> list[int]:
         """Every port that other machines reach Berth's services by."""
-        found = {port for door in self.doors for port in door.ports}
+        found = {port for chain in self.chains for port in chain.ports}
         return sorted(found | set(self.bounds.ports if self.bounds else ()))
 
 
@@ -88,17 +88,17 @@ def rules_of(settings: StackSettings, node: NodeSettings) -> Rules | None:
     replicas = settings.with_role("registry")
     address = settings.load_balancer.address
     own = plain([*(one.address for one in settings.nodes), *settings.deploy_host_addresses])
-    doors: list[Door] = []
+    chains: list[Chain] = []
     if "object-store" in node.roles:
         clients = [one.address for one in settings.nodes if settings.uses_store(one)]
-        doors.append(Door("object-store", [store.port], plain([*clients, address])))
+        chains.append(Chain("object-store", [store.port], plain([*clients, address])))
     if "registry" in node.roles:
         caching = node in replicas[: naming.CACHES_PER_UPSTREAM]
         ports = [naming.REGISTRY_REPLICA_PORT, *(one.port for one in registry.upstreams if caching)]
-        doors.append(Door("behind-balancer", ports, plain([*balancers, address])))
+        chains.append(Chain("behind-balancer", ports, plain([*balancers, address])))
     bounds = None
     if "load-balancer" in node.roles:
-        doors.append(Door("store-endpoint", [store.endpoint_port], plain([*own, address, *store.allow])))
+        chains.append(Chain("store-endpoint", [store.endpoint_port], plain([*own, address, *store.allow])))
         bounds = Bounds(
             ports=[registry.port, registry.mirror_port, store.endpoint_port],
             own=plain([*own, address]),
@@ -106,9 +106,9 @@ def rules_of(settings: StackSettings, node: NodeSettings) -> Rules | None:
             strangers=naming.FRONT_CONNECTIONS_OF_CLIENTS,
             all=naming.FRONT_CONNECTIONS,
         )
-    sources = {source for door in doors for source in door.sources}
+    sources = {source for chain in chains for source in chain.sources}
     peers = [one for one in plain([*own, address]) if one in sources]
-    return Rules(node.name, node.address, doors, bounds, peers) if doors else None
+    return Rules(node.name, node.address, chains, bounds, peers) if chains else None
 
 
 def plain(sources: Iterable[str]) -> list[str]:
@@ -144,15 +144,15 @@ def table(rules: Rules) -> str:
         "    chain input {",
         "        type filter hook input priority -10; policy accept;",
         '        iif "lo" accept',
-        *(f"        tcp dport {_set(door.ports)} jump {door.name}" for door in rules.doors),
+        *(f"        tcp dport {_set(chain.ports)} jump {chain.name}" for chain in rules.chains),
     ]
     if bounds:
         lines.append(f"        tcp dport {_set(bounds.ports)} ct state new jump connections")
     lines.append("    }")
-    for door in rules.doors:
+    for chain in rules.chains:
         lines += [
-            f"    chain {door.name} {{",
-            f"        ip saddr {_set(door.sources)} return",
+            f"    chain {chain.name} {{",
+            f"        ip saddr {_set(chain.sources)} return",
             "        ip saddr @leaving return",
             "        # At once and in the open: a packet that is lost without a word would look like a broken network.",
             "        counter reject with tcp reset",

@@ -23,7 +23,7 @@ from components.lib.host_files.host_state import host_state
 from config import naming, paths
 from config.model.stack import Settings
 
-SCRIPT = Path(__file__).parent / "scripts" / "node.sh"
+SCRIPTS = (Path(__file__).parent / "scripts" / "node.sh",)
 STEPS = ("images", "prechecks", "pull", "deploy", "verify")
 """In their order. `deploy` is `reconfigure` or `upgrade` where there is something already."""
 REFUSAL = "berth:kolla.allowDestroy is false: set it to true and run `./berth up` to let Kolla's services go"
@@ -61,7 +61,7 @@ class Kolla(pulumi.ComponentResource):
                 stage=nodes.STAGE,
                 node=on.node,
                 entries=nodes.entries(settings, on.node.settings),
-                scripts=[SCRIPT],
+                scripts=SCRIPTS,
                 opts=on.node.options(self, on.ready),
             )
             for on in own

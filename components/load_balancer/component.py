@@ -15,6 +15,7 @@ from components.lib.host_files.bundle import Entry
 from components.lib.readiness.component import Probe, ready
 from components.lib.service.confinement import Confinement
 from components.lib.service.container import ServiceContainer
+from components.lib.service.directives import SERVICE_SCRIPT
 from components.lib.service.stage import service
 from components.load_balancer.args import LoadBalancerArgs
 from components.load_balancer.pool import Pool
@@ -24,8 +25,8 @@ from components.load_balancer.render import (
     ADDRESS_STAGE,
     DIRECTORY,
     STAGE,
-    CacheFront,
-    Front,
+    CacheServers,
+    NginxConfig,
     address_digest,
     address_entries,
     alive_url,
@@ -37,7 +38,9 @@ from config import naming
 from config.model.limits import LimitSettings
 from config.model.stack import Settings
 
-SCRIPTS = Path(__file__).parent / "scripts"
+_FOLDER = Path(__file__).parent / "scripts"
+NGINX_SCRIPTS = (SERVICE_SCRIPT, _FOLDER / "reload.sh", _FOLDER / "nginx.sh")
+ADDRESS_SCRIPTS = (SERVICE_SCRIPT, _FOLDER / "check_ip_conflict.sh")
 READY_SECONDS = 60
 # On a busy node what everybody waits for goes first, and a check that comes too late would move the address.
 CPU_SHARES = 4096
@@ -66,25 +69,25 @@ class LoadBalancer(pulumi.ComponentResource):
         # One balancer after the other, so that one always serves.
         before: list[pulumi.Resource] = []
         for on in balancers:
-            front = front_of(args.settings, args.nodes, on.node)
-            nginx = self._nginx(on, front, before)
+            config = nginx_config(args.settings, args.nodes, on.node)
+            nginx = self._nginx(on, config, before)
             containers.append(nginx)
             before = [self._answers(f"{on.node.name}-ready", on.node, on.node.address, [nginx])]
-            if front.peers:
-                containers.append(self._keepalived(on, front, before))
+            if config.peers:
+                containers.append(self._keepalived(on, config, before))
                 before.append(containers[-1])
         address = args.settings.load_balancer.address
         self.ready = self._answers("ready", balancers[0].node, address, containers)
         self.pool = Pool([on.node for on in balancers], args.settings.registry.name, self.ready)
         self.register_outputs({})
 
-    def _nginx(self, on: DockerNode, front: Front, before: list[pulumi.Resource]) -> docker.Container:
+    def _nginx(self, on: DockerNode, config: NginxConfig, before: list[pulumi.Resource]) -> docker.Container:
         args, name = self._args, f"{self._name}-{on.node.name}"
         server = args.authority.issue(
             name,
-            common_name=front.name,
-            dns_names=[front.name],
-            addresses=sorted({front.address, front.own_address}),
+            common_name=config.name,
+            dns_names=[config.name],
+            addresses=sorted({config.address, config.own_address}),
             parent=self,
         )
         client = args.client_authority.issue(
@@ -113,13 +116,13 @@ class LoadBalancer(pulumi.ComponentResource):
                 args.client_authority.pem(client),
                 args.accounts.htpasswd,
                 args.mirror_clients.certificate,
-            ).apply(partial(_entries, front)),
-            scripts=[SCRIPTS / "reload.sh", SCRIPTS / "nginx.sh"],
+            ).apply(partial(_entries, config)),
+            scripts=NGINX_SCRIPTS,
             parent=self,
             depends_on=[args.seed.container, *args.firewall.done, *before],
         )
 
-    def _keepalived(self, on: DockerNode, front: Front, after: list[pulumi.Resource]) -> docker.Container:
+    def _keepalived(self, on: DockerNode, config: NginxConfig, after: list[pulumi.Resource]) -> docker.Container:
         return service(
             f"{self._name}-{on.node.name}-address",
             on,
@@ -128,16 +131,16 @@ class LoadBalancer(pulumi.ComponentResource):
                 service=ADDRESS_STAGE,
                 image=self._args.images.on_nodes("keepalived"),
                 entrypoint=["sh", ADDRESS_SCRIPT],
-                command=["start", front.own_address, f"{ADDRESS_DIRECTORY}/keepalived.conf"],
+                command=["start", config.own_address, f"{ADDRESS_DIRECTORY}/keepalived.conf"],
                 volumes={ADDRESS_DIRECTORY: ADDRESS_DIRECTORY},
                 confinement=keepalived_confinement(self._args.settings.limits.keepalived),
                 cpu_shares=CPU_SHARES,
                 stop_signal="SIGTERM",
                 grace_seconds=ADDRESS_GRACE_SECONDS,
-                config_digest=address_digest(front),
+                config_digest=address_digest(config),
             ),
-            address_entries(front),
-            scripts=[SCRIPTS / "check_ip_conflict.sh"],
+            address_entries(config),
+            scripts=ADDRESS_SCRIPTS,
             parent=self,
             depends_on=[self._args.seed.container, *after],
         )
@@ -186,7 +189,7 @@ def keepalived_confinement(limits: LimitSettings) -> Confinement:
     )
 
 
-def front_of(settings: Settings, nodes: Nodes, node: Node) -> Front:
+def nginx_config(settings: Settings, nodes: Nodes, node: Node) -> NginxConfig:
     """What the balancer on a node is told."""
     registry = settings.registry
     caching = [one.address for one in nodes.caching()]
@@ -195,8 +198,8 @@ def front_of(settings: Settings, nodes: Nodes, node: Node) -> Front:
         # The upstreams are shared out: what is one's backup is the other's first.
         first = index % len(caching)
         servers = [naming.endpoint(address, upstream.port) for address in (*caching[first:], *caching[:first])]
-        caches.append(CacheFront(upstream.name, upstream.prefix, upstream.mirror, servers))
-    return Front(
+        caches.append(CacheServers(upstream.name, upstream.prefix, upstream.mirror, servers))
+    return NginxConfig(
         name=registry.name,
         address=settings.load_balancer.address,
         own_address=node.address,
@@ -214,5 +217,5 @@ def front_of(settings: Settings, nodes: Nodes, node: Node) -> Front:
     )
 
 
-def _entries(front: Front, known: tuple[Pem, Pem, Mapping[str, str], str]) -> list[Entry]:
-    return entries(front, *known)
+def _entries(config: NginxConfig, known: tuple[Pem, Pem, Mapping[str, str], str]) -> list[Entry]:
+    return entries(config, *known)

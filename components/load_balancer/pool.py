@@ -1,4 +1,4 @@
-"""The replicas that the balancers ask: out before one is replaced, in again when it is fit."""
+"""The replicas that the balancers ask: out before one is replaced, in again when it is ready."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 import pulumi
 import pulumi_command as command
 
-from components.lib.host_files.shell import as_root
+from components.lib.host_files.shell import as_root, script
 from components.load_balancer.render import status_url
 from components.nodes.node import Node
 from config import naming
 
-SCRIPTS = Path(__file__).parent / "scripts"
-TEXT = "".join((SCRIPTS / name).read_text(encoding="utf-8") for name in ("reload.sh", "pool.sh"))
+_FOLDER = Path(__file__).parent / "scripts"
+TEXT = script(_FOLDER / "reload.sh", _FOLDER / "pool.sh")
 
 
 class Pool:

@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from components.certificates.pem import Pem
 from components.lib.host_files.bundle import Directive, Directory, Entry, File
+from components.lib.host_files.shell import Script
 from components.lib.service.directives import Port, service_directives
 from config import naming
 
@@ -19,6 +20,7 @@ DIRECTORY = naming.node_directory(STAGE)
 ADDRESS_STAGE = naming.VIRTUAL_ADDRESS_STAGE
 ADDRESS_DIRECTORY = naming.node_directory(ADDRESS_STAGE)
 ADDRESS_SCRIPT = f"{ADDRESS_DIRECTORY}/address.sh"
+ADDRESS_TEXT = Script.of(Path(__file__).parent / "scripts" / "address.sh")
 # Workers read the password files on each request; www-data has this number in every Debian.
 WORKER_GROUP = "0:33"
 ANY_ADDRESS = "0.0.0.0"
@@ -33,7 +35,7 @@ HIDDEN = (
 
 
 @dataclass(frozen=True)
-class CacheFront:
+class CacheServers:
     """An upstream's cache, as the balancer sees it."""
 
     name: str
@@ -45,7 +47,7 @@ class CacheFront:
 
 
 @dataclass(frozen=True)
-class Front:
+class NginxConfig:
     """Everything that the files of one balancer depend on, certificates and passwords apart."""
 
     name: str
@@ -56,7 +58,7 @@ class Front:
     replicas: Sequence[str]
     readers: Sequence[str]
     """Names of the users who cannot push."""
-    caches: Sequence[CacheFront]
+    caches: Sequence[CacheServers]
     drives: Sequence[str]
     object_store_port: int
     object_store_endpoint_port: int
@@ -103,60 +105,62 @@ def alive_url() -> str:
     return f"http://127.0.0.1:{naming.FRONT_STATUS_PORT}/alive"
 
 
-def nginx_conf(front: Front) -> str:
+def nginx_conf(config: NginxConfig) -> str:
     """The whole of nginx.conf."""
     return template(
         "nginx.conf.j2",
-        front=front,
+        config=config,
         directory=DIRECTORY,
-        readers=[pattern(name) for name in front.readers],
-        replica_name=naming.replica_name(front.name),
-        drive_name=naming.drive_name(front.name),
-        endpoint=naming.endpoint(front.address, front.object_store_endpoint_port),
+        readers=[pattern(name) for name in config.readers],
+        replica_name=naming.replica_name(config.name),
+        drive_name=naming.drive_name(config.name),
+        endpoint=naming.endpoint(config.address, config.object_store_endpoint_port),
         hidden=HIDDEN,
         status_port=naming.FRONT_STATUS_PORT,
     )
 
 
-def entries(front: Front, server: Pem, client: Pem, htpasswd: Mapping[str, str], mirror_clients: str) -> list[Entry]:
+def entries(
+    config: NginxConfig, server: Pem, client: Pem, htpasswd: Mapping[str, str], mirror_clients: str
+) -> list[Entry]:
     """The files of one balancer, and what its container needs to be free."""
     return [
         Directory(f"{DIRECTORY}/users", mode="0750", owner=WORKER_GROUP),
-        File(f"{DIRECTORY}/nginx.conf", nginx_conf(front)),
+        File(f"{DIRECTORY}/nginx.conf", nginx_conf(config)),
         File(f"{DIRECTORY}/ca.crt", server.ca),
         File(f"{DIRECTORY}/tls.crt", server.certificate),
         File(f"{DIRECTORY}/tls.key", server.key, mode="0600"),
         File(f"{DIRECTORY}/client.crt", client.certificate),
         File(f"{DIRECTORY}/client.key", client.key, mode="0600"),
-        *([File(f"{DIRECTORY}/mirror-clients.crt", mirror_clients)] if front.caches else []),
+        *([File(f"{DIRECTORY}/mirror-clients.crt", mirror_clients)] if config.caches else []),
         *(
             File(f"{DIRECTORY}/users/{access}.htpasswd", content, mode="0640", owner=WORKER_GROUP)
             for access, content in sorted(htpasswd.items())
         ),
-        *service_directives(STAGE, *front.ports()),
+        *service_directives(STAGE, *config.ports()),
         Directive("status", [status_url()]),
-        *(Directive("replica", [address, str(naming.REGISTRY_REPLICA_PORT)]) for address in front.replicas),
+        *(Directive("replica", [address, str(naming.REGISTRY_REPLICA_PORT)]) for address in config.replicas),
     ]
 
 
-def keepalived_conf(front: Front) -> str:
+def keepalived_conf(config: NginxConfig) -> str:
     """The whole of keepalived.conf; the interface is filled in where it runs."""
-    return template("keepalived.conf.j2", front=front, script=ADDRESS_SCRIPT, status_port=naming.FRONT_STATUS_PORT)
+    return template("keepalived.conf.j2", config=config, script=ADDRESS_SCRIPT, status_port=naming.FRONT_STATUS_PORT)
 
 
-def address_entries(front: Front) -> list[Entry]:
+def address_entries(config: NginxConfig) -> list[Entry]:
     """The files of the virtual address on one balancer, and who may have it already."""
     return [
-        File(f"{ADDRESS_DIRECTORY}/keepalived.conf", keepalived_conf(front)),
-        File(ADDRESS_SCRIPT, (Path(__file__).parent / "scripts" / "address.sh").read_text("utf-8"), mode="0755"),
+        File(f"{ADDRESS_DIRECTORY}/keepalived.conf", keepalived_conf(config)),
+        File(ADDRESS_SCRIPT, ADDRESS_TEXT, mode="0755"),
         *service_directives(ADDRESS_STAGE),
-        Directive("virtual", [front.address, str(front.port)]),
+        Directive("virtual", [config.address, str(config.port)]),
         # Also of nodes that are balancers no more: one that leaves holds the address until the end of the run.
-        *(Directive("own", [node]) for node in front.nodes if node != front.own_address),
+        *(Directive("own", [node]) for node in config.nodes if node != config.own_address),
     ]
 
 
-def address_digest(front: Front) -> str:
+def address_digest(config: NginxConfig) -> str:
     """Of what keepalived reads only at its start."""
-    text = "".join(entry.content for entry in address_entries(front) if isinstance(entry, File))
+    text = "".join(entry.content for entry in address_entries(config) if isinstance(entry, File))
     return hashlib.sha256(text.encode()).hexdigest()

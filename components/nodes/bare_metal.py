@@ -20,7 +20,7 @@ from components.lib.host_files.host_state import host_state
 from components.lib.host_files.shell import as_caller, as_root
 from components.lib.readiness.component import ASK, WAIT, Probe
 from components.node_config.machine import Machine, Secrets, machines
-from components.nodes.install import digest, disk_directives, lines, script, with_configuration
+from components.nodes.install import INSTALL, digest, disk_directives, lines, script, with_configuration
 from components.nodes.node import Node
 from components.nodes.preprovisioned import Preprovisioned, public_half, read_key
 from components.nodes.provider import Stage
@@ -30,6 +30,8 @@ from config.model.nodes import InstallSettings, NodeSettings
 from config.model.stack import Settings
 
 STAGE = "node-config"
+SCRIPTS = (ASK, Path(__file__).parent / "scripts" / "node_config.sh")
+METAL, INSTALLED = script("metal.sh"), script("installed.sh")
 USER_DATA = "/var/lib/coreos-install/user_data"
 """What CoreOS reads at each of its starts."""
 OPEN_COPY = "/etc/berth/node-config"
@@ -92,7 +94,11 @@ class BareMetal:
             # One node at a time: the next one is only touched when this one is back.
             self._before = (verified,)
         return Node(
-            settings=settings, access=bare.access, key_file=str(_key_path(settings)), machine=verified, stays=True
+            settings=settings,
+            access=bare.access,
+            key_file=str(_key_path(settings)),
+            machine=verified,
+            survives_destroy=True,
         )
 
     def _known(self, settings: NodeSettings, install: InstallSettings) -> _Bare:
@@ -141,10 +147,10 @@ class BareMetal:
         depends_on: Sequence[pulumi.Resource] = (),
     ) -> command.local.Command:
         """A step of the installation; what is set for it later is news for the next installation only."""
-        over_there = as_root(script("install.sh"), verb, user=bare.install.live.user)
+        over_there = as_root(INSTALL, verb, user=bare.install.live.user)
         return command.local.Command(
             f"{self._stage.name}-{bare.settings.name}-{part}",
-            create=as_caller(script("metal.sh"), part, over_there),
+            create=as_caller(METAL, part, over_there),
             stdin=stdin,
             triggers=[*(triggers or bare.again)],
             add_previous_output_in_env=False,
@@ -169,14 +175,13 @@ class BareMetal:
                 found += [Directive("probe", probe.line().split("\t")) for probe in _others(settings, bare.settings)]
             return found
 
-        folder = Path(__file__).parent / "scripts"
         return host_state(
             f"{self._stage.name}-{bare.settings.name}-configuration",
             stack=settings.stack,
             stage=STAGE,
-            node=Node(bare.settings, bare.access, "", machine=started, stays=True),
+            node=Node(bare.settings, bare.access, "", machine=started, survives_destroy=True),
             entries=configuration.apply(entries),
-            scripts=[ASK, folder / "node_config.sh"],
+            scripts=SCRIPTS,
             opts=self._options(started, *(self._before if read_at_start else ())),
         )
 
@@ -189,7 +194,7 @@ class BareMetal:
         configured: pulumi.CustomResource,
     ) -> command.local.Command:
         """The machine itself, to everything that is on it: it runs from its disk, with its configuration in force."""
-        user, text = bare.access.user, script("installed.sh")
+        user, text = bare.access.user, INSTALLED
         probes = [*_others(self._stage.settings, bare.settings), *_own(self._stage.settings, bare.settings)]
         asked = "".join(f"probe {probe.line()}\n" for probe in probes)
         known = {"system": machine.system, "stack": self._stage.settings.stack}
@@ -201,7 +206,7 @@ class BareMetal:
         return command.local.Command(
             f"{self._stage.name}-{bare.settings.name}",
             create=as_caller(
-                script("metal.sh"),
+                METAL,
                 "verify",
                 as_root(text, "look", user=user),
                 as_root(text, "restart", user=user),

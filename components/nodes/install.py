@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pulumi
 
+from components.lib.host_files import shell
+from components.lib.host_files.shell import Script
 from config.model.nodes import InstallerSettings
 
 _SCRIPTS = Path(__file__).parent / "scripts"
@@ -16,9 +18,12 @@ _SCRIPTS = Path(__file__).parent / "scripts"
 LEAST_DISK = 8192
 
 
-def script(*names: str) -> str:
-    """The constant text of one or more scripts of this folder."""
-    return "\n".join((_SCRIPTS / name).read_text(encoding="utf-8") for name in names)
+def script(*names: str) -> Script:
+    """One or more scripts of this folder, as one."""
+    return shell.script(*(_SCRIPTS / name for name in names))
+
+
+INSTALL = script("install.sh")
 
 
 def lines(facts: Mapping[str, object]) -> str:

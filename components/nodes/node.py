@@ -20,7 +20,7 @@ class Node:
     """Path on the deploy host of the private key, for the ssh program."""
     machine: pulumi.CustomResource | None = None
     """The resource that is the machine itself, when Berth made or installed it: another one, another machine."""
-    stays: bool = False
+    survives_destroy: bool = False
     """True where the machine is there after its resource is gone: what is on it must be taken away by itself."""
     keeps_hosts_file: bool = True
     """False where something rewrites /etc/hosts at boot (Docker does, in a lab node)."""
@@ -36,9 +36,9 @@ class Node:
         return self.settings.address
 
     @property
-    def goes_with(self) -> pulumi.CustomResource | None:
+    def deleted_with(self) -> pulumi.CustomResource | None:
         """The resource with which everything on the node goes, if there is one."""
-        return None if self.stays else self.machine
+        return None if self.survives_destroy else self.machine
 
     def options(
         self, parent: pulumi.Resource, *depends_on: pulumi.Resource, delete_before_replace: bool = False
@@ -48,6 +48,6 @@ class Node:
         return pulumi.ResourceOptions(
             parent=parent,
             depends_on=waits,
-            deleted_with=self.goes_with,
+            deleted_with=self.deleted_with,
             delete_before_replace=delete_before_replace or None,
         )

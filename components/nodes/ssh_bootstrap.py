@@ -14,7 +14,7 @@ HIDDEN = "(secret)"
 
 
 @dataclass(frozen=True)
-class Card:
+class Nic:
     """A machine's place on a network without DHCP."""
 
     address: str
@@ -26,19 +26,19 @@ class Card:
 
 @dataclass(frozen=True)
 class SshBootstrap:
-    """The keys by which a machine and the deploy host know each other, and its one card where that is known."""
+    """The keys by which a machine and the deploy host know each other, and its one interface where that is known."""
 
     host_key: str
     """Private: the machine shows it from its first start, so that it is pinned from the first contact."""
     host_key_public: str
     authorized_key: str
-    card: Card | None = None
+    nic: Nic | None = None
 
 
 def live(name: str, contact: SshBootstrap) -> str:
     """What the live system reads from its configuration drive: CoreOS's and Flatcar's both know `#cloud-config`."""
     bare = NodeConfig.model_validate({"operatingSystem": "flatcar"})
-    address = contact.card.address.partition("/")[0] if contact.card else ""
+    address = contact.nic.address.partition("/")[0] if contact.nic else ""
     return cloud_config(_reachable(Machine(name, address, bare, (), {}, Secrets()), contact))
 
 
@@ -63,7 +63,7 @@ def without_secrets(machine: Machine) -> str:
 
 
 def _reachable(machine: Machine, contact: SshBootstrap) -> Machine:
-    """The settings' own network stays as it is; where they name none, the machine's one card has its address."""
+    """The settings' own network stays as it is; where they name none, the machine's one interface has its address."""
     own = machine.config
     files = [
         # Not judged as settings are, in which no private key may stand.
@@ -74,15 +74,15 @@ def _reachable(machine: Machine, contact: SshBootstrap) -> Machine:
     changed = {
         # A preview does without the private key that this one belongs to.
         "ssh_keys": tuple(key for key in keys if key),
-        "interfaces": own.interfaces or _interfaces(contact.card),
+        "interfaces": own.interfaces or _interfaces(contact.nic),
         "files": (*own.files, *files),
     }
     return replace(machine, config=own.model_copy(update=changed))
 
 
-def _interfaces(card: Card | None) -> tuple[InterfaceSettings, ...]:
-    if card is None:
+def _interfaces(nic: Nic | None) -> tuple[InterfaceSettings, ...]:
+    if nic is None:
         return ()
-    mac = ":".join(card.mac[at : at + 2] for at in range(0, 12, 2)).lower()
-    known = {"mac": mac, "addresses": [card.address], "gateway": card.gateway, "dns": [card.gateway]}
+    mac = ":".join(nic.mac[at : at + 2] for at in range(0, 12, 2)).lower()
+    known = {"mac": mac, "addresses": [nic.address], "gateway": nic.gateway, "dns": [nic.gateway]}
     return (InterfaceSettings.model_validate(known),)

@@ -16,10 +16,10 @@ import pulumi_tls as tls
 from components.lib.host_files.connection import SshEndpoint
 from components.lib.host_files.shell import as_caller, as_root
 from components.node_config.machine import Secrets, machines
-from components.nodes.install import digest, disk_directives, lines, script, with_configuration, yes
+from components.nodes.install import INSTALL, digest, disk_directives, lines, script, with_configuration, yes
 from components.nodes.node import Node
 from components.nodes.provider import Stage
-from components.nodes.ssh_bootstrap import Card, SshBootstrap, installed, live
+from components.nodes.ssh_bootstrap import Nic, SshBootstrap, installed, live
 from config import naming, paths
 from config.model.nodes import NodeSettings, VirtualBoxSettings
 from config.model.stack import Settings
@@ -28,6 +28,7 @@ from config.model.stack import Settings
 BOOT_SECONDS = 600
 # VirtualBox's first SATA disk in the machine.
 DISK = "/dev/sda"
+NETWORK, MACHINE, DRIVE = script("vbox.sh", "network.sh"), script("vbox.sh", "machine.sh"), script("drive.sh")
 
 
 def forwards(settings: Settings) -> list[str]:
@@ -60,11 +61,10 @@ class VirtualBox:
         # A disk that is kept opens to these keys only, so they are kept with it.
         self._key = tls.PrivateKey(f"{stage.name}-ssh-key", algorithm="ED25519", opts=self._options(protect=True))
         self.private_key = pulumi.Output.from_input(self._key.private_key_openssh)
-        text = script("vbox.sh", "network.sh")
         self.network = command.local.Command(
             f"{stage.name}-network",
-            create=as_caller(text, "apply"),
-            delete=as_caller(text, "remove"),
+            create=as_caller(NETWORK, "apply"),
+            delete=as_caller(NETWORK, "remove"),
             stdin=lines(
                 {
                     "name": naming.virtual_network(self._stack),
@@ -101,8 +101,8 @@ class VirtualBox:
         drive_file = f"{self._virtualbox.directory}/{machine_name}.config.iso"
         drive = command.local.Command(
             f"{name}-drive",
-            create=as_caller(script("drive.sh"), "apply", drive_file),
-            delete=as_caller(script("drive.sh"), "remove", drive_file),
+            create=as_caller(DRIVE, "apply", drive_file),
+            delete=as_caller(DRIVE, "remove", drive_file),
             stdin=contact.apply(lambda known: live(settings.name, known)),
             add_previous_output_in_env=False,
             opts=self._options(),
@@ -131,11 +131,10 @@ class VirtualBox:
                 }
             )
         )
-        text = script("vbox.sh", "machine.sh")
         machine = command.local.Command(
             f"{name}-machine",
-            create=as_caller(text, "apply"),
-            delete=as_caller(text, "remove"),
+            create=as_caller(MACHINE, "apply"),
+            delete=as_caller(MACHINE, "remove"),
             stdin=stdin,
             add_previous_output_in_env=False,
             # The drive is read at the machine's start.
@@ -146,7 +145,7 @@ class VirtualBox:
         installing = command.remote.Command(
             f"{name}-install",
             connection=access.connection(),
-            create=as_root(script("install.sh"), "install", user=access.user),
+            create=as_root(INSTALL, "install", user=access.user),
             stdin=with_configuration(facts, configuration),
             triggers=[machine.id],
             add_previous_output_in_env=False,
@@ -154,7 +153,7 @@ class VirtualBox:
         )
         started = command.local.Command(
             name,
-            create=as_caller(text, "boot"),
+            create=as_caller(MACHINE, "boot"),
             stdin=stdin,
             triggers=[machine.id],
             add_previous_output_in_env=False,
@@ -164,12 +163,12 @@ class VirtualBox:
         return Node(settings=settings, access=access, key_file=str(paths.ssh_key_file(self._stack)), machine=started)
 
     def _contact(self, settings: NodeSettings, host_key: str, host_key_public: str, authorized: str) -> SshBootstrap:
-        card = Card(
+        nic = Nic(
             address=f"{settings.address}/{self._subnet.prefixlen}",
             gateway=str(self._subnet.network_address + 1),
             mac=naming.virtual_mac(self._stack, settings.name),
         )
-        return SshBootstrap(host_key, host_key_public, authorized, card)
+        return SshBootstrap(host_key, host_key_public, authorized, nic)
 
     def _options(self, *depends_on: pulumi.Resource, protect: bool | None = None) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions(parent=self._stage.parent, depends_on=depends_on or None, protect=protect)

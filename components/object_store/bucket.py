@@ -62,7 +62,7 @@ class RegistryBucket(pulumi.ComponentResource):
             parent=self,
             provider=provider,
             # In a lab the bucket goes with the nodes; everywhere else it stays, with all that is in it.
-            deleted_with=args.nodes.with_role("object-store")[0].goes_with,
+            deleted_with=args.nodes.with_role("object-store")[0].deleted_with,
             retain_on_delete=None if settings.lab else True,
             depends_on=waits_for,
         )

@@ -16,6 +16,7 @@ from components.lib.host_files.bundle import Entry
 from components.lib.readiness.component import Probe, ready
 from components.lib.service.confinement import Confinement, go_environment, own_health
 from components.lib.service.container import ServiceContainer
+from components.lib.service.directives import SERVICE_SCRIPT
 from components.lib.service.stage import service
 from components.object_store.args import ObjectStoreArgs
 from components.object_store.render import (
@@ -35,7 +36,7 @@ from config.model.storage import ObjectStoreSettings
 # A write quorum of four servers that start at once is there in seconds; more than this means that something is wrong.
 READY_SECONDS = 120
 EXPORT = "components.object_store.export"
-SCRIPT = Path(__file__).parent / "scripts" / "certificate.sh"
+SCRIPTS = (SERVICE_SCRIPT, Path(__file__).parent / "scripts" / "certificate.sh")
 
 
 class ObjectStore(pulumi.ComponentResource):
@@ -103,7 +104,7 @@ class ObjectStore(pulumi.ComponentResource):
                     pulumi.Output.all(root, args.authority.pem(certificate)).apply(
                         partial(_entries, settings, node.address)
                     ),
-                    scripts=[SCRIPT],
+                    scripts=SCRIPTS,
                     parent=self,
                     # All servers change at once: MinIO refuses peers with other settings or versions.
                     depends_on=[exported, args.seed.container, *args.firewall.done],

@@ -12,7 +12,7 @@ from components.lib.host_files.host_state import host_state
 from components.registry_client.args import RegistryClientsArgs
 from components.registry_client.render import STAGE, Identity, entries
 
-SCRIPT = Path(__file__).parent / "scripts" / "client.sh"
+SCRIPTS = (Path(__file__).parent / "scripts" / "client.sh",)
 
 
 class RegistryClients(pulumi.ComponentResource):
@@ -41,7 +41,7 @@ class RegistryClients(pulumi.ComponentResource):
                     stage=STAGE,
                     node=on.node,
                     entries=known.apply(render),
-                    scripts=[SCRIPT],
+                    scripts=SCRIPTS,
                     opts=on.node.options(self, on.ready, args.balancer.ready),
                 )
         self.register_outputs({})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 
 import pulumi
 import pulumi_command as command
@@ -13,9 +12,7 @@ from components.lib.host_files.shell import as_root
 from components.nodes.component import Nodes
 from components.nodes.node import Node
 from components.swarm.args import SwarmArgs, SwarmPruneArgs
-from components.swarm.render import Line, Member, arranged, joining, question, roster, text, tokens
-
-SCRIPTS = Path(__file__).parent / "scripts"
+from components.swarm.render import TEXTS, Line, Member, arranged, joining, question, roster, text, tokens
 
 
 class SwarmPrune(pulumi.ComponentResource):
@@ -110,7 +107,7 @@ def _joining(lines: Sequence[Line], known: tuple[list[Line], Mapping[str, str]])
 def _secretly(
     name: str,
     node: Node,
-    script: str,
+    task: str,
     arguments: Sequence[str],
     stdin: pulumi.Input[str],
     *,
@@ -124,14 +121,10 @@ def _secretly(
     return command.remote.Command(
         name,
         connection=node.access.connection(),
-        create=as_root(_script(script), *arguments, user=node.access.user),
-        delete=as_root(_script("leave"), user=node.access.user) if leaves else None,
+        create=as_root(TEXTS[task], *arguments, user=node.access.user),
+        delete=as_root(TEXTS["leave"], user=node.access.user) if leaves else None,
         stdin=stdin,
         logging=command.remote.Logging.STDERR,
         add_previous_output_in_env=False,
         opts=options,
     )
-
-
-def _script(name: str) -> str:
-    return "".join((SCRIPTS / f"{part}.sh").read_text(encoding="utf-8") for part in ("swarm", name))

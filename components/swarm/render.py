@@ -5,8 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from components.lib.host_files.shell import script
 from config.model.clusters import SwarmSettings
+
+_FOLDER = Path(__file__).parent / "scripts"
+TEXTS = {
+    name: script(_FOLDER / "swarm.sh", _FOLDER / f"{name}.sh")
+    for name in ("prune_members", "member", "converge", "leave")
+}
+"""The scripts that read the lines of this module."""
 
 Line = Sequence[str]
 
@@ -66,9 +75,9 @@ def text(lines: Iterable[Line]) -> str:
     return "".join("\t".join(line) + "\n" for line in lines)
 
 
-def tokens(said: Mapping[str, str]) -> str:
+def tokens(printed: Mapping[str, str]) -> str:
     """What managers printed, by address, as lines for the one who joins."""
-    found = ((address, line.split("\t")) for address, text in said.items() for line in (text or "").splitlines())
+    found = ((address, line.split("\t")) for address, text in printed.items() for line in (text or "").splitlines())
     return text_of_tokens((address, words) for address, words in found if words[0] in ("token", "cluster"))
 
 

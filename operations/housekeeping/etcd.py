@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from config.paths import ROOT
+from components.etcd import render as etcd
 from operations import ssh
 from operations.context import CommandContext
 from operations.errors import BerthError, UsageError
@@ -21,7 +21,6 @@ from operations.locks import StackLock
 from operations.pulumi.session import Session
 from operations.ssh import Door
 
-SCRIPTS = ROOT / "components" / "etcd" / "scripts"
 MEMBER_URN = "berth:etcd:Etcd$command:remote:Command::etcd-"
 SECONDS = 300
 
@@ -38,8 +37,7 @@ class Member:
 
     def run(self, script: str, *arguments: str, snapshot: bytes | None = None) -> bytes:
         """Output of one of the stage's scripts, run there as root; a snapshot goes along on standard input."""
-        text = "".join((SCRIPTS / f"{part}.sh").read_text(encoding="utf-8") for part in ("members", script))
-        argv = [*self.prefix, shlex.join(["sh", "-c", text, "berth", *arguments])]
+        argv = [*self.prefix, shlex.join(["sh", "-c", etcd.TEXTS[script], "berth", *arguments])]
         stdin = self.lines.encode() + (b"" if snapshot is None else b"snapshot\n" + snapshot)
         try:
             done = subprocess.run(argv, input=stdin, capture_output=True, timeout=SECONDS, check=False)

@@ -87,10 +87,10 @@ class JournalFact:
     """What a unit has written to the journal since it was last started."""
 
     errors: int
-    grave: int
+    fatal: int
     """Messages after which a program ends: fatal errors, panics."""
     last: str
-    """The last of the grave ones."""
+    """The last of the fatal ones."""
 
 
 @dataclass
@@ -307,8 +307,8 @@ def parse(node: str, lines: Iterable[str]) -> Report:
                 report.clock = int(seconds)
             case "unit", [text]:
                 units.append(text.partition("=")[::2])
-            case "journal", [unit, errors, grave, last]:
-                report.journals[unit] = JournalFact(int(errors), int(grave), last)
+            case "journal", [unit, errors, fatal, last]:
+                report.journals[unit] = JournalFact(int(errors), int(fatal), last)
             case "disk", [mount, free, used]:
                 report.disks.append(DiskFact(mount, int(free), used))
             case "docker", ["running", version]:

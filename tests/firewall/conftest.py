@@ -18,7 +18,7 @@ import pytest
 
 import images
 from components.firewall.component import SCRIPTS
-from components.firewall.render import Bounds, Door, Rules, entries
+from components.firewall.render import Bounds, Chain, Rules, entries
 from components.lib.host_files.bundle import render
 from components.lib.host_files.shell import as_root, stage_script
 from operations.host.debian import exists
@@ -159,7 +159,7 @@ def rules(box: Box, **changes: Any) -> Rules:
     usual = Rules(
         node="node1",
         address=box.at(11),
-        doors=[Door("object-store", [9000], own[1:]), Door("store-endpoint", [9443], own)],
+        chains=[Chain("object-store", [9000], own[1:]), Chain("store-endpoint", [9443], own)],
         bounds=Bounds([4000, 9443], own, each=20, strangers=30, all=40),
         peers=own,
     )

@@ -85,8 +85,10 @@ def test_half_open_connections_are_bounded_for_each_address(listening: Box, othe
 def test_who_leaves_the_stack_is_let_in_for_some_more_minutes(listening: Box, others: Box) -> None:
     applied(listening)
     fewer = rules(listening)
-    doors = [replace(door, sources=[one for one in door.sources if one != listening.at(13)]) for door in fewer.doors]
-    applied(listening, doors=doors, peers=[one for one in fewer.peers if one != listening.at(13)])
+    chains = [
+        replace(chain, sources=[one for one in chain.sources if one != listening.at(13)]) for chain in fewer.chains
+    ]
+    applied(listening, chains=chains, peers=[one for one in fewer.peers if one != listening.at(13)])
     assert connects(others, 13, 9000) == ["open"]
     assert "timeout 10m" in listening.out("nft", "list", "set", "inet", "berth", "leaving")
     assert state(listening) == "in force"

@@ -14,7 +14,7 @@ from components.load_balancer import render
 from config import naming
 from tests.front.certificates import self_signed
 from tests.front.fake import Answer, Asked, Frozen
-from tests.front.world import IMAGE, Behind, World, entries_of, free_ports, front_of, image_is_here, nginx
+from tests.front.world import IMAGE, Behind, World, config_of, entries_of, free_ports, image_is_here, nginx
 
 
 @pytest.fixture(scope="session")
@@ -48,16 +48,16 @@ def world(status_port: int, directory: Path) -> Iterator[World]:
     replicas = behind.distribution("127.0.0.1", "127.0.0.1")
     caches = {name: behind.distribution("127.0.0.1", "127.0.0.1") for name in ("hub", "quay")}
     drives = behind.drives("127.0.0.2", "127.0.0.3")
-    front = front_of(["127.0.0.1"], caches, drives)
+    config = config_of(["127.0.0.1"], caches, drives)
     mirror, outsider = self_signed("mirror"), behind.authority.issue("outsider", client=True)
     for name, issued in (("mirror", mirror), ("outsider", outsider)):
         (directory / f"{name}.pem").write_text(issued.certificate + issued.key)
-    install(directory, entries_of(front, behind.authority, mirror))
+    install(directory, entries_of(config, behind.authority, mirror))
     contexts = [ssl.create_default_context(cafile=str(behind.ca)) for _ in range(2)]
     for context in contexts:
         context.check_hostname = False
     contexts[1].load_cert_chain(directory / "mirror.pem")
-    made = World(front, directory, replicas, caches, drives, Frozen(), *contexts)
+    made = World(config, directory, replicas, caches, drives, Frozen(), *contexts)
     made.usual_pool()
     try:
         with nginx(directory) as made.container:

@@ -18,7 +18,7 @@ import pytest
 from components.lib.host_files.bundle import File
 from components.load_balancer import render
 from tests.front.world import IMAGE, World, image_is_here
-from tests.unit.components.load_balancer.test_load_balancer import FRONT
+from tests.unit.components.load_balancer.test_load_balancer import CONFIG
 
 SUBNET, VIRTUAL, OUTSIDER = "10.198.78.0/28", "10.198.78.10", "10.198.78.1"
 BALANCERS = ["10.198.78.2", "10.198.78.3"]
@@ -49,10 +49,10 @@ def pair(request: pytest.FixtureRequest, network: str, tmp_path: Path) -> Iterat
     checked, started = bool(request.param), list[str]()
     try:
         for own in BALANCERS:
-            front = replace(FRONT, address=VIRTUAL, own_address=own, peers=[one for one in BALANCERS if one != own])
+            config = replace(CONFIG, address=VIRTUAL, own_address=own, peers=[one for one in BALANCERS if one != own])
             folder = tmp_path / own
             folder.mkdir()
-            for entry in render.address_entries(front):
+            for entry in render.address_entries(config):
                 if isinstance(entry, File):
                     assert CHECK in entry.content or not entry.path.endswith("keepalived.conf")
                     content = entry.content if checked else entry.content.replace(CHECK, "")
@@ -78,7 +78,7 @@ def holders(containers: list[str]) -> list[str]:
 def advert(to: str) -> bytes:
     """Version 3, the pair's own router id, the highest priority there is, the right address and checksum."""
     addresses = IPv4Address(OUTSIDER).packed + IPv4Address(to).packed
-    body = struct.pack("!BBBBH", 3 << 4 | 1, FRONT.router_id, HIGHEST, 1, 10)
+    body = struct.pack("!BBBBH", 3 << 4 | 1, CONFIG.router_id, HIGHEST, 1, 10)
     rest = IPv4Address(VIRTUAL).packed
     whole = addresses + struct.pack("!BBH", 0, VRRP, 12) + body + b"\0\0" + rest
     total = sum(struct.unpack(f"!{len(whole) // 2}H", whole))

@@ -20,7 +20,7 @@ def curl(front: World) -> Curl:
         pytest.skip("curl is not installed")
 
     def ask(*words: str, path: str, body: bytes = b"") -> str:
-        url = f"https://127.0.0.1:{front.front.port}{path}"
+        url = f"https://127.0.0.1:{front.config.port}{path}"
         seen = "%{http_version} %{http_code}"
         command = ["curl", "-sk", "--http2", "-u", "root:all", "-o", "/dev/null", "-w", seen, *words, url]
         return subprocess.run(command, input=body, capture_output=True, check=True, timeout=30).stdout.decode()

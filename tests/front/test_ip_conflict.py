@@ -12,12 +12,11 @@ import pytest
 
 from components.lib.host_files.bundle import render as bundle
 from components.lib.host_files.shell import as_root, stage_script
-from components.lib.service.directives import SERVICE_SCRIPT
 from components.load_balancer import render
-from components.load_balancer.component import SCRIPTS
+from components.load_balancer.component import ADDRESS_SCRIPTS
 from images import reference
 from tests.front.world import image_is_here
-from tests.unit.components.load_balancer.test_load_balancer import FRONT
+from tests.unit.components.load_balancer.test_load_balancer import CONFIG
 
 IMAGE = reference("lab-node")
 SUBNET, VIRTUAL, OWN, PEER, OTHER = "10.198.77.0/28", "10.198.77.10", "10.198.77.2", "10.198.77.3", "10.198.77.4"
@@ -49,10 +48,8 @@ def machines() -> Iterator[dict[str, str]]:
 @pytest.fixture
 def apply(machines: dict[str, str]) -> Iterator[Callable[[], subprocess.CompletedProcess[str]]]:
     """The stage on the node."""
-    front = replace(FRONT, address=VIRTUAL, own_address=OWN, peers=[PEER], nodes=[OWN, PEER])
-    command = as_root(
-        stage_script(SERVICE_SCRIPT, SCRIPTS / "check_ip_conflict.sh"), "apply", "test", render.ADDRESS_STAGE
-    )
+    front = replace(CONFIG, address=VIRTUAL, own_address=OWN, peers=[PEER], nodes=[OWN, PEER])
+    command = as_root(stage_script(*ADDRESS_SCRIPTS), "apply", "test", render.ADDRESS_STAGE)
     node = machines[OWN]
     yield lambda: docker(
         "exec", "-i", node, "sh", "-c", command, check=False, stdin=bundle(render.address_entries(front))

@@ -13,7 +13,7 @@ from tests.front.world import NAME, World
 
 
 def open_raw(front: World, source: str) -> ssl.SSLSocket:
-    raw = socket.create_connection(("127.0.0.1", front.front.port), timeout=20, source_address=(source, 0))
+    raw = socket.create_connection(("127.0.0.1", front.config.port), timeout=20, source_address=(source, 0))
     return front.context.wrap_socket(raw)
 
 
@@ -52,7 +52,7 @@ def test_http_2_is_spoken(front: World) -> None:
     context.check_hostname = False
     context.set_alpn_protocols(["h2", "http/1.1"])
     with (
-        socket.create_connection(("127.0.0.1", front.front.port)) as raw,
+        socket.create_connection(("127.0.0.1", front.config.port)) as raw,
         context.wrap_socket(raw, server_hostname=NAME) as secured,
     ):
         assert secured.selected_alpn_protocol() == "h2"
@@ -60,7 +60,7 @@ def test_http_2_is_spoken(front: World) -> None:
 
 
 def test_plain_http_is_told_so(front: World) -> None:
-    with socket.create_connection(("127.0.0.1", front.front.port)) as raw:
+    with socket.create_connection(("127.0.0.1", front.config.port)) as raw:
         raw.sendall(b"GET /v2/ HTTP/1.1\r\nHost: a\r\n\r\n")
         assert raw.recv(100).startswith(b"HTTP/1.1 400")
 

@@ -143,7 +143,7 @@ def test_a_miss_with_the_caches_down_is_no_404(front: World) -> None:
 
 def redirecting(front: World) -> None:
     """The store points to MinIO, which serves the blob as it does."""
-    location = f"https://{ADDRESS}:{front.front.object_store_endpoint_port}/bucket/blob?X-Amz-Signature=a%2Fb&x=1"
+    location = f"https://{ADDRESS}:{front.config.object_store_endpoint_port}/bucket/blob?X-Amz-Signature=a%2Fb&x=1"
     for one in front.replicas:
         one.reset(lambda asked: Answer(307, b"", {"Location": location}))
     for one in front.drives:
@@ -178,7 +178,7 @@ def test_a_redirect_to_the_object_store_is_followed_and_never_seen(front: World,
     assert not any(word in text for word in ("amz", "minio", "vary", "ratelimit", "location", "signature"))
     [asked] = [one for drive in front.drives for one in drive.asked]
     assert asked.path == "/bucket/blob?X-Amz-Signature=a%2Fb&x=1"
-    assert asked.headers["Host"] == f"{ADDRESS}:{front.front.object_store_endpoint_port}"
+    assert asked.headers["Host"] == f"{ADDRESS}:{front.config.object_store_endpoint_port}"
     assert not {"Authorization", "If-None-Match"} & asked.headers.keys(), "MinIO would answer something else"
 
 

@@ -17,14 +17,13 @@ import pytest
 from components.lib.host_files.bundle import Directive, Directory, Entry, File
 from components.lib.host_files.bundle import render as bundle
 from components.lib.host_files.shell import as_root, stage_script
-from components.lib.service.directives import SERVICE_SCRIPT
 from components.load_balancer import render
-from components.load_balancer.component import SCRIPTS
+from components.load_balancer.component import NGINX_SCRIPTS
 from components.load_balancer.pool import TEXT
 from config import naming
 from tests.front.certificates import self_signed
 from tests.front.fake import Answer
-from tests.front.world import NAME, Behind, World, entries_of, front_of, nginx, page_of
+from tests.front.world import NAME, Behind, World, config_of, entries_of, nginx, page_of
 
 REPLICAS = ("127.0.0.4", "127.0.0.5")
 CONTAINER = "berth-load-balancer"
@@ -39,7 +38,7 @@ class Node:
         self.stack = f"front-{uuid.uuid4().hex[:8]}"
 
     def apply(self, entries: list[Entry], verb: str = "apply") -> subprocess.CompletedProcess[str]:
-        text = stage_script(SERVICE_SCRIPT, SCRIPTS / "reload.sh", SCRIPTS / "nginx.sh")
+        text = stage_script(*NGINX_SCRIPTS)
         return self._run(as_root(text, verb, self.stack, render.STAGE), bundle([self._here(one) for one in entries]))
 
     def pool(self, verb: str, address: str) -> subprocess.CompletedProcess[str]:
@@ -78,7 +77,7 @@ def behind(status_port: int, directory: Path) -> Iterator[Behind]:
 
 @pytest.fixture(scope="module")
 def entries(behind: Behind) -> list[Entry]:
-    return entries_of(front_of(REPLICAS, {}, behind.fakes[-1:]), behind.authority, self_signed("mirror"))
+    return entries_of(config_of(REPLICAS, {}, behind.fakes[-1:]), behind.authority, self_signed("mirror"))
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +91,7 @@ def node(behind: Behind, entries: list[Entry], directory: Path) -> Iterator[Node
         assert (done.returncode, made.directory.exists()) == (0, False), done.stderr
 
 
-def settled(node: Node) -> tuple[int, str]:
+def converged(node: Node) -> tuple[int, str]:
     """What nginx says is in force; after a reload an old worker may answer once more."""
     generation = (node.directory / "generation.conf").read_text().split('"')[3]
     deadline = time.monotonic() + 10
@@ -115,13 +114,13 @@ def files(node: Node) -> dict[str, str]:
 
 
 def test_a_second_run_changes_nothing_and_nginx_is_left_alone(node: Node, entries: list[Entry]) -> None:
-    before = settled(node)
+    before = converged(node)
     assert node.apply(entries).stdout == "nothing to change\n"
-    assert settled(node) == before
+    assert converged(node) == before
 
 
 def test_a_change_is_in_force_when_the_run_ends(node: Node, entries: list[Entry]) -> None:
-    before = settled(node)
+    before = converged(node)
     done = node.apply(with_text(entries, "client_body_timeout 300s", "client_body_timeout 301s"))
     assert (done.returncode, "nginx: new configuration" in done.stdout) == (0, True), done.stderr
     assert page_of("config") != before
@@ -129,28 +128,28 @@ def test_a_change_is_in_force_when_the_run_ends(node: Node, entries: list[Entry]
 
 
 def test_what_nginx_refuses_is_undone_and_the_error_says_why(node: Node, entries: list[Entry]) -> None:
-    before = files(node), settled(node)
+    before = files(node), converged(node)
     done = node.apply(with_text(entries, "client_body_timeout 300s", "client_body_timeout never"))
     assert done.returncode != 0
     assert "the old one stays in force" in done.stderr
     assert '"client_body_timeout" directive invalid value' in done.stderr
-    assert (files(node), settled(node)) == before
+    assert (files(node), converged(node)) == before
 
 
 def test_a_reload_that_does_not_come_off_is_undone_too(node: Node, entries: list[Entry]) -> None:
-    before = files(node), settled(node)
+    before = files(node), converged(node)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = node.apply(with_text(entries, "listen 127.0.0.1:", f"listen 127.0.0.1:{port}; listen 127.0.0.1:"))
     assert done.returncode != 0
     assert "it goes on with the old configuration" in done.stderr
-    assert (files(node), settled(node)) == before
+    assert (files(node), converged(node)) == before
 
 
 def test_an_nginx_that_cannot_be_entered_is_said_and_the_change_undone(
     node: Node, entries: list[Entry], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = files(node), settled(node)
+    before = files(node), converged(node)
     (tmp_path / "docker").write_text(
         "#!/bin/sh\n"
         '[ "$1" != exec ] || { echo "OCI runtime exec failed: no such file or directory" >&2; exit 126; }\n'
@@ -162,7 +161,7 @@ def test_an_nginx_that_cannot_be_entered_is_said_and_the_change_undone(
     assert done.returncode != 0
     assert f"nothing can be executed in {node.container}" in done.stderr
     assert "OCI runtime exec failed" in done.stderr
-    assert (files(node), settled(node)) == before
+    assert (files(node), converged(node)) == before
 
 
 def asked(world: Behind) -> list[int]:

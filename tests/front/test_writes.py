@@ -33,7 +33,7 @@ def test_a_write_arrives_whole_and_its_answer_comes_back(front: World, method: s
     assert got.headers.get_all("X-Request-Id") == [asked.headers["X-Request-Id"]]
     assert got.headers.get_all("Strict-Transport-Security") == ["max-age=63072000"]
     assert (asked.headers["Content-Type"], asked.headers["X-Forwarded-Proto"]) == ("a/b", "https")
-    assert asked.headers["Host"] == f"127.0.0.1:{front.front.port}"
+    assert asked.headers["Host"] == f"127.0.0.1:{front.config.port}"
     assert "Authorization" not in asked.headers
 
 
@@ -92,7 +92,7 @@ def test_an_upload_reaches_the_replica_while_it_is_still_being_sent(front: World
         one.reset(first)
         one.early = 100_000
     try:
-        raw = front.context.wrap_socket(socket.create_connection(("127.0.0.1", front.front.port), timeout=10))
+        raw = front.context.wrap_socket(socket.create_connection(("127.0.0.1", front.config.port), timeout=10))
         raw.sendall(
             b"PATCH /v2/a/blobs/uploads/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 9000000\r\n"
             b"Authorization: Basic YWxpY2U6d3JpdGU=\r\n\r\n" + b"x" * 200_000

@@ -22,7 +22,7 @@ from components.certificates.pem import Pem
 from components.lib.host_files.bundle import Entry
 from components.load_balancer import render
 from components.load_balancer.component import nginx_confinement
-from components.load_balancer.render import CacheFront, Front
+from components.load_balancer.render import CacheServers, NginxConfig
 from config import naming
 from config.model.limits import NginxLimits
 from images import reference
@@ -52,7 +52,7 @@ class Response:
 class World:
     """nginx and everything behind it."""
 
-    front: Front
+    config: NginxConfig
     directory: Path
     replicas: list[Fake]
     caches: dict[str, list[Fake]]
@@ -83,7 +83,7 @@ class World:
         """One request on a new connection; a header's value of several lines is several headers."""
         connection = http.client.HTTPSConnection(
             "127.0.0.1",
-            self.front.mirror_port if mirror else self.front.port,
+            self.config.mirror_port if mirror else self.config.port,
             context=context or (self.mirror_context if mirror else self.context),
             timeout=20,
             source_address=(source, 0),
@@ -192,11 +192,11 @@ class Behind:
         return paths
 
 
-def front_of(replicas: Sequence[str], caches: Mapping[str, list[Fake]], drives: Sequence[Fake]) -> Front:
+def config_of(replicas: Sequence[str], caches: Mapping[str, list[Fake]], drives: Sequence[Fake]) -> NginxConfig:
     """nginx's settings, on ports that are free."""
     port, mirror_port, endpoint_port = free_ports(3)
     prefixes = {"hub": "docker.io", "quay": "quay.io"}
-    return Front(
+    return NginxConfig(
         name=NAME,
         address=ADDRESS,
         own_address="127.0.0.1",
@@ -205,7 +205,7 @@ def front_of(replicas: Sequence[str], caches: Mapping[str, list[Fake]], drives: 
         replicas=replicas,
         readers=["bob"],
         caches=[
-            CacheFront(name, prefixes[name], name == "hub", [one.endpoint for one in several])
+            CacheServers(name, prefixes[name], name == "hub", [one.endpoint for one in several])
             for name, several in caches.items()
         ],
         drives=[one.endpoint.partition(":")[0] for one in drives],
@@ -214,7 +214,7 @@ def front_of(replicas: Sequence[str], caches: Mapping[str, list[Fake]], drives: 
     )
 
 
-def entries_of(front: Front, authority: Authority, mirror: Issued) -> list[Entry]:
+def entries_of(config: NginxConfig, authority: Authority, mirror: Issued) -> list[Entry]:
     """nginx's files, as the program makes them."""
     server = authority.issue(NAME, "127.0.0.1")
     client = authority.issue("balancer", client=True)
@@ -223,7 +223,7 @@ def entries_of(front: Front, authority: Authority, mirror: Issued) -> list[Entry
     htpasswd = {kind: "".join(f"{user}:{hashes[user]}\n" for user in users) for kind, users in MAY.items()}
     htpasswd |= {f"{kind}-second": f"alice:{second}\n" if "alice" in MAY[kind] else "" for kind in MAY}
     return render.entries(
-        front,
+        config,
         Pem(authority.certificate, server.key, server.certificate),
         Pem(authority.certificate, client.key, client.certificate),
         htpasswd,

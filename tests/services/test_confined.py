@@ -11,7 +11,7 @@ from components.lib.host_files.bundle import File
 from components.lib.service.confinement import SCRIPT
 from components.load_balancer import render as balancer
 from components.load_balancer.component import keepalived_confinement, nginx_confinement
-from components.load_balancer.render import Front
+from components.load_balancer.render import NginxConfig
 from components.object_store import component as store
 from components.registry import distribution
 from components.registry.render import Listener
@@ -84,7 +84,7 @@ def test_processes_beyond_the_limit_are_not_started(start: Start, tmp_path: Path
 
 
 def test_keepalived_works_in_its_bounds(start: Start, tmp_path: Path) -> None:
-    front = Front(
+    config = NginxConfig(
         name="registry.test",
         address="127.0.0.9",
         own_address="127.0.0.1",
@@ -99,7 +99,7 @@ def test_keepalived_works_in_its_bounds(start: Start, tmp_path: Path) -> None:
         peers=["127.0.0.2"],
         router_id=77,
     )
-    for entry in balancer.address_entries(front):
+    for entry in balancer.address_entries(config):
         if isinstance(entry, File):
             (tmp_path / Path(entry.path).name).write_text(entry.content)
             (tmp_path / Path(entry.path).name).chmod(0o755 if entry.path.endswith(".sh") else 0o644)
@@ -107,7 +107,7 @@ def test_keepalived_works_in_its_bounds(start: Start, tmp_path: Path) -> None:
         "nginx",
         keepalived_confinement(LIMITS.keepalived),
         entrypoints=["sh", balancer.ADDRESS_SCRIPT],
-        command=["start", front.own_address, f"{balancer.ADDRESS_DIRECTORY}/keepalived.conf"],
+        command=["start", config.own_address, f"{balancer.ADDRESS_DIRECTORY}/keepalived.conf"],
         volumes={balancer.ADDRESS_DIRECTORY: tmp_path},
     )
     survives(service)

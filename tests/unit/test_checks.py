@@ -1,7 +1,8 @@
-"""The code is as its own rules want it: lint, format, types, shell scripts, size."""
+"""The code is as its own rules want it: lint, format, types, shell scripts."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from config.paths import ROOT
+from operations.inspect import probe
+from tests.unit.components import component_scripts
 
 PRODUCT = ("__main__.py", "bench", "components", "config", "engine", "images", "operations", "plugins")
 
-# Scripts whose first part is the folder's own.
-PARTED = {ROOT / "components" / stage / "scripts": first for stage, first in (("etcd", "members"), ("swarm", "swarm"))}
+SHELLCHECK = Path(sys.executable).with_name("shellcheck")
+PROBE_PART = ROOT / "operations" / "inspect" / "scripts" / "probe.sh"
 
 
 def judge(*words: str) -> None:
@@ -34,58 +37,35 @@ def test_mypy_finds_nothing() -> None:
     judge("mypy")
 
 
-def test_shell_scripts_that_stand_alone_pass_shellcheck() -> None:
-    parts_of_a_whole = {
-        "bundle.sh",
-        "run.sh",
-        "machine.sh",
-        "store.sh",
-        "daemon.sh",
-        "service.sh",
-        "nginx.sh",
-        "client.sh",
-        "firewall.sh",
-        "certificate.sh",
-        "in_force.sh",
-    }
-    parts_of_a_whole |= {
-        "reload.sh",
-        "pool.sh",
-        "check_ip_conflict.sh",
-        "probe.sh",
-        "network.sh",
-        "node_config.sh",
-        "node.sh",
-    }
+@pytest.mark.skipif(not SHELLCHECK.exists(), reason="shellcheck is not installed beside Python: ./berth up installs it")
+def test_shell_scripts_outside_of_components_pass_shellcheck() -> None:
     scripts = [
-        path
-        for path in ROOT.rglob("*.sh")
-        if ".berth" not in path.parts and path.name not in parts_of_a_whole and path.parent not in PARTED
+        path for path in ROOT.rglob("*.sh") if not {".berth", "components"} & set(path.parts) and path != PROBE_PART
     ]
     scripts += [ROOT / "berth", *(path for path in (ROOT / ".ci").iterdir() if not path.suffix)]
-    shellcheck = Path(sys.executable).with_name("shellcheck")
-    if not shellcheck.exists():
-        pytest.skip("shellcheck is not installed beside Python: ./berth up installs it")
-    found = subprocess.run([shellcheck, *scripts], capture_output=True, text=True, check=False)
+    found = subprocess.run([SHELLCHECK, *scripts], capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stdout
 
 
-@pytest.mark.parametrize("folder", PARTED, ids=lambda folder: folder.parent.name)
-def test_scripts_with_a_common_first_part_pass_shellcheck_as_wholes(folder: Path) -> None:
-    shellcheck = Path(sys.executable).with_name("shellcheck")
-    if not shellcheck.exists():
-        pytest.skip("shellcheck is not installed beside Python: ./berth up installs it")
-    first = (folder / f"{PARTED[folder]}.sh").read_text(encoding="utf-8")
-    for path in sorted(folder.glob("*.sh")):
-        if path.stem in (PARTED[folder], "etcd"):
-            continue
-        whole = first + path.read_text(encoding="utf-8")
-        found = subprocess.run(
-            # What one script of a family sets, another one reads.
-            [shellcheck, "--shell=sh", "--exclude=SC2034", "-"],
-            input=whole,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert found.returncode == 0, path.name + found.stdout
+SCRIPTS = component_scripts.found() | {"operations.inspect.probe.TEXT": probe.TEXT}
+
+
+@pytest.mark.skipif(not SHELLCHECK.exists(), reason="shellcheck is not installed beside Python: ./berth up installs it")
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_every_script_passes_shellcheck_as_a_machine_runs_it(name: str) -> None:
+    # What one part defines, another one uses, and not every whole uses all of it.
+    words = [SHELLCHECK, "--shell=sh", "--exclude=SC2034,SC2317,SC2329", "-"]
+    found = subprocess.run(words, input=SCRIPTS[name], capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stdout
+
+
+def test_every_part_of_a_script_is_in_one_that_is_checked() -> None:
+    parts = [*(ROOT / "components").rglob("*.sh"), PROBE_PART]
+    left = [path for path in parts if not any(path.read_text(encoding="utf-8") in text for text in SCRIPTS.values())]
+    assert left == []
+
+
+def test_the_bundles_header_lists_every_stages_parts_in_their_order() -> None:
+    header = (ROOT / "components/lib/host_files/scripts/bundle.sh").read_text(encoding="utf-8")
+    rows = re.findall(r"^#   (?:[a-z-]+|other services) +((?:\w+\.sh ?)+)$", header, re.M)
+    assert {tuple(row.split()) for row in rows} == component_scripts.stages()

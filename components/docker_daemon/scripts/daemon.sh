@@ -5,7 +5,7 @@ adopt=no
 timeout=60
 drop_ins=/etc/systemd/system/docker.service.d
 
-stage_line() {
+hook_line() {
     case $1 in
     "key$tab"*) printf '%s\n' "${1#*"$tab"}" >>"$work/keys" ;;
     "expect$tab"*) printf '%s\n' "${1#*"$tab"}" >>"$work/expect" ;;
@@ -16,7 +16,7 @@ stage_line() {
 }
 
 # Conditions of files. A unit refers to the flags' variable by itself, or a drop-in of ours makes it do so.
-stage_holds() {
+hook_condition() {
     case $1 in
     systemd) [ "$(init_system)" = systemd ] ;;
     service) [ "$(init_system)" != systemd ] ;;
@@ -52,7 +52,9 @@ refuse_conflicts() {
     [ "$adopt" = no ] || return 0
     flags=$(flags_in_conflict)
     [ -z "$flags" ] ||
-        fail "dockerd was started with $flags, which daemon.json is to set, and refuses both. Remove the flags (see $(flags_file) and the unit), or set berth:docker.adopt to true: $(flags_file) is then Berth's, and comes back on destroy; flags that are to stay go to berth:docker.options"
+        fail "dockerd was started with $flags, which daemon.json is to set, and refuses both." \
+            "Remove the flags (see $(flags_file) and the unit), or set berth:docker.adopt to true: $(flags_file) is then" \
+            "Berth's, and comes back on destroy; flags that are to stay go to berth:docker.options"
 }
 
 # The names of a JSON object's own keys, one a line.
@@ -73,14 +75,8 @@ top_level_keys() {
     }'
 }
 
-wait_for_docker() {
-    waited=0
-    until docker info >/dev/null 2>&1; do
-        waited=$((waited + 1))
-        [ "$waited" -le "$timeout" ] || return 1
-        sleep 1
-    done
-}
+docker_answers() { docker info >/dev/null 2>&1; }
+wait_for_docker() { wait_for "$timeout" docker_answers; }
 
 refuse_foreign_keys() {
     [ "$adopt" = no ] && [ -s "$daemon_json" ] || return 0
@@ -89,7 +85,8 @@ refuse_foreign_keys() {
     top_level_keys "$daemon_json.berth-new" >"$work/ours"
     foreign=$(grep -vxF -f "$work/ours" "$work/theirs" | paste -sd ' ' - || :)
     [ -z "$foreign" ] ||
-        fail "$daemon_json holds keys that Berth would drop: $foreign. Set them under berth:docker.extra, or set berth:docker.adopt to true to replace the file (it comes back on destroy)"
+        fail "$daemon_json holds keys that Berth would drop: $foreign. Set them under berth:docker.extra, or set" \
+            "berth:docker.adopt to true to replace the file (it comes back on destroy)"
 }
 
 # Containers that are not ours and reach each other over the default bridge would fall silent.
@@ -99,11 +96,12 @@ refuse_to_part_containers() {
     [ "$(docker network inspect --format "$option" bridge 2>/dev/null)" != false ] || return 0
     docker ps --filter network=bridge --format '{{.Label "berth.stack"}} {{.Names}}' | sed -n 's/^ //p' >"$work/neighbours"
     [ "$(wc -l <"$work/neighbours")" -lt 2 ] ||
-        fail "these containers are on Docker's default bridge and could no longer reach each other: $(paste -sd ' ' "$work/neighbours"). Give them a network of their own (docker network create), or set berth:docker.icc to true"
+        fail "these containers are on Docker's default bridge and could no longer reach each other:" \
+            "$(paste -sd ' ' "$work/neighbours"). Give them a network of their own (docker network create), or set berth:docker.icc to true"
 }
 
 # What somebody did to the unit by hand: stopped it, or changed its files and left systemd with the old ones.
-mend_unit() {
+repair_unit() {
     [ -d /run/systemd/system ] || return 0
     [ "$(systemctl show docker.service --property=NeedDaemonReload --value)" != yes ] || systemctl daemon-reload
     systemctl is-active --quiet docker.service || systemctl start docker.service || :
@@ -115,21 +113,17 @@ leave_swarm_for_live_restore() {
     grep -qxF -- "{{.LiveRestoreEnabled}}${tab}true" "$work/expect" || return 0
     [ "$(docker info --format '{{.Swarm.LocalNodeState}}')" != inactive ] || return 0
     [ -s "$(docker info --format '{{.DockerRootDir}}')/swarm/berth" ] ||
-        fail 'this node is in a swarm that Berth did not make, in which containers cannot be kept over a restart of dockerd: set berth:docker.liveRestore to false, or take the node out of it (docker swarm leave)'
+        fail 'this node is in a swarm that Berth did not make, in which containers cannot be kept over a restart of' \
+            'dockerd: set berth:docker.liveRestore to false, or take the node out of it (docker swarm leave)'
     docker swarm leave --force >/dev/null
 }
 
 # A restarted manager counts again once it hears the leader; until then the next one's restart could cost the majority.
 swarm_is_back() {
-    waited=0
-    until [ "$(docker info --format '{{.Swarm.ControlAvailable}}')" != true ] || docker node ls >/dev/null 2>&1; do
-        waited=$((waited + 1))
-        [ "$waited" -le "$timeout" ] || return 1
-        sleep 1
-    done
+    [ "$(docker info --format '{{.Swarm.ControlAvailable}}')" != true ] || docker node ls >/dev/null 2>&1
 }
 
-stage_before_change() {
+hook_before_change() {
     : >>"$work/keys"
     : >>"$work/expect"
     command -v docker >/dev/null 2>&1 || fail 'Docker is not installed on this node; install it, then run again'
@@ -141,7 +135,7 @@ stage_before_change() {
                 fail "dockerd refuses the new settings, the old ones stay in force: $(tail -n 1 "$work/validate")"
         fi
     fi
-    mend_unit
+    repair_unit
     wait_for_docker || fail "dockerd does not answer on this node, before anything was changed; see $(docker_log)"
     ! grep -qxF -- "$daemon_json" "$work/changed" || refuse_to_part_containers
     leave_swarm_for_live_restore
@@ -181,15 +175,13 @@ disagreements() {
     done <"$work/expect"
 }
 
-# A reload is done in the background: what still differs after three seconds.
-disagreements_that_stay() {
-    for _ in 1 2 3 4 5 6 7 8 9 10; do
-        differs=$(disagreements | paste -sd ';' -)
-        [ -n "$differs" ] || return 0
-        sleep 0.3
-    done
-    printf '%s' "$differs"
+agrees() {
+    differs=$(disagreements | paste -sd ';' -)
+    [ -z "$differs" ]
 }
+
+# A reload is done in the background: what still differs after three seconds.
+disagreements_that_stay() { wait_for 3 agrees || printf '%s' "$differs"; }
 
 docker_log() { if [ "$(init_system)" = systemd ]; then printf 'journalctl -u docker'; else printf '/var/log/docker.log'; fi; }
 
@@ -216,22 +208,14 @@ reload_docker() {
 }
 
 containers_are_back() {
-    waited=0
-    while :; do
-        missing=''
-        while IFS= read -r id; do
-            policy=$(docker inspect --format '{{.HostConfig.RestartPolicy.Name}}' "$id" 2>/dev/null) || continue
-            case $policy in always | unless-stopped) ;; *) continue ;; esac
-            wanted=true
-            ! grep -qxF -- "$id" "$work/healthy" || wanted='true healthy'
-            docker inspect --format '{{.State.Running}} {{if .State.Health}}{{.State.Health.Status}}{{end}}' "$id" |
-                grep -q "^$wanted" || missing="$missing $id"
-        done <"$work/running"
-        [ -n "$missing" ] || return 0
-        waited=$((waited + 1))
-        [ "$waited" -le "$timeout" ] || return 1
-        sleep 1
-    done
+    while IFS= read -r id; do
+        policy=$(docker inspect --format '{{.HostConfig.RestartPolicy.Name}}' "$id" 2>/dev/null) || continue
+        case $policy in always | unless-stopped) ;; *) continue ;; esac
+        wanted=true
+        ! grep -qxF -- "$id" "$work/healthy" || wanted='true healthy'
+        docker inspect --format '{{.State.Running}} {{if .State.Health}}{{.State.Health.Status}}{{end}}' "$id" |
+            grep -q "^$wanted" || return 1
+    done <"$work/running"
 }
 
 # A dockerd that fails at its start unmounts the root file systems of containers that outlived the one before, and the
@@ -247,18 +231,19 @@ containers_without_root() {
         done
 }
 
-# Berth's own are stopped and started, which `docker restart` is not enough for, if the store can spare this node's server
-# for as long; the others are said.
+# Berth's own are stopped and started, which `docker restart` is not enough for, if the store keeps its quorum
+# without this node for as long; the others are named.
 mount_roots_again() {
     containers_without_root >"$work/rootless"
     [ -s "$work/rootless" ] || return 0
-    left='' spared=yes
-    store_spares_this_node "$timeout" >/dev/null || spared=no
+    left='' quorum=yes
+    quorum_without_this_node "$timeout" >/dev/null || quorum=no
     while IFS=$tab read -r name service; do
-        { [ -n "$service" ] && [ "$spared" = yes ] && docker stop "$name" && docker start "$name"; } >/dev/null || left="$left $name"
+        { [ -n "$service" ] && [ "$quorum" = yes ] && docker stop "$name" && docker start "$name"; } >/dev/null || left="$left $name"
     done <"$work/rootless"
     [ -z "$left" ] ||
-        printf 'these containers run without their root file system, and docker exec and health checks fail in them:%s. Stop and start each (docker stop, docker start; docker restart is not enough)' "$left"
+        printf '%s%s. %s' 'these containers run without their root file system, and docker exec and health checks fail in them:' \
+            "$left" 'Stop and start each (docker stop, docker start; docker restart is not enough)'
 }
 
 # Over its restart, with the settings that it has and with those that it gets.
@@ -267,11 +252,12 @@ keeps_containers() {
 }
 
 # The server of the node before this one may not be back yet: with two away the store takes no writes.
-make_sure_of_the_store() {
-    against=$(store_spares_this_node "$timeout") || {
+keep_store_quorum() {
+    against=$(quorum_without_this_node "$timeout") || {
         rm -f -- "$state/pending"
         undo_change
-        fail "dockerd is not restarted, for that ends this node's server of the object store, and the store cannot spare it: $against. Mend the store first (berth status); the old settings were put back"
+        fail "dockerd is not restarted, for that ends this node's server of the object store, which would cost" \
+            "the store its write quorum: $against. Repair the store first (berth status); the old settings were put back"
     }
 }
 
@@ -283,9 +269,9 @@ put_old_settings_back() {
     fail "$1; the old settings were put back and dockerd answers again${rootless:+; $rootless}"
 }
 
-stage_after_change() {
+hook_after_change() {
     force=$(force_of_change)
-    # A file mended after somebody's edit has no changed key, yet the daemon may run with the edit.
+    # A file repaired after somebody's edit has no changed key, yet the daemon may run with the edit.
     if [ "$force" = nothing ] && [ -n "$(disagreements)" ]; then
         reload_docker
         force=reloaded
@@ -299,7 +285,7 @@ stage_after_change() {
     cp -- "$work/keys.changed" "$state/pending"
     case $force in
     restart)
-        keeps_containers || make_sure_of_the_store
+        keeps_containers || keep_store_quorum
         restart_docker || put_old_settings_back "dockerd did not come back within $timeout s with the new settings"
         ;;
     reload) reload_docker || put_old_settings_back 'dockerd refused to reload its settings' ;;
@@ -307,21 +293,24 @@ stage_after_change() {
     if [ "$force" != nothing ]; then
         differs=$(disagreements_that_stay)
         [ -z "$differs" ] || put_old_settings_back "dockerd does not follow the new settings: $differs"
-        containers_are_back || fail "not every container came back after the $force of dockerd: see docker ps -a"
-        swarm_is_back || fail "this manager of the swarm does not hear its leader $timeout s after the $force of dockerd: see docker node ls on the others"
+        wait_for "$timeout" containers_are_back || fail "not every container came back after the $force of dockerd: see docker ps -a"
+        wait_for "$timeout" swarm_is_back ||
+            fail "this manager of the swarm does not hear its leader $timeout s after the $force of dockerd: see" \
+                "docker node ls on the others"
         changed=yes
     fi
     mv -f -- "$work/keys.sorted" "$state/keys"
     rm -f -- "$state/pending"
     rootless=$(mount_roots_again)
-    [ -z "$rootless" ] || say "$rootless"
-    say "docker: $force"
+    [ -z "$rootless" ] || log "$rootless"
+    log "docker: $force"
 }
 
-stage_after_remove() {
+hook_after_remove() {
     [ "$(init_system)" != systemd ] || systemctl daemon-reload
     if [ -f "$state/keys" ] && grep -q "${tab}restart$tab" "$state/keys"; then
-        restart_docker || fail 'dockerd did not come back after its original settings were restored: see journalctl -u docker or /var/log/docker.log'
+        restart_docker ||
+            fail 'dockerd did not come back after its original settings were restored: see journalctl -u docker or /var/log/docker.log'
     else
         reload_docker || :
     fi

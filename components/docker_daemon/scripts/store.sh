@@ -1,44 +1,44 @@
-# Whether the object store can do without this node's server for a while, as each of its servers sees it.
+# Whether the object store keeps its write quorum without this node, as each of its servers sees it.
 
 # What this node's server was started with, one word a line; nothing when none runs here.
-arguments_of_the_store() {
+store_arguments() {
     id=$(docker ps --quiet --filter label=berth.service=object-store | head -n 1)
     [ -z "$id" ] || docker inspect --format '{{range .Args}}{{println .}}{{end}}' "$id"
 }
 
 # Of those words: where the store's servers answer; nothing when there are too few to lose one.
-servers_among() {
+servers_of() {
     servers=$(printf '%s\n' "$1" | sed -n 's|^\(https\{0,1\}://[^/]*\)/.*|\1|p')
     [ "$(printf '%s\n' "$servers" | wc -l)" -lt 4 ] || printf '%s\n' "$servers"
 }
 
 # Of those words: the CA that the servers know each other by.
-ca_among() {
+ca_of() {
     printf '%s/CAs/ca.crt\n' "$(printf '%s\n' "$1" | sed -n '/^--certs-dir$/{n;p;}')"
 }
 
 # The servers $1 that would lose their write quorum with this one, do not answer, or show no certificate of the CA $2.
-against_a_pause() {
+servers_against_it() {
     for server in $1; do
-        answer=$(curl --silent --cacert "$2" --max-time 3 --output /dev/null --write-out '%{http_code}' "$server/minio/health/cluster?maintenance=true") || :
+        answer=$(curl --silent --cacert "$2" --max-time 3 --output /dev/null --write-out '%{http_code}' \
+            "$server/minio/health/cluster?maintenance=true") || :
         [ "$answer" = 200 ] || printf '%s (%s)\n' "$server" "$answer"
     done
 }
 
+no_server_is_against_it() {
+    against=$(servers_against_it "$servers" "$ca" | paste -sd ' ' -)
+    [ -z "$against" ]
+}
+
 # Waits SECONDS for it; who is against it is printed.
-store_spares_this_node() {
-    arguments=$(arguments_of_the_store)
-    servers=$(servers_among "$arguments")
-    ca=$(ca_among "$arguments")
-    waited=0
-    while [ -n "$servers" ]; do
-        against=$(against_a_pause "$servers" "$ca" | paste -sd ' ' -)
-        [ -n "$against" ] || return 0
-        waited=$((waited + 1))
-        [ "$waited" -le "$1" ] || {
-            printf '%s' "$against"
-            return 1
-        }
-        sleep 1
-    done
+quorum_without_this_node() {
+    arguments=$(store_arguments)
+    servers=$(servers_of "$arguments")
+    [ -n "$servers" ] || return 0
+    ca=$(ca_of "$arguments")
+    wait_for "$1" no_server_is_against_it || {
+        printf '%s' "$against"
+        return 1
+    }
 }

@@ -1,15 +1,24 @@
-# After every member's turn, after members.sh: all that belong are fit, and those that left the settings leave.
+# After every member was reconciled, after members.sh: all that are in the settings are healthy, and the others leave.
 
+# Names of the members that do not answer, each after a space.
 silent_members() {
-    silent=$(printf '%s' "$members" | while read -r who its_client _; do answers "$its_client" || printf ' %s' "$who"; done)
+    printf '%s' "$members" | while read -r name client peer; do
+        answers "$client" || printf ' %s' "$name"
+    done
+}
+
+all_answer() {
+    silent=$(silent_members)
     [ -z "$silent" ]
 }
 
-wait_for "$timeout" silent_members || fail "members of etcd that do not become healthy within $timeout s:$silent (systemctl status $unit, journalctl -u $unit there)"
-listed=$(at "$client" member list -w simple | sed 's/, /,/g')
-printf '%s\n' "$listed" | while IFS=, read -r id _ who its_peer _; do
-    ! is_wanted "$its_peer" || continue
+wait_for "$timeout" all_answer ||
+    fail "members of etcd that do not become healthy within $timeout s:$silent (systemctl status $unit, journalctl -u $unit there)"
+listed=$(list_at "$own_client") || fail "etcd on $own_name does not list its members"
+printf '%s\n' "$listed" | while IFS=, read -r id status name peer client learner; do
+    ! is_wanted "$peer" || continue
     # Counted anew after each: etcd refuses what would cost it its majority.
-    wait_for 20 at "$client" member remove "$id" >/dev/null 2>&1 || fail "etcd refuses to let ${who:-$its_peer} go: $(at "$client" member remove "$id" 2>&1 | tail -n 1)"
-    echo "removed ${who:-$its_peer}"
+    wait_for 20 remove_member "$own_client" "$id" ||
+        fail "etcd refuses to let ${name:-$peer} go: $(printf '%s\n' "$problem" | tail -n 1)"
+    log "removed ${name:-$peer}"
 done

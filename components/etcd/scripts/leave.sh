@@ -2,4 +2,4 @@
 systemctl disable --now --quiet "$unit" 2>/dev/null || :
 rm -f -- "$join"
 rm -rf -- "$state"
-if ask_others && [ -z "$(of_listed "$peer" 1)" ]; then rm -rf -- "$data"; fi
+if ask_others && [ -z "$(of_listed "$own_peer" id)" ]; then rm -rf -- "$data"; fi

@@ -1,7 +1,7 @@
 # Brings a snapshot back on one member, after members.sh.
 #   restore.sh unpack TOKEN    makes data of the snapshot that follows the lines, beside what is there
 #   restore.sh swap TOKEN      ends the member and puts the new data in the old one's place, which is kept beside
-#   restore.sh start           waits until it is fit
+#   restore.sh start           waits until it is healthy
 #   restore.sh back TOKEN      undoes all of it
 umask 077
 cd /
@@ -11,12 +11,12 @@ unpack() {
     trap 'as_etcd rm -f -- "$file"' EXIT
     trap 'exit 143' HUP INT TERM
     as_etcd rm -rf -- "$restored" "$file"
-    as_etcd tee -- "$file" >/dev/null || fail "the snapshot cannot be written on $name. Is the disk full?"
+    as_etcd tee -- "$file" >/dev/null || fail "the snapshot cannot be written on $own_name. Is the disk full?"
     all=$(printf '%s' "$members" | awk '{ printf "%s%s=%s", s, $1, $3; s = "," }')
-    if ! problem=$(as_etcd "$offline" snapshot restore "$file" --data-dir "$restored" --name "$name" --initial-cluster "$all" \
-        --initial-cluster-token "$1" --initial-advertise-peer-urls "$peer" 2>&1 >/dev/null); then
+    if ! problem=$(as_etcd "$offline" snapshot restore "$file" --data-dir "$restored" --name "$own_name" --initial-cluster "$all" \
+        --initial-cluster-token "$1" --initial-advertise-peer-urls "$own_peer" 2>&1 >/dev/null); then
         as_etcd rm -rf -- "$restored"
-        fail "the file is no snapshot that etcd on $name can read: $(printf '%s\n' "$problem" | tail -n 1 | cut -c 1-300)"
+        fail "the file is no snapshot that etcd on $own_name can read: $(printf '%s\n' "$problem" | tail -n 1 | cut -c 1-300)"
     fi
 }
 
@@ -35,7 +35,7 @@ swap)
     ;;
 start)
     systemctl start --no-block "$unit"
-    wait_for "$timeout" answers "$client" || fail "etcd on $name does not become healthy within $timeout s (journalctl -u $unit)"
+    wait_for "$timeout" answers "$own_client" || fail "etcd on $own_name does not become healthy within $timeout s (journalctl -u $unit)"
     ;;
 back)
     # What lies beside the data may be of an earlier time.

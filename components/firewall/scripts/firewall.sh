@@ -7,7 +7,7 @@ unit_file=/etc/systemd/system/$firewall_unit
 leave=10m
 outs='or set berth:firewall to external and keep strangers out yourself (docs/firewall.md says what to close)'
 
-stage_line() {
+hook_line() {
     case $1 in
     "node$tab"*)
         name=${1#*"$tab"}
@@ -62,7 +62,8 @@ closing_tables() {
 
 refuse() {
     [ -z "$2" ] ||
-        fail "$1 on $name drops what comes in at tcp port$2, before Berth's own rules are asked: $3, and Berth's table narrows it down; $outs"
+        fail "$1 on $name drops what comes in at tcp port$2, before Berth's own rules are asked: $3, and Berth's table" \
+            "narrows it down; $outs"
 }
 
 # What somebody else manages is left as it is. It may be stricter than ours only where that harms nobody.
@@ -78,7 +79,8 @@ respect_others() {
                 firewall-cmd --quiet --zone="$zone" --query-port="$port/tcp" || closed="$closed $port"
             done
         fi
-        refuse "firewalld (zone $zone)" "$closed" "let them in by firewall-cmd --permanent --zone=$zone --add-port=NUMBER/tcp and firewall-cmd --reload"
+        refuse "firewalld (zone $zone)" "$closed" \
+            "let them in by firewall-cmd --permanent --zone=$zone --add-port=NUMBER/tcp and firewall-cmd --reload"
     fi
     if ufw status 2>/dev/null | grep -q '^Status: active'; then
         skip="$skip, ip filter , ip6 filter "
@@ -96,10 +98,11 @@ respect_others() {
     done <"$work/closing"
 }
 
-stage_before_change() {
+hook_before_change() {
     : >>"$work/peers"
     problem=$(nft --check --file "$table_file.berth-new" 2>&1) ||
-        fail "nft on $name does not take Berth's table ($(printf '%s\n' "$problem" | head -n 1)): it needs nftables 0.9 and a kernel from 4.18 on with its connlimit, $outs"
+        fail "nft on $name does not take Berth's table ($(printf '%s\n' "$problem" | head -n 1)): it needs nftables 0.9" \
+            "and a kernel from 4.18 on with its connlimit, $outs"
     respect_others
 }
 
@@ -118,7 +121,7 @@ put_in_force() {
     fi
 }
 
-stage_after_change() {
+hook_after_change() {
     if is_changed "$table_file" || is_changed "$unit_file" || [ "$(firewall_state)" != 'in force' ]; then
         systemctl daemon-reload
         problem=$(systemctl --quiet reenable "$firewall_unit" 2>&1) || fail "$firewall_unit cannot be enabled on $name: $problem"
@@ -129,12 +132,12 @@ stage_after_change() {
         found=$(firewall_state)
         [ "$found" = 'in force' ] || fail "Berth's table on $name is $found right after it was loaded: see systemctl status $firewall_unit"
         changed=yes
-        say "firewall: loaded"
+        log "firewall: loaded"
     fi
     cp -- "$work/peers" "$state/peers"
 }
 
-stage_after_remove() {
+hook_after_remove() {
     systemctl --quiet stop "$firewall_unit" 2>/dev/null || :
     rm -f -- "/etc/systemd/system/"*".wants/$firewall_unit"
     systemctl daemon-reload

@@ -4,7 +4,7 @@ packages=''
 source=no
 shared_run=/etc/systemd/system/berth-shared-run.service
 
-stage_line() {
+hook_line() {
     case $1 in
     "package$tab"*) packages="$packages ${1#*"$tab"}" ;;
     "source$tab"*) source=${1#*"$tab"} ;;
@@ -25,7 +25,8 @@ names_resolve() {
     while IFS="$tab" read -r name address; do
         found=$(getent ahostsv4 "$name" | awk '{ print $1 }' | sort -u | paste -sd ' ' -)
         [ "$found" = "$address" ] ||
-            fail "the name $name leads to ${found:-nothing} here, and should to $address: see /etc/hosts, or your DNS with berth:registry.names external"
+            fail "the name $name leads to ${found:-nothing} here, and should to $address: see /etc/hosts, or your DNS" \
+                "with berth:registry.names external"
     done <"$work/names"
 }
 
@@ -35,7 +36,7 @@ missing_packages() {
     done
 }
 
-stage_before_change() {
+hook_before_change() {
     command -v dpkg-query >/dev/null ||
         fail "is not of Debian's family, which this version prepares for Kolla; prepare it with kolla-ansible bootstrap-servers"
     names_resolve
@@ -51,7 +52,7 @@ stage_before_change() {
     }
 }
 
-stage_after_change() {
+hook_after_change() {
     if is_changed /etc/systemd/system/kolla-.service.d/berth.conf || is_changed "$shared_run"; then
         systemctl daemon-reload
     fi
@@ -67,7 +68,7 @@ stage_after_change() {
         fail "the clock is not in step with its source (chronyc tracking: $(chronyc -c tracking | cut -d, -f5) s off): see chronyc sources"
 }
 
-stage_after_remove() {
+hook_after_remove() {
     systemctl daemon-reload
     systemctl restart chrony.service
 }

@@ -14,15 +14,30 @@ _KEEPING = 'stage_script=$1; shift; eval "$stage_script"'
 _KEPT = 'script=/var/lib/berth/$2/$3/script; [ ! -f "$script" ] || exec sh "$script" "$@"'
 
 
-def stage_script(*extra: Path) -> str:
+class Script(str):
+    """A whole script, as a machine runs it: tests find every one of them by this type, and check it."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, *parts: Path) -> Script:
+        """Files one after the other. They share their functions and variables, so that the order matters."""
+        return cls("\n".join(part.read_text(encoding="utf-8") for part in parts))
+
+
+def script(*parts: Path) -> Script:
+    """A script with the functions of `lib.sh`."""
+    return Script.of(_SCRIPTS / "lib.sh", *parts)
+
+
+def stage_script(*extra: Path) -> Script:
     """The constant script that applies a bundle, with a stage's own functions from `extra`."""
-    parts = [_SCRIPTS / "bundle.sh", *extra, _SCRIPTS / "run.sh"]
-    return "\n".join(part.read_text(encoding="utf-8") for part in parts)
+    return script(_SCRIPTS / "bundle.sh", *extra, _SCRIPTS / "run.sh")
 
 
-def apply_stage(script: str, stack: str, stage: str, user: str) -> str:
+def apply_stage(text: str, stack: str, stage: str, user: str) -> str:
     """The command line that applies a bundle; the node keeps the script, by which the stage is removed later."""
-    return as_root(_KEEPING, script, "apply", stack, stage, user=user)
+    return as_root(_KEEPING, text, "apply", stack, stage, user=user)
 
 
 def remove_stage(stack: str, stage: str, user: str) -> str:

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 import pulumi
 import pulumi_command as command
 
-from components.lib.host_files.shell import as_root
+from components.lib.host_files.shell import as_root, script
 
 if TYPE_CHECKING:
     from components.nodes.node import Node
 
-SCRIPTS = Path(__file__).parent / "scripts"
-ASK = SCRIPTS / "ask.sh"
+_FOLDER = Path(__file__).parent / "scripts"
+ASK = _FOLDER / "ask.sh"
 """The function with which any script waits for answers."""
-WAIT = "".join(path.read_text(encoding="utf-8") for path in (ASK, SCRIPTS / "wait.sh"))
+WAIT = script(ASK, _FOLDER / "wait.sh")
 """The script that waits for the probes of its standard input for so many seconds."""
 
 

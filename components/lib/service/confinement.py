@@ -12,10 +12,10 @@ import pulumi_command as command
 import pulumi_docker as docker
 
 from components.lib.host_files.connection import SshEndpoint
-from components.lib.host_files.shell import as_caller, as_root
+from components.lib.host_files.shell import Script, as_caller, as_root
 from config.model.limits import LimitSettings
 
-SCRIPT = (Path(__file__).parent / "scripts" / "processes.sh").read_text(encoding="utf-8")
+SCRIPT = Script.of(Path(__file__).parent / "scripts" / "processes.sh")
 # Each check starts a process in the container; nothing waits for them. Spelt as Go spells durations: the published
 # provider reads them back like that.
 INTERVAL, TIMEOUT, RETRIES = "1m0s", "10s", 2

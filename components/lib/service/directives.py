@@ -9,6 +9,8 @@ from components.lib.host_files.bundle import Directive, Entry
 from config import naming
 
 SERVICE_SCRIPT = Path(__file__).parent / "scripts" / "service.sh"
+SERVICE_SCRIPTS = (SERVICE_SCRIPT,)
+"""Of a service with nothing of its own to do on its node."""
 
 
 @dataclass(frozen=True)

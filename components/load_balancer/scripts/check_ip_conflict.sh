@@ -1,6 +1,6 @@
 # The virtual address's part of a bundle, after service.sh. Lines: virtual ADDRESS PORT; own ADDRESS, of a node of this stack.
 
-service_line() {
+hook_service_line() {
     case $1 in
     "virtual$tab"*) virtual=${1#*"$tab"} ;;
     "own$tab"*) printf '%s\n' "${1#*"$tab"}" >>"$work/own" ;;
@@ -16,7 +16,7 @@ answers_for() {
 }
 
 # Before keepalived runs here for the first time no machine but another one of this stack may have the address.
-service_before_change() {
+hook_service_before_change() {
     port=${virtual#*"$tab"} virtual=${virtual%"$tab"*}
     [ -z "$(ip -o -4 address show to "$virtual/32")" ] || return 0
     found=$(answers_for "$virtual" "$port")
@@ -24,5 +24,6 @@ service_before_change() {
     while IFS= read -r own; do
         [ "$(answers_for "$own" "$port")" != "$found" ] || return 0
     done <"$work/own"
-    fail "the address $virtual is in use: the machine with the hardware address $found answers for it, and that is no node of this stack. Take it from that machine, or change berth:loadBalancer.address"
+    fail "the address $virtual is in use: the machine with the hardware address $found answers for it, and that" \
+        "is no node of this stack. Take it from that machine, or change berth:loadBalancer.address"
 }

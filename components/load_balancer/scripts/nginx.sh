@@ -1,7 +1,7 @@
 # nginx's part of a bundle, after service.sh and reload.sh. Lines: replica ADDRESS PORT; status URL.
 here=/etc/berth/load-balancer
 
-service_line() {
+hook_service_line() {
     case $1 in
     "replica$tab"*) printf '%s\n' "${1#*"$tab"}" >>"$work/replicas" ;;
     "status$tab"*) status=${1#*"$tab"} ;;
@@ -10,7 +10,7 @@ service_line() {
 }
 
 # New replicas are in, those that left are out; what pool.sh said of the others stands.
-keep_pool() {
+sync_pool() {
     while IFS="$tab" read -r address port; do
         [ -e "$(pool_file "$address")" ] || put_in_pool "$address" "$port" ''
         pool_file "$address"
@@ -21,24 +21,24 @@ keep_pool() {
     done
 }
 
-stage_after_change() {
+hook_after_change() {
     # Not while pool.sh changes the same directory.
     exec 9<"$here"
     flock 9
     cp -R "$here/pool" "$work/pool-before" 2>/dev/null || mkdir "$work/pool-before"
-    keep_pool
-    if is_taken_over && [ ! -s "$work/changed" ] && [ ! -s "$work/dropped" ]; then return 0; fi
-    if ! problem=$(take_over); then
+    sync_pool
+    if is_loaded && [ ! -s "$work/changed" ] && [ ! -s "$work/dropped" ]; then return 0; fi
+    if ! problem=$(reload_nginx); then
         undo_change
         rm -rf -- "$here/pool"
         cp -R "$work/pool-before" "$here/pool"
         fail "nginx refuses the new configuration, the old one stays in force: $problem"
     fi
     changed=yes
-    say 'nginx: new configuration'
+    log 'nginx: new configuration'
 }
 
-stage_after_remove() {
+hook_after_remove() {
     rm -rf -- "$here/pool" "$here/generation.conf"
     while IFS= read -r path; do rmdir -- "$path" 2>/dev/null || :; done <"$work/made"
 }

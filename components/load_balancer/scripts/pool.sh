@@ -1,7 +1,6 @@
 # Takes a replica out of nginx or puts it back, after reload.sh. What it is in the middle of goes on.
 #   out ADDRESS PORT NAME STATUS    NAME: what the replica's certificate says; STATUS: URL of nginx's page
 #   in ADDRESS PORT NAME STATUS     as soon as it answers a question that makes it look at its storage, within a minute
-set -eu
 here=/etc/berth/load-balancer
 container=berth-load-balancer
 verb=$1 address=$2 port=$3 name=$4 status=$5
@@ -12,16 +11,14 @@ answers() {
         "https://$name:$port/v2/berth/ready/manifests/none" || :
 }
 
-if [ "$verb" = in ]; then
-    deadline=$(($(date +%s) + 60))
-    until answer=$(answers) && [ "$answer" = 404 ]; do
-        if [ "$(date +%s)" -ge "$deadline" ]; then
-            echo "berth: the replica at $address stays out of the balancer: asked for a manifest it answers $answer (000: not at all) instead of 404; see docker logs berth-registry on its node" >&2
-            exit 1
-        fi
-        sleep 0.3
-    done
-fi
+answers_from_storage() {
+    answer=$(answers)
+    [ "$answer" = 404 ]
+}
+
+[ "$verb" = out ] || wait_for 60 answers_from_storage ||
+    fail "the replica at $address stays out of the balancer: asked for a manifest it answers $answer (000:" \
+        "not at all) instead of 404; see docker logs berth-registry on its node"
 
 exec 9<"$here"
 flock 9
@@ -29,9 +26,8 @@ case $verb in
 in) put_in_pool "$address" "$port" '' ;;
 out) put_in_pool "$address" "$port" ' down' ;;
 esac
-if is_taken_over; then
-    echo 'nothing to change'
-elif ! problem=$(take_over); then
-    echo "berth: nginx did not take the replica at $address $verb: $problem" >&2
-    exit 1
+if is_loaded; then
+    log 'nothing to change'
+elif ! problem=$(reload_nginx); then
+    fail "nginx did not take the replica at $address $verb: $problem"
 fi

@@ -9,10 +9,10 @@ digest_of_files() {
         LC_ALL=C sort | sha256sum | cut -c 1-16
 }
 
-is_taken_over() { grep -qsF "\"$(digest_of_files)." "$here/generation.conf"; }
+is_loaded() { grep -qsF "\"$(digest_of_files)." "$here/generation.conf"; }
 
 # Puts the files into force. What fails is said on standard output.
-take_over() {
+reload_nginx() {
     before=$(cat "$here/generation.conf" 2>/dev/null || :)
     # With the time, so that a second try is told from the first.
     generation=$(digest_of_files).$(date +%s)
@@ -22,7 +22,7 @@ take_over() {
     nginx_runs || return 0
     if refusal=$(docker exec "$container" nginx -t -q -c "$here/nginx.conf" 2>&1); then
         docker exec "$container" nginx -s reload -c "$here/nginx.conf" 2>/dev/null || return 0
-        ! is_in_force || return 0
+        ! wait_for 5 is_active || return 0
         problem='it goes on with the old configuration; its log says why (docker logs)'
     else
         problem=$(printf '%s\n' "$refusal" | sed -n 's/.*\[emerg\] \([0-9#]*: \)*//p' | head -n 1)
@@ -43,13 +43,7 @@ put_generation() {
 }
 
 # A reload is done in the background, and one whose ports are taken is not done at all.
-is_in_force() {
-    deadline=$(($(date +%s) + 5))
-    until [ "$(curl -s --max-time 1 "$status")" = "$generation" ]; do
-        [ "$(date +%s)" -le "$deadline" ] || return 1
-        sleep 0.2
-    done
-}
+is_active() { [ "$(curl -s --max-time 1 "$status")" = "$generation" ]; }
 
 pool_file() { printf '%s/pool/%s.conf' "$here" "$1"; }
 

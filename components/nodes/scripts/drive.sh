@@ -1,7 +1,5 @@
-#!/bin/sh
 # The configuration drive: a small ISO from which the live system reads the text on standard input at its start.
 #   apply FILE | remove FILE
-set -eu
 file=$2
 case $file in \~/*) file=$HOME/${file#\~/} ;; esac
 if [ "$1" = remove ]; then
@@ -11,10 +9,8 @@ fi
 for maker in 'xorriso -as mkisofs' genisoimage mkisofs ''; do
     [ -z "$maker" ] || ! command -v "${maker%% *}" >/dev/null 2>&1 || break
 done
-[ -n "$maker" ] || {
-    echo 'berth: no program that writes an ISO is on this machine; install xorriso or genisoimage, then run again' >&2
-    exit 1
-}
+[ -n "$maker" ] ||
+    fail 'no program that writes an ISO is on this machine; install xorriso or genisoimage, then run again'
 # It holds the machine's host key.
 umask 077
 mkdir -p "$(dirname "$file")"

@@ -1,30 +1,16 @@
-#!/bin/sh
 # Installs CoreOS or Flatcar from its own live system to a disk, with a configuration.
 #   install.sh check | install | restart
 # Standard input: lines `key value`; for `install` a line `---` and the configuration in base64. A system that is
 # installed already is left as it is, but for the cloud-config that it reads at its next start, or refused.
-set -eu
 verb=$1
-LC_ALL=C
-export LC_ALL
 umask 077
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-header=
 while IFS= read -r line && [ "$line" != --- ]; do
-    header="$header$line
+    input="$input$line
 "
 done
 base64 -d >"$work/configuration"
-
-refuse() {
-    echo "berth: $*" >&2
-    exit 1
-}
-
-get() {
-    printf '%s' "$header" | sed -n "s/^$1 //p"
-}
 
 node=$(get node) disk=$(get device) user_data=${BERTH_USER_DATA:-/var/lib/coreos-install/user_data}
 cloud_config=no
@@ -33,7 +19,7 @@ cloud_config=no
 system=$(sed -n 's/^ID="\{0,1\}\([a-z]*\).*/\1/p' "${BERTH_OS_RELEASE:-/etc/os-release}")
 case $system in
 coreos | flatcar) ;;
-*) refuse "$node runs ${system:-an unknown system}, not a live CoreOS or Flatcar; start its ISO there, then run again" ;;
+*) fail "$node runs ${system:-an unknown system}, not a live CoreOS or Flatcar; start its ISO there, then run again" ;;
 esac
 # What Berth began to write to a disk it may finish; a live system forgets this at its next start.
 note=${BERTH_RUN:-/run}/berth-install
@@ -42,7 +28,7 @@ case $(findmnt -n -o FSTYPE /) in
 tmpfs | ramfs | rootfs | overlay) ;;
 *)
     if [ "$(get installed)" = refused ]; then
-        refuse "$node runs an installed $system, not a live one; start its ISO there, or take $(get setting) from the settings"
+        fail "$node runs an installed $system, not a live one; start its ISO there, or take $(get setting) from the settings"
     fi
     if [ "$cloud_config" = yes ] && [ -f "$user_data" ] && ! cmp -s "$work/configuration" "$user_data"; then
         cp "$work/configuration" "$user_data.new"
@@ -58,7 +44,7 @@ esac
 if [ "$verb" = restart ]; then
     case $(cat "$note" 2>/dev/null) in
     "installed $disk "*) ;;
-    *) refuse "$node runs a live system in which nothing was installed to $disk; it is not restarted" ;;
+    *) fail "$node runs a live system in which nothing was installed to $disk; it is not restarted" ;;
     esac
     systemctl reboot
     exit 0
@@ -72,23 +58,23 @@ if [ "$(cat "$note" 2>/dev/null)" = "installed $disk $digest" ]; then
 fi
 
 bytes=$(lsblk -dbnro SIZE "$disk" 2>/dev/null) ||
-    refuse "$node has no disk $disk; it has: $(lsblk -dnro NAME,SIZE | tr '\n' ' ')"
+    fail "$node has no disk $disk; it has: $(lsblk -dnro NAME,SIZE | tr '\n' ' ')"
 megabytes=$((bytes / 1048576))
 [ "$megabytes" -ge "$(get least)" ] ||
-    refuse "$disk of $node has $megabytes MB; at least $(get least) are needed"
+    fail "$disk of $node has $megabytes MB; at least $(get least) are needed"
 mounted=$(lsblk -nro MOUNTPOINT "$disk" | grep . | tr '\n' ' ') || mounted=
-[ -z "$mounted" ] || refuse "$disk of $node is in use (${mounted% }); nothing was written"
+[ -z "$mounted" ] || fail "$disk of $node is in use (${mounted% }); nothing was written"
 case $(get wipe)$(cat "$note" 2>/dev/null) in
 yes* | *"begun $disk" | *"installed $disk "*) ;;
 *)
-    signatures=$(wipefs -n "$disk" 2>&1) || refuse "$disk of $node cannot be read: $signatures"
+    signatures=$(wipefs -n "$disk" 2>&1) || fail "$disk of $node cannot be read: $signatures"
     parts=$(lsblk -nro TYPE "$disk" | sed 1d)
-    [ -z "$signatures$parts" ] || refuse "$disk of $node holds data; \`wipe: true\` under $(get setting) allows Berth to lose it"
+    [ -z "$signatures$parts" ] || fail "$disk of $node holds data; \`wipe: true\` under $(get setting) allows Berth to lose it"
     ;;
 esac
 
 installer=$(command -v flatcar-install || command -v coreos-install) ||
-    refuse "$node has neither flatcar-install nor coreos-install; start an ISO that carries one of them"
+    fail "$node has neither flatcar-install nor coreos-install; start an ISO that carries one of them"
 if [ "$verb" = check ]; then
     echo "$node can be installed on $disk ($megabytes MB)"
     exit 0
@@ -106,7 +92,7 @@ if [ -n "$(get proxy)" ]; then
 fi
 echo "begun $disk" >"$note"
 "$installer" "$@" "$work/configuration" >"$work/log" 2>&1 ||
-    refuse "the installation of $node failed: $(tail -n 3 "$work/log" | tr '\n' ' ')"
+    fail "the installation of $node failed: $(tail -n 3 "$work/log" | tr '\n' ' ')"
 sync
 echo "installed $disk $digest" >"$note"
 echo "$node is installed on $disk"

@@ -1,17 +1,6 @@
-#!/bin/sh
 # Whether an installed machine runs from its disk with its configuration in force: `ready`, or `restart`.
 #   installed.sh look | restart    standard input: lines `key value`
-set -eu
 input=$(cat)
-
-refuse() {
-    echo "berth: $*" >&2
-    exit 1
-}
-
-get() {
-    printf '%s\n' "$input" | sed -n "s/^$1 //p"
-}
 
 node=$(get node)
 if [ "$1" = restart ]; then
@@ -19,10 +8,10 @@ if [ "$1" = restart ]; then
     exit 0
 fi
 system=$(sed -n 's/^ID="\{0,1\}\([a-z]*\).*/\1/p' /etc/os-release)
-[ "$system" = "$(get system)" ] || refuse "$node runs ${system:-an unknown system}, not $(get system)"
+[ "$system" = "$(get system)" ] || fail "$node runs ${system:-an unknown system}, not $(get system)"
 case $(findmnt -n -o FSTYPE /) in
-tmpfs | ramfs | rootfs | overlay) refuse "$node runs from memory, not from its disk" ;;
+tmpfs | ramfs | rootfs | overlay) fail "$node runs from memory, not from its disk" ;;
 esac
 name=$(hostname)
-[ "${name%%.*}" = "$node" ] || refuse "$node calls itself $name: its configuration is not in force"
+[ "${name%%.*}" = "$node" ] || fail "$node calls itself $name: its configuration is not in force"
 if [ -e "/run/berth-restart-$(get stack)" ]; then echo restart; else echo ready; fi

@@ -43,7 +43,7 @@ stop() {
         change controlvm "$name" acpipowerbutton
         left=$STOP_SECONDS
         until look && off; do
-            [ "$left" -gt 0 ] || refuse "$node did not shut down within $STOP_SECONDS s; shut it down, then run again"
+            [ "$left" -gt 0 ] || fail "$node did not shut down within $STOP_SECONDS s; shut it down, then run again"
             left=$((left - 1))
             sleep 1
         done
@@ -66,18 +66,18 @@ start() {
         shown=$(ssh-keyscan -T 5 -t ed25519 -p "$port" 127.0.0.1 2>/dev/null | cut -d ' ' -f 2,3 | head -n 1)
         [ "$shown" != "$wanted" ] || return 0
         if [ "$(date +%s)" -ge "$until" ]; then
-            [ -z "$shown" ] || refuse "what answers at 127.0.0.1:$port shows another host key than the one made for $node"
-            refuse "$node did not answer at 127.0.0.1:$port within $seconds s; its screen (VirtualBox's window) says why"
+            [ -z "$shown" ] || fail "what answers at 127.0.0.1:$port shows another host key than the one made for $node"
+            fail "$node did not answer at 127.0.0.1:$port within $seconds s; its screen (VirtualBox's window) says why"
         fi
         sleep 1
     done
 }
 
 need_iso() {
-    [ -f "$iso" ] || refuse "there is no file $iso (berth:virtualbox.iso); put the live ISO there, then run again"
+    [ -f "$iso" ] || fail "there is no file $iso (berth:virtualbox.iso); put the live ISO there, then run again"
     sum=$(sha256sum <"$iso" | cut -d ' ' -f 1)
     [ "$sum" = "$(get sha256)" ] ||
-        refuse "the checksum of $iso is $sum, not berth:virtualbox.sha256; download it anew or correct the setting"
+        fail "the checksum of $iso is $sum, not berth:virtualbox.sha256; download it anew or correct the setting"
 }
 
 # Why the disk cannot stay as it is; nothing if it can.
@@ -116,7 +116,7 @@ make_disk() {
     [ -e "$disk" ] || rm -f "$note"
     why=$(obstacle)
     [ -z "$why" ] || may_be_lost ||
-        refuse "$disk $why; $setting.replace: true allows Berth to lose all that is on it"
+        fail "$disk $why; $setting.replace: true allows Berth to lose all that is on it"
     # Before anything is lost for it.
     if [ -n "$why" ] || ! installed; then need_iso; fi
     [ -z "$why" ] || lose_disk

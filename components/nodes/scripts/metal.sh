@@ -1,36 +1,24 @@
-#!/bin/sh
 # A machine without a hypervisor, seen from the deploy host: from its live system to the one on its disk, over SSH.
 #   metal.sh check | install | start COMMAND    COMMAND runs install.sh there, with this script's standard input
 #   metal.sh verify LOOK RESTART WAIT           the first two run installed.sh there, WAIT asks what `probe` lines say
 # Standard input: lines `key value`, then perhaps a line `---` and a configuration. What answers is looked at first:
 # whichever run was killed, the next one goes on from there.
-set -eu
-LC_ALL=C
-export LC_ALL
 umask 077
 verb=$1 command=$2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cat >"$work/input"
-
-refuse() {
-    echo "berth: $*" >&2
-    exit 1
-}
-
-get() {
-    sed -n -e '/^---$/q' -e "s/^$1 //p" "$work/input"
-}
+input=$(sed '/^---$/q' "$work/input")
 
 node=$(get node) setting=$(get setting) key=$(get key) seconds=$(get seconds)
 case $key in \~/*) key=$HOME/${key#\~/} ;; esac
 for program in ssh ssh-keyscan; do
     command -v "$program" >/dev/null 2>&1 ||
-        refuse "$program is not on this machine; install OpenSSH's client, then run again"
+        fail "$program is not on this machine; install OpenSSH's client, then run again"
 done
-[ -f "$key" ] || refuse "there is no file $key (ssh.keyFile of $node); put the private key there, then run again"
+[ -f "$key" ] || fail "there is no file $key (ssh.keyFile of $node); put the private key there, then run again"
 
-# The two doors of a machine: "" is the installed system's, "live-" the live one's.
+# The two SSH servers of a machine: "" is the installed system's, "live-" the live one's.
 shows_its_key() {
     ssh-keyscan -T 5 -p "$(get "$1port")" "$(get "$1host")" 2>/dev/null | cut -d ' ' -f 2,3 >"$work/shown"
     [ ! -s "$work/shown" ] || seen=yes
@@ -43,44 +31,40 @@ look() {
     if shows_its_key ''; then where=installed; elif shows_its_key live-; then where=live; fi
 }
 
-# Runs a command behind a door; nothing is sent to a machine that shows another key.
+# Runs a command on one of them; nothing is sent to a machine that shows another key.
 over() {
-    door=$1
+    system=$1
     shift
-    printf 'machine %s\n' "$(get "${door}host-key")" >"$work/known"
-    ssh -i "$key" -p "$(get "${door}port")" -l "$(get "${door}user")" -o IdentitiesOnly=yes -o BatchMode=yes \
+    printf 'machine %s\n' "$(get "${system}host-key")" >"$work/known"
+    ssh -i "$key" -p "$(get "${system}port")" -l "$(get "${system}user")" -o IdentitiesOnly=yes -o BatchMode=yes \
         -o HostKeyAlias=machine -o UserKnownHostsFile="$work/known" -o GlobalKnownHostsFile=/dev/null \
         -o StrictHostKeyChecking=yes -o ConnectTimeout=10 -o ServerAliveInterval=10 -o LogLevel=ERROR \
-        "$(get "${door}host")" "$@"
-}
-
-late() {
-    [ "$(date +%s)" -ge "$until" ]
+        "$(get "${system}host")" "$@"
 }
 
 # What answers for the node is neither of its systems, or not the one that it should be by now.
 not_its_own() {
     if [ "$where" = live ]; then
-        refuse "$node runs its live system; put $(get device) first in its boot order and start it from there"
+        fail "$node runs its live system; put $(get device) first in its boot order and start it from there"
     fi
-    refuse "what answers for $node shows neither $setting.live.hostKey nor the key made for it; nothing was sent to it"
+    fail "what answers for $node shows neither $setting.live.hostKey nor the key made for it; nothing was sent to it"
 }
 
 # Waits for `any` of the two systems, for the `installed` one, or for the installed one `after` a restart, which may take
 # a while to begin and pass through anything.
 await() {
-    until=$(($(date +%s) + $2))
-    while look; do
-        case $1:$where in
-        *:installed | any:live) return 0 ;;
-        any:* | installed:*) [ -z "$seen" ] || not_its_own ;;
-        esac
-        if late; then
-            [ -z "$seen" ] || not_its_own
-            refuse "$node answers neither at $(get host):$(get port) nor at $(get live-host):$(get live-port) after $2 s"
-        fi
-        sleep 1
-    done
+    wait_for "$2" system_answers "$1" && return 0
+    [ -z "$seen" ] || not_its_own
+    fail "$node answers neither at $(get host):$(get port) nor at $(get live-host):$(get live-port) after $2 s"
+}
+
+system_answers() {
+    look
+    case $1:$where in
+    *:installed | any:live) return 0 ;;
+    any:* | installed:*) [ -z "$seen" ] || not_its_own ;;
+    esac
+    return 1
 }
 
 ask() {
@@ -89,13 +73,14 @@ ask() {
 
 # Until the installed system says that it is `ready`, or, if that will do, that it must `restart`.
 await_answer() {
-    until=$(($(date +%s) + seconds))
-    while :; do
-        answer=$(ask) || answer=
-        case $1:$answer in *:ready | restart:restart) return 0 ;; esac
-        ! late || refuse "$node is not ready after $seconds s: ${answer:-$(tail -n 1 "$work/said" | sed 's/^berth: //')}"
-        sleep 2
-    done
+    wait_for "$seconds" says "$1" ||
+        fail "$node is not ready after $seconds s: ${answer:-$(tail -n 1 "$work/said" | sed 's/^berth: //')}"
+}
+
+says() {
+    answer=$(ask) || answer=
+    case $1:$answer in *:ready | restart:restart) return 0 ;; esac
+    return 1
 }
 
 case $verb in

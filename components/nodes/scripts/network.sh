@@ -14,7 +14,7 @@ rules() {
 need_free_port() {
     port=$(printf '%s' "$1" | sed 's/.*:tcp:\[[^]]*\]:\([0-9]*\):.*/\1/')
     if command -v ss >/dev/null 2>&1 && [ -n "$(ss -Hltn "sport = :$port")" ]; then
-        refuse "port $port of this machine, which is to be forwarded (${1%%:*}), is taken by another program"
+        fail "port $port of this machine, which is to be forwarded (${1%%:*}), is taken by another program"
     fi
 }
 

@@ -6,7 +6,7 @@ restart=/run/berth-restart-$stack
 reboot=no
 setting=
 
-stage_line() {
+hook_line() {
     case $1 in
     probe*) printf '%s\n' "${1#probe?}" >>"$work/probes" ;;
     reboot*) reboot=${1#reboot?} ;;
@@ -23,7 +23,7 @@ serves() {
     return 1
 }
 
-stage_before_change() {
+hook_before_change() {
     new=$user_data.berth-new
     if [ ! -e "$new" ] || cmp -s -- "$new" "$user_data"; then return 0; fi
     [ "$reboot" = yes ] ||
@@ -33,6 +33,6 @@ stage_before_change() {
     : >"$restart"
 }
 
-stage_after_change() {
-    [ ! -e "$restart" ] || say 'in force after the restart'
+hook_after_change() {
+    [ ! -e "$restart" ] || log 'in force after the restart'
 }

@@ -1,6 +1,6 @@
 # MinIO's part of a bundle, after service.sh. Line: certificate DIRECTORY.
 
-service_line() {
+hook_service_line() {
     case $1 in
     "certificate$tab"*) certificate=${1#*"$tab"} ;;
     *) unknown_line "$1" ;;
@@ -9,13 +9,13 @@ service_line() {
 
 # MinIO watches its certificate for a write in place; a bundle's file comes by rename. A server that does not run reads
 # it at its start.
-stage_after_change() {
+hook_after_change() {
     wanted=$(cat -- "$certificate/public.crt" "$certificate/private.key" | sha256sum)
     [ "$(cat -- "$state/certificate" 2>/dev/null)" != "$wanted" ] || return 0
     if [ "$(status_of_container)" = running ]; then
         docker kill --signal HUP "$container" >/dev/null ||
             fail "$container cannot be told of its new certificate (docker kill --signal HUP)"
-        say 'MinIO: new certificate'
+        log 'MinIO: new certificate'
     fi
     printf '%s\n' "$wanted" >"$state/certificate"
 }

@@ -1,15 +1,10 @@
-#!/bin/sh
-# What the swarm's scripts share; their first part. Reads the lines of standard input: a word and its values, by tabs.
-set -eu
-LC_ALL=C
-export LC_ALL
+# What the swarm's scripts share: after lib.sh, before the rest of each. Reads the lines of standard input: a word and its
+# values, by tabs.
 tab=$(printf '\t')
-nodes='' networks='' labels='' own='' address='' role='' pool='' tokens='' encrypts=no cluster='' known=''
-
-fail() {
-    printf 'berth: %s\n' "$*" >&2
-    exit 1
-}
+# Of all nodes lines NAME, ADDRESS, ROLE, MACHINE; of networks NAME, SUBNET, encrypted or plain, attachable or own; of labels
+# NODE, KEY, VALUE; of tokens MANAGER'S ADDRESS, ROLE, TOKEN.
+nodes='' networks='' labels='' join_tokens=''
+own_name='' own_address='' own_role='' pool='' tokens='' encrypts=no cluster=''
 
 while IFS= read -r line; do
     rest=${line#*"$tab"}
@@ -20,7 +15,7 @@ while IFS= read -r line; do
 " ;;
     "label$tab"*) labels="$labels$rest
 " ;;
-    "own$tab"*) IFS="$tab" read -r own address role <<EOF
+    "own$tab"*) IFS="$tab" read -r own_name own_address own_role <<EOF
 $rest
 EOF
         ;;
@@ -28,63 +23,74 @@ EOF
     "tokens$tab"*) tokens=$rest ;;
     "encrypts$tab"*) encrypts=$rest ;;
     # From a manager that lives: its address, and a token or the swarm's own name.
-    "token$tab"*) known="$known$rest
+    "token$tab"*) join_tokens="$join_tokens$rest
 " ;;
     "cluster$tab"*) cluster=${rest#*"$tab"} ;;
     esac
 done
 
-seconds() { cut -d . -f 1 /proc/uptime; }
+# What the daemon says of its swarm.
+swarm_info() { docker info --format "{{.Swarm.$1}}" 2>/dev/null; }
 
-# Runs $2... until it succeeds, for at most $1 seconds.
-wait_for() {
-    deadline=$(($(seconds) + $1))
-    shift
-    until "$@"; do
-        [ "$(seconds)" -lt "$deadline" ] || return 1
-        sleep 0.5
-    done
-}
+is_in_a_swarm() { [ "$(swarm_info LocalNodeState)" != inactive ]; }
 
-about() { docker info --format "{{.Swarm.$1}}" 2>/dev/null; }
-manages() { [ "$(about ControlAvailable)" = true ]; }
+manages() { [ "$(swarm_info ControlAvailable)" = true ]; }
+
 # Only a manager that hears the leader can list the nodes.
 hears_the_leader() { docker node ls >/dev/null 2>&1; }
 
 # Where the swarm's state lies, which goes when the node leaves: what Berth notes there goes with it.
 note() { printf '%s/swarm/berth' "$(docker info --format '{{.DockerRootDir}}')"; }
 
-# Field $2 of the line about node $1: name, address, role, machine.
-of_node() { printf '%s' "$nodes" | awk -F '\t' -v name="$1" -v field="$2" '$1 == name { print $field }'; }
+# Field $2 (name, role or machine) of the node $1 as the settings have it; nothing where it has no role.
+of_node() {
+    printf '%s' "$nodes" | while IFS="$tab" read -r name address role machine; do
+        [ "$name" = "$1" ] || continue
+        case $2 in
+        name) printf '%s' "$name" ;;
+        role) printf '%s' "$role" ;;
+        machine) printf '%s' "$machine" ;;
+        esac
+    done
+}
 
 # The swarm's nodes: ID, name, status, what kind of manager (or -), on which machine by Berth's label (or -).
 list_nodes() {
     ids=$(docker node ls --quiet) && [ -n "$ids" ] || return 1
+    label='{{with index .Spec.Labels "berth.machine"}}{{.}}{{else}}-{{end}}'
+    set -- '{{.ID}}' '{{.Description.Hostname}}' '{{.Status.State}}' \
+        '{{if .ManagerStatus}}{{.ManagerStatus.Reachability}}{{else}}-{{end}}' "$label"
     # shellcheck disable=SC2086  # ids are words
-    docker node inspect --format '{{.ID}}{{"\t"}}{{.Description.Hostname}}{{"\t"}}{{.Status.State}}{{"\t"}}{{if .ManagerStatus}}{{.ManagerStatus.Reachability}}{{else}}-{{end}}{{"\t"}}{{with index .Spec.Labels "berth.machine"}}{{.}}{{else}}-{{end}}' $ids
+    docker node inspect --format "$1$tab$2$tab$3$tab$4$tab$5" $ids
 }
 
-# Lets node $1, called $2, go: its work first, then its vote, then itself.
-let_go() {
-    id=$1
-    docker node update --availability drain "$id" >/dev/null 2>&1 || :
-    wait_for 30 is_idle || echo "$2 still has tasks; it goes all the same"
-    if is_manager; then
-        wait_for 20 demoted || fail "the swarm does not let its manager $2 go: $problem"
-        wait_for 20 is_no_manager || fail "the swarm's manager $2 was demoted, and still is one after 20 s"
+# Removes node $1, called $2: its work first, then its vote, then itself.
+remove_node() {
+    docker node update --availability drain "$1" >/dev/null 2>&1 || :
+    wait_for 30 is_idle "$1" || log "$2 still has tasks; it goes all the same"
+    if is_manager "$1"; then
+        wait_for 20 demote "$1" || fail "the swarm does not let its manager $2 go: $problem"
+        wait_for 20 is_no_manager "$1" || fail "the swarm's manager $2 was demoted, and still is one after 20 s"
     fi
-    wait_for 20 removed || fail "the swarm does not let $2 go: $problem"
-    echo "$2 left the swarm"
+    wait_for 20 remove "$1" || fail "the swarm does not let $2 go: $problem"
+    log "$2 left the swarm"
 }
+
+status_of() { docker node inspect --format '{{.Status.State}}' "$1" 2>/dev/null; }
 
 is_idle() {
-    [ "$(docker node inspect --format '{{.Status.State}}' "$id" 2>/dev/null)" != ready ] ||
-        ! docker node ps "$id" --format '{{.CurrentState}}' 2>/dev/null | grep -q '^Running'
+    [ "$(status_of "$1")" != ready ] ||
+        ! docker node ps "$1" --format '{{.CurrentState}}' 2>/dev/null | grep -q '^Running'
 }
-is_manager() { [ "$(docker node inspect --format '{{if .ManagerStatus}}yes{{end}}' "$id" 2>/dev/null)" = yes ]; }
-is_no_manager() { ! is_manager; }
-demoted() { problem=$(docker node demote "$id" 2>&1 >/dev/null); }
-removed() {
-    docker node inspect "$id" >/dev/null 2>&1 || return 0
-    problem=$(docker node rm --force "$id" 2>&1 >/dev/null)
+
+is_manager() { [ "$(docker node inspect --format '{{if .ManagerStatus}}yes{{end}}' "$1" 2>/dev/null)" = yes ]; }
+
+is_no_manager() { ! is_manager "$1"; }
+
+# What the swarm has against these two is in $problem: wait_for tries them again.
+demote() { problem=$(docker node demote "$1" 2>&1 >/dev/null); }
+
+remove() {
+    docker node inspect "$1" >/dev/null 2>&1 || return 0
+    problem=$(docker node rm --force "$1" 2>&1 >/dev/null)
 }

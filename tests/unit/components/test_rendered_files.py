@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from dataclasses import replace
 from typing import Any
@@ -26,7 +25,6 @@ from config.model.docker import DockerSettings
 from config.model.registry import CacheSettings, UpstreamSettings
 from config.model.storage import ObjectStoreSettings
 from config.paths import ROOT
-from operations.inspect import probe
 from tests.golden import assert_golden
 
 NASTY = 'it\'s "quoted" $(touch /tmp/canary) `x` 100% ü\\n'
@@ -225,36 +223,3 @@ def test_a_file_with_flags_is_adopted_only_on_request() -> None:
     assert "/etc/default/docker" not in files_of("systemd", "default", "conflict")
     assert "/etc/default/docker" not in files_of("systemd", "default", adopt=True)
     assert files_of("systemd", "default", "conflict", adopt=True)["/etc/default/docker"] == 'DOCKER_OPTS=""\n'
-
-
-@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
-@pytest.mark.parametrize(
-    "extra",
-    [
-        [],
-        ["lib/host_files/scripts/machine.sh", "docker_daemon/scripts/store.sh", "docker_daemon/scripts/daemon.sh"],
-        ["lib/service/scripts/service.sh"],
-        ["lib/service/scripts/service.sh", "load_balancer/scripts/reload.sh", "load_balancer/scripts/nginx.sh"],
-        ["lib/service/scripts/service.sh", "load_balancer/scripts/check_ip_conflict.sh"],
-        ["lib/service/scripts/service.sh", "object_store/scripts/certificate.sh"],
-        ["kolla/scripts/node.sh"],
-        ["lib/host_files/scripts/machine.sh", "firewall/scripts/in_force.sh", "firewall/scripts/firewall.sh"],
-    ],
-)
-def test_each_stages_whole_script_passes_shellcheck(extra: list[str]) -> None:
-    from components.lib.host_files.shell import stage_script
-
-    components = ROOT / "components"
-    # As the nodes get it: the parts call each other, so only the whole can be judged.
-    judge(stage_script(*(components / part for part in extra)))
-
-
-@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
-def test_the_whole_probe_passes_shellcheck() -> None:
-    judge(probe.TEXT)
-
-
-def judge(script: str) -> None:
-    words = ["shellcheck", "-s", "sh", "-e", "SC2317,SC2329", "-"]
-    found = subprocess.run(words, input=script, capture_output=True, text=True, check=False)
-    assert found.returncode == 0, found.stdout

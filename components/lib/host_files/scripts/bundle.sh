@@ -1,13 +1,21 @@
-#!/bin/sh
 # Applies a bundle (files and marked blocks, read from standard input) to this machine, or takes it back.
 #   bundle.sh apply|remove STACK STAGE
 # The bundle is data: its text is never evaluated. What was there before the first apply is kept and comes back on remove.
-# A stage script that follows may define: stage_line, stage_holds, stage_before_change, stage_after_change, stage_after_remove.
+# One script is made of lib.sh, this file, the stage's parts, and run.sh. A part takes the place of the hooks below by defining
+# them again, and uses what the parts before it define. The stages' parts (there are none on the deploy host):
+#   docker-daemon      machine.sh store.sh daemon.sh
+#   firewall           machine.sh in_force.sh firewall.sh
+#   etcd               service.sh etcd.sh
+#   load-balancer      service.sh reload.sh nginx.sh
+#   virtual-address    service.sh check_ip_conflict.sh
+#   object-store       service.sh certificate.sh
+#   other services     service.sh
+#   node-config        ask.sh node_config.sh
+#   kolla-node         node.sh
+#   registry-client    client.sh
+# After service.sh two of the hooks are its own: it leaves hook_service_line and hook_service_before_change to what follows.
 # What is asked for every path is asked of the shell itself: most of a short run's time is what its processes cost.
-set -eu
 umask 022
-LC_ALL=C
-export LC_ALL
 
 # shellcheck disable=SC2034  # read by run.sh, the last part
 verb=$1
@@ -19,17 +27,20 @@ changed=''
 newline='
 '
 
-say() { printf '%s\n' "$*"; }
-fail() {
-    printf 'berth: %s\n' "$*" >&2
-    exit 1
-}
-stage_line() { fail "the bundle has a line that this version does not know: $1"; }
-# Whether a word of a `when` line is true of this machine.
-stage_holds() { fail "the bundle has a condition that this version does not know: $1"; }
-stage_before_change() { :; }
-stage_after_change() { :; }
-stage_after_remove() { :; }
+# One line of the bundle that is for the stage, $1.
+hook_line() { fail "the bundle has a line that this version does not know: $1"; }
+
+# Whether the word $1 of a `when` line is true of this machine.
+hook_condition() { fail "the bundle has a condition that this version does not know: $1"; }
+
+# Every new file lies beside the old one as FILE.berth-new, and none is in its place yet: the last moment to refuse.
+hook_before_change() { :; }
+
+# All files are in their places, $work/changed and $work/dropped name them; undo_change takes them back.
+hook_after_change() { :; }
+
+# What was there before Berth is back.
+hook_after_remove() { :; }
 
 has_entry() {
     [ -f "$1" ] || return 1
@@ -189,7 +200,7 @@ read_bundle() {
     while IFS= read -r entry; do
         case $entry in
         'when '*)
-            for word in ${entry#when }; do stage_holds "$word" || wanted=no; done
+            for word in ${entry#when }; do hook_condition "$word" || wanted=no; done
             continue
             ;;
         'file '*)
@@ -212,7 +223,7 @@ read_bundle() {
             ;;
         # Names the machine, so that a new one is another bundle; there is nothing to do about it here.
         machine*) ;;
-        *) stage_line "$entry" ;;
+        *) hook_line "$entry" ;;
         esac
     done
 }
@@ -253,7 +264,7 @@ take_back_dropped() {
         path=${entry#* }
         printf '%s\n' "$path" >>"$work/dropped"
         put_back "${entry%% *}" "$path"
-        say "taken back $path"
+        log "taken back $path"
     done <"$state/manifest"
 }
 
@@ -293,7 +304,7 @@ apply() {
     trap 'exit 143' TERM INT HUP
     read_bundle
     keep_script
-    stage_before_change
+    hook_before_change
     while IFS= read -r path; do
         keep_original "$path"
         save_previous "$path"
@@ -307,13 +318,13 @@ apply() {
     while IFS= read -r path; do
         put_in_place "$path"
         changed=yes
-        say "changed $path"
+        log "changed $path"
     done <"$work/changed"
     take_back_dropped
     [ ! -s "$work/dropped" ] || changed=yes
-    stage_after_change
+    hook_after_change
     LC_ALL=C sort -u -o "$state/manifest" "$work/manifest"
-    [ -n "$changed" ] || say 'nothing to change'
+    [ -n "$changed" ] || log 'nothing to change'
 }
 
 forget() {
@@ -339,7 +350,7 @@ remove() {
     done <"$state/manifest"
     sort -r "$state/manifest" | sed -n 's/^made //p' >"$work/made"
     while IFS= read -r path; do rmdir -- "$path" 2>/dev/null || :; done <"$work/made"
-    stage_after_remove
+    hook_after_remove
     trap - EXIT
     forget
 }

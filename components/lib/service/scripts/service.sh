@@ -2,19 +2,19 @@
 tab=$(printf '\t')
 container=''
 
-stage_line() {
+hook_line() {
     case $1 in
     "container$tab"*) container=${1#*"$tab"} ;;
     "port$tab"*) printf '%s\n' "${1#*"$tab"}" >>"$work/ports" ;;
-    *) service_line "$1" ;;
+    *) hook_service_line "$1" ;;
     esac
 }
 
 unknown_line() { fail "the bundle has a line that this version does not know: $1"; }
 
 # For the scripts that follow.
-service_line() { unknown_line "$1"; }
-service_before_change() { :; }
+hook_service_line() { unknown_line "$1"; }
+hook_service_before_change() { :; }
 
 status_of_container() { docker inspect --format '{{.State.Status}}' "$container" 2>/dev/null || printf none; }
 
@@ -29,10 +29,10 @@ is_taken() {
         END { exit !found }' /proc/net/tcp /proc/net/tcp6 2>/dev/null
 }
 
-stage_before_change() {
+hook_before_change() {
     # Once the service runs, the listener is its own.
     [ "$(status_of_container)" != running ] || return 0
-    service_before_change
+    hook_service_before_change
     [ -f "$work/ports" ] || return 0
     while IFS="$tab" read -r address number setting; do
         ! is_taken "$address" "$number" ||

@@ -28,10 +28,10 @@ def rules(node: str, stack: str = "prod", **changes: Any) -> Rules | None:
     return rules_of(known, next(one for one in known.nodes if one.name == node))
 
 
-def sources(node: str, door: str, stack: str = "prod", **changes: Any) -> list[str]:
+def sources(node: str, chain: str, stack: str = "prod", **changes: Any) -> list[str]:
     found = rules(node, stack, **changes)
     assert found is not None
-    return next(list(one.sources) for one in found.doors if one.name == door)
+    return next(list(one.sources) for one in found.chains if one.name == chain)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_caches_are_on_two_nodes_only_and_so_are_their_ports() -> None:
     for node, ports in (("berth3", [4010, 4020, 4021]), ("berth4", [4010])):
         found = rules(node, nodes=third)
         assert found is not None
-        assert next(list(one.ports) for one in found.doors if one.name == "behind-balancer") == ports
+        assert next(list(one.ports) for one in found.chains if one.name == "behind-balancer") == ports
 
 
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAH example"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from components.kolla.component import SCRIPT
+from components.kolla.component import SCRIPTS
 from components.lib.host_files.bundle import Directive, Entry
 from components.lib.host_files.bundle import render as bundle
 from components.lib.host_files.shell import as_root, stage_script
@@ -35,7 +35,7 @@ def apply(tmp_path: Path) -> Iterator[Apply]:
             path = tmp_path / program.replace("_", "-")
             path.write_text(f"#!/bin/sh\n{answer}\n")
             path.chmod(0o755)
-        command = as_root(stage_script(SCRIPT), verb, name, "kolla-node")
+        command = as_root(stage_script(*SCRIPTS), verb, name, "kolla-node")
         environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
         return subprocess.run(
             ["sh", "-c", command],

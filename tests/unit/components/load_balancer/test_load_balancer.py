@@ -15,10 +15,10 @@ from components.lib.host_files.bundle import File
 from components.lib.host_files.bundle import render as bundle
 from components.load_balancer import render
 from components.load_balancer.pool import TEXT
-from components.load_balancer.render import CacheFront, Front
+from components.load_balancer.render import CacheServers, NginxConfig
 from tests.golden import assert_golden
 
-FRONT = Front(
+CONFIG = NginxConfig(
     name="registry.example.com",
     address="192.0.2.10",
     own_address="192.0.2.11",
@@ -27,8 +27,8 @@ FRONT = Front(
     replicas=["192.0.2.11", "192.0.2.12"],
     readers=["bob", 'o\'n "$x" ü'],
     caches=[
-        CacheFront("hub", "docker.io", True, ["192.0.2.11:4020", "192.0.2.12:4020"]),
-        CacheFront("quay", "mirrors/quay.io", False, ["192.0.2.12:4021", "192.0.2.11:4021"]),
+        CacheServers("hub", "docker.io", True, ["192.0.2.11:4020", "192.0.2.12:4020"]),
+        CacheServers("quay", "mirrors/quay.io", False, ["192.0.2.12:4021", "192.0.2.11:4021"]),
     ],
     drives=["192.0.2.11", "192.0.2.12", "192.0.2.13", "192.0.2.14"],
     object_store_port=9000,
@@ -45,11 +45,11 @@ USERS = htpasswd(
 
 
 def test_nginx_conf_is_the_one_that_was_read_by_a_person() -> None:
-    assert_golden("nginx.conf", render.nginx_conf(FRONT))
+    assert_golden("nginx.conf", render.nginx_conf(CONFIG))
 
 
 def test_the_balancers_bundle_is_the_one_that_was_read_by_a_person() -> None:
-    entries = render.entries(FRONT, SERVER, CLIENT, USERS, "MIRROR CERT\n")
+    entries = render.entries(CONFIG, SERVER, CLIENT, USERS, "MIRROR CERT\n")
     short = [
         replace(one, content="see nginx.conf\n") if isinstance(one, File) and one.path.endswith("nginx.conf") else one
         for one in entries
@@ -58,20 +58,20 @@ def test_the_balancers_bundle_is_the_one_that_was_read_by_a_person() -> None:
 
 
 def test_the_virtual_addresss_bundle_is_the_one_that_was_read_by_a_person() -> None:
-    assert_golden("virtual-address.bundle", bundle(render.address_entries(FRONT)))
+    assert_golden("virtual-address.bundle", bundle(render.address_entries(CONFIG)))
 
 
 def test_without_upstreams_nobody_listens_on_the_mirror_port() -> None:
-    front = replace(FRONT, caches=[])
-    assert "4001" not in render.nginx_conf(front)
-    assert 4001 not in {port.number for port in front.ports()}
-    paths = {one.path for one in render.entries(front, SERVER, CLIENT, USERS, "") if isinstance(one, File)}
+    config = replace(CONFIG, caches=[])
+    assert "4001" not in render.nginx_conf(config)
+    assert 4001 not in {port.number for port in config.ports()}
+    paths = {one.path for one in render.entries(config, SERVER, CLIENT, USERS, "") if isinstance(one, File)}
     assert f"{render.DIRECTORY}/mirror-clients.crt" not in paths
 
 
 def test_another_configuration_of_keepalived_is_another_container() -> None:
-    assert render.address_digest(FRONT) == render.address_digest(replace(FRONT, port=4002))
-    assert render.address_digest(FRONT) != render.address_digest(replace(FRONT, router_id=78))
+    assert render.address_digest(CONFIG) == render.address_digest(replace(CONFIG, port=4002))
+    assert render.address_digest(CONFIG) != render.address_digest(replace(CONFIG, router_id=78))
 
 
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")

@@ -13,8 +13,7 @@ import pytest
 from components.lib.host_files.bundle import Directive, File
 from components.lib.host_files.bundle import render as bundle
 from components.lib.host_files.shell import as_root, stage_script
-from components.lib.service.directives import SERVICE_SCRIPT
-from components.object_store.component import SCRIPT
+from components.object_store.component import SCRIPTS
 
 Apply = Callable[[str], subprocess.CompletedProcess[str]]
 DOCKER = """#!/bin/sh
@@ -49,7 +48,7 @@ def apply(tmp_path: Path) -> Iterator[Apply]:
     def run(text: str, verb: str = "apply") -> subprocess.CompletedProcess[str]:
         facts = [Directive("certificate", [str(certs)]), Directive("container", ["berth-object-store"])]
         files = [File(f"{certs}/public.crt", text), File(f"{certs}/private.key", text, mode="0600")]
-        command = as_root(stage_script(SERVICE_SCRIPT, SCRIPT), verb, name, "object-store")
+        command = as_root(stage_script(*SCRIPTS), verb, name, "object-store")
         return subprocess.run(
             ["sh", "-c", command],
             input=bundle([*files, *facts]),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import shutil
 import subprocess
 import tomllib
 import uuid
@@ -19,7 +18,7 @@ from components.docker_daemon.render import daemon_json
 from components.lib.host_files.bundle import Directive, Entry, File
 from components.lib.host_files.bundle import render as bundle
 from components.lib.host_files.shell import as_root, stage_script
-from components.registry_client.component import SCRIPT
+from components.registry_client.component import SCRIPTS
 from components.registry_client.render import LOGIN, Identity, entries, hosts_toml
 from config import stackfile
 from config.model.docker import DockerSettings
@@ -110,7 +109,7 @@ def apply() -> Iterator[Apply]:
     name = f"unit-{uuid.uuid4().hex[:8]}"
 
     def run(*wanted: Entry, verb: str = "apply", adopt: str = "no") -> subprocess.CompletedProcess[str]:
-        command = as_root(stage_script(SCRIPT), verb, name, "registry-client")
+        command = as_root(stage_script(*SCRIPTS), verb, name, "registry-client")
         text = bundle([Directive("adopt", [adopt]), *wanted])
         return subprocess.run(
             ["sh", "-c", command], input=text, text=True, capture_output=True, check=False, timeout=60
@@ -150,12 +149,3 @@ def test_an_empty_file_and_one_that_is_as_wanted_are_no_reason_to_refuse(apply: 
     done = apply(File(str(empty), "ours\n"), File(str(same), "ours\n"))
     assert done.returncode == 0, done.stderr
     assert empty.read_text() == "ours\n"
-
-
-@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
-def test_the_stages_whole_script_passes_shellcheck(tmp_path: Path) -> None:
-    script = tmp_path / "stage.sh"
-    script.write_text(stage_script(SCRIPT), encoding="utf-8")
-    command = ["shellcheck", "-s", "sh", "-e", "SC2317,SC2329", str(script)]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert found.returncode == 0, found.stdout
