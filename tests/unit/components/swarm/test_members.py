@@ -86,7 +86,7 @@ def entry(number: int, *, manager: str = "-", state: str = "ready", **changes: A
     } | changes
 
 
-def way_in(own: Member, settings: SwarmSettings = PLAIN, known: str = "") -> str:
+def connection(own: Member, settings: SwarmSettings = PLAIN, known: str = "") -> str:
     return text([*EVERYBODY, *joining(own, settings)]) + known
 
 
@@ -104,7 +104,7 @@ def swarm(tmp_path: Path) -> Swarm:
 
 def test_the_first_manager_makes_the_swarm_and_prints_the_tokens(swarm: Swarm) -> None:
     swarm.set(nodes=[entry(1, manager="leader", id="own")])
-    done = swarm.run("member", "first", stdin=way_in(ROLES[0]))
+    done = swarm.run("member", "first", stdin=connection(ROLES[0]))
     assert (done.stdout, done.stderr) == (PRINTED, "node1 made the swarm\n")
     verb, body = swarm.done[0]
     assert (verb, body["AdvertiseAddr"], body["DefaultAddrPool"]) == ("init", "192.0.2.11", [PLAIN.address_pool])
@@ -112,7 +112,7 @@ def test_the_first_manager_makes_the_swarm_and_prints_the_tokens(swarm: Swarm) -
 
 
 def test_a_worker_joins_by_its_own_token_at_every_manager(swarm: Swarm) -> None:
-    done = swarm.run("member", "next", stdin=way_in(ROLES[2], known=TOKENS))
+    done = swarm.run("member", "next", stdin=connection(ROLES[2], known=TOKENS))
     assert (done.stdout, done.stderr) == ("", "node3 joined as worker\n")
     verb, body = swarm.done[0]
     assert (verb, body["JoinToken"]) == ("join", "SWMTKN-w")
@@ -121,21 +121,21 @@ def test_a_worker_joins_by_its_own_token_at_every_manager(swarm: Swarm) -> None:
 
 
 def test_a_manager_joins_at_the_other_managers_only(swarm: Swarm) -> None:
-    swarm.run("member", "next", stdin=way_in(ROLES[1], known=TOKENS))
+    swarm.run("member", "next", stdin=connection(ROLES[1], known=TOKENS))
     assert swarm.done[0][1]["JoinToken"] == "SWMTKN-m"
     assert swarm.done[0][1]["RemoteAddrs"] == ["192.0.2.11:2377"]
 
 
 def test_a_node_that_is_in_is_left_there(swarm: Swarm) -> None:
     swarm.is_managed(LEADER, MANAGER, WORKER)
-    assert swarm.run("member", "next", stdin=way_in(ROLES[0], known=TOKENS)).stderr == ""
+    assert swarm.run("member", "next", stdin=connection(ROLES[0], known=TOKENS)).stderr == ""
     assert swarm.done == []
 
 
 def test_a_node_in_a_swarm_of_somebody_elses_is_refused(swarm: Swarm) -> None:
     swarm.is_managed(LEADER)
     swarm.note.unlink()
-    assert swarm.refusal("member", "next", stdin=way_in(ROLES[0], known=TOKENS)) == (
+    assert swarm.refusal("member", "next", stdin=connection(ROLES[0], known=TOKENS)) == (
         "node1 is in a swarm already that Berth did not make: take it out (docker swarm leave), then run again"
     )
 
@@ -143,26 +143,26 @@ def test_a_node_in_a_swarm_of_somebody_elses_is_refused(swarm: Swarm) -> None:
 def test_a_node_left_in_a_swarm_that_is_no_more_joins_the_new_one(swarm: Swarm) -> None:
     swarm.is_managed(LEADER)
     swarm.notes("another")
-    swarm.run("member", "next", stdin=way_in(ROLES[2], known=TOKENS))
+    swarm.run("member", "next", stdin=connection(ROLES[2], known=TOKENS))
     assert [one if isinstance(one, str) else one[0] for one in swarm.done] == ["leave", "join"]
 
 
 def test_without_a_token_only_the_first_manager_makes_a_swarm(swarm: Swarm) -> None:
-    assert swarm.refusal("member", "next", stdin=way_in(ROLES[2])) == "no manager gave node3 a token"
+    assert swarm.refusal("member", "next", stdin=connection(ROLES[2])) == "no manager gave node3 a token"
     assert swarm.done == []
 
 
 def test_dockers_own_reason_is_given_where_it_does_not_join(swarm: Swarm) -> None:
     swarm.set(refused={"join": "Timeout was reached"})
     assert "node3 cannot join the swarm: Timeout was reached" in swarm.refusal(
-        "member", "next", stdin=way_in(ROLES[2], known=TOKENS)
+        "member", "next", stdin=connection(ROLES[2], known=TOKENS)
     )
 
 
 def test_another_version_of_the_tokens_renews_them(swarm: Swarm) -> None:
     swarm.is_managed(entry(1, manager="leader", labels={"berth.tokens": "1"}))
     settings = PLAIN.model_copy(update={"token_version": 2})
-    assert swarm.run("member", "first", stdin=way_in(ROLES[0], settings)).stderr == "new tokens\n"
+    assert swarm.run("member", "first", stdin=connection(ROLES[0], settings)).stderr == "new tokens\n"
     assert swarm.done == ["rotate worker", "rotate manager", "node update --label-add berth.tokens=2 id1"]
 
 
@@ -272,18 +272,18 @@ def test_a_network_of_somebody_elses_by_the_same_name_is_refused(swarm: Swarm) -
 
 def test_a_manager_that_leaves_gives_up_its_work_and_its_vote_first(swarm: Swarm) -> None:
     swarm.is_managed(LEADER, MANAGER, entry(3, manager="reachable", tasks=1), own="id3")
-    swarm.run("leave", stdin=way_in(ROLES[2]))
+    swarm.run("leave", stdin=connection(ROLES[2]))
     assert swarm.done == ["node update --availability drain id3", "node demote id3", "leave"]
 
 
 def test_the_last_manager_ends_the_swarm(swarm: Swarm) -> None:
     swarm.is_managed(LEADER)
-    swarm.run("leave", stdin=way_in(ROLES[0]))
+    swarm.run("leave", stdin=connection(ROLES[0]))
     assert swarm.done == ["leave"]
 
 
 def test_a_node_of_somebody_elses_swarm_stays_in_it(swarm: Swarm) -> None:
     swarm.is_managed(LEADER)
     swarm.note.unlink()
-    swarm.run("leave", stdin=way_in(ROLES[0]))
+    swarm.run("leave", stdin=connection(ROLES[0]))
     assert swarm.done == []
