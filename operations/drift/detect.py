@@ -15,7 +15,8 @@ from operations.inspect.checks import WARN_DAYS
 from operations.inspect.collect import ClusterSnapshot
 from operations.inspect.compare import Difference, Finding, Unknown
 from operations.inspect.expected import Desired
-from operations.inspect.probe import Probe, Report
+from operations.inspect.probe import Probe
+from operations.inspect.reports import Report
 from operations.locks import Holder
 from operations.pulumi.locks import locks
 from operations.pulumi.session import Session

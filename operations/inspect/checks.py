@@ -12,7 +12,7 @@ from operations.inspect import clusters, compare
 from operations.inspect.compare import Difference, Finding, Unknown
 from operations.inspect.endpoint_checks import Front
 from operations.inspect.expected import DEPLOY_HOST, Desired, Machine
-from operations.inspect.probe import Report
+from operations.inspect.reports import Report
 
 WARN_DAYS = 30
 FREE_KIB = 1024 * 1024
@@ -93,8 +93,8 @@ def _machine(desired: Desired, name: str, machine: Machine, report: Report) -> I
     yield Answer("docker runs", name, docker, report.docker is not None)
     for unit, journal in report.journals.items():
         said = f"{journal.errors} errors since it was started"
-        text = f"{said}, {journal.grave} fatal: {journal.last}" if journal.grave else said
-        yield Answer(f"journal of {unit}", name, text, not journal.grave)
+        text = f"{said}, {journal.fatal} fatal: {journal.last}" if journal.fatal else said
+        yield Answer(f"journal of {unit}", name, text, not journal.fatal)
     if machine.info and report.docker:
         yield _agrees("daemon settings in force", name, found, (compare.SETTING,), f"all {len(machine.info)}")
     if machine.firewall:

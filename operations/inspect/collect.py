@@ -10,7 +10,8 @@ from operations.errors import BerthError
 from operations.inspect import endpoint_checks, expected
 from operations.inspect.endpoint_checks import Front
 from operations.inspect.expected import Desired
-from operations.inspect.probe import Probe, Report
+from operations.inspect.probe import Probe
+from operations.inspect.reports import Report
 from operations.pulumi.session import NOT_DEPLOYED, Session
 
 JOURNALS = ("docker.service", "etcd.service", "etcd-member.service")

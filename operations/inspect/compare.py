@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from operations.inspect.expected import Machine, Service, WantedFile
-from operations.inspect.probe import ContainerFact, FileFact, Report
+from operations.inspect.reports import ContainerFact, FileFact, Report
 
 FILE, BLOCK, UNIT, SETTING, CONTAINER, CERTIFICATE = "file", "block", "unit", "setting", "container", "certificate"
 FIREWALL = "firewall"
@@ -148,7 +148,7 @@ def _units(name: str, machine: Machine, report: Report) -> Iterator[Difference]:
 def _firewall(name: str, machine: Machine, report: Report) -> Iterator[Difference]:
     if not machine.firewall:
         return
-    found = " ".join(report.told.get("firewall", [["not told"]])[0])
+    found = " ".join(report.answers.get("firewall", [["not told"]])[0])
     if found in ("unreadable", "not told"):
         yield Unknown(name, f"whether the table berth of nftables is as written: {found}")
     elif found != "in force":

@@ -10,7 +10,7 @@ from operations.inspect import clusters
 from operations.inspect.checks import WARN_DAYS
 from operations.inspect.collect import ClusterSnapshot
 from operations.inspect.expected import DEPLOY_HOST
-from operations.inspect.probe import ContainerFact
+from operations.inspect.reports import ContainerFact
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def rows(snapshot: ClusterSnapshot) -> list[Row]:
             version = _version(found, service.image)
             result.append(Row(name, own, service.service, runs and not failing, version, detail))
         if machine.firewall:
-            state = " ".join(report.told.get("firewall", [["not told"]])[0])
+            state = " ".join(report.answers.get("firewall", [["not told"]])[0])
             result.append(Row(name, own, "firewall", state == "in force", "", state))
         for part in clusters.services(own, report) if machine.asks else ():
             result.append(Row(name, own, part.name, part.healthy, part.version, part.detail))

@@ -16,7 +16,8 @@ from operations.drift.report import DriftReport
 from operations.inspect import expected
 from operations.inspect.compare import Finding, Unknown, of_machine
 from operations.inspect.expected import DEPLOY_HOST
-from operations.inspect.probe import ContainerFact, FileFact, Probe, Report, UnitFact
+from operations.inspect.probe import Probe
+from operations.inspect.reports import ContainerFact, FileFact, Report, UnitFact
 from plugins.interface import Created, ProviderError
 from tests.unit.conftest import Checkout
 from tests.unit.operations.inspect.test_checks import CONFIG_SUM, IMAGE, command, export, good, reports, secret
@@ -124,7 +125,7 @@ def test_a_nodes_own_rules_have_to_be_in_force(told: str | None, differences: li
     machine = expected.read(document, "dev").machines["node1"]
     assert "firewall" in Probe("dev", "r.test:4000", "10.77.0.10", {}).questions(machine).splitlines()
     report = seen()
-    report.told = {"firewall": [[told]]} if told else {}
+    report.answers = {"firewall": [[told]]} if told else {}
     found = list(of_machine("node1", machine, report))
     shown = [(o.kind, o.name, o.expected, o.found) if isinstance(o, Finding) else ("?", o.reason) for o in found]
     assert shown == differences

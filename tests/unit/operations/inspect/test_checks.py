@@ -16,7 +16,7 @@ from operations.errors import BerthError
 from operations.inspect import checks, collect, expected, status
 from operations.inspect.endpoint_checks import Front, Reply
 from operations.inspect.expected import DEPLOY_HOST, SIGNATURE
-from operations.inspect.probe import ContainerFact, DiskFact, FileFact, JournalFact, Report, UnitFact
+from operations.inspect.reports import ContainerFact, DiskFact, FileFact, JournalFact, Report, UnitFact
 from tests.unit.conftest import OUTPUTS, Checkout
 
 BUNDLE = (
@@ -173,9 +173,9 @@ def test_a_table_of_rules_that_is_gone_is_named() -> None:
     bundle = command("berth:firewall:Firewall$command:remote:Command", "berth-bundle 1\nask\tfirewall\n")
     document["deployment"]["resources"].append(bundle)
     known, told = expected.read(document, "dev"), reports()
-    told["node1"].told = {"firewall": [["in force"]]}
+    told["node1"].answers = {"firewall": [["in force"]]}
     assert wrong_of(known, told) == {}
-    told["node1"].told = {"firewall": [["missing"]]}
+    told["node1"].answers = {"firewall": [["missing"]]}
     assert wrong_of(known, told) == {"node1: firewall as written": "table inet berth is missing, not in force"}
     rows = {
         (row.node, row.service): (row.healthy, row.detail)

@@ -18,7 +18,9 @@ import pytest
 
 from operations.inspect import probe
 from operations.inspect.expected import DEPLOY_HOST, Listener, Machine, Readiness, WantedBlock, WantedFile, fingerprint
-from operations.inspect.probe import FileFact, JournalFact, Probe, Report, UnitFact, parse
+from operations.inspect.parser import parse
+from operations.inspect.probe import Probe
+from operations.inspect.reports import FileFact, JournalFact, Report, UnitFact
 from tests.unit.components.object_store.test_export import self_signed
 from tests.unit.conftest import Checkout, Docker
 from tests.unit.nodes import Node
@@ -190,7 +192,7 @@ def test_etcd_is_asked_with_reads_alone(node: Node, checkout: Checkout, tmp_path
     for name, text in {"etcdctl": f"asked={asked}\n{ETCDCTL}", "curl": 'echo \'{"health":"true"}\'\n'}.items():
         (checkout.bin / name).write_text(f"#!/bin/sh\n{text}")
         (checkout.bin / name).chmod(0o755)
-    found = ask(node, Machine(asks=[f"etcd\t{env}"])).told["etcd"]
+    found = ask(node, Machine(asks=[f"etcd\t{env}"])).answers["etcd"]
     assert found[0] == ["health", "healthy"]
     assert [line[0] for line in found] == ["health", "status", "member", "read", "read"]
     assert found[3:] == [["read", "serializable", "yes"], ["read", "linearizable", "Error: context deadline exceeded"]]

@@ -23,7 +23,7 @@ from operations.inspect.collect import ClusterSnapshot
 from operations.inspect.compare import Finding, Unknown
 from operations.inspect.endpoint_checks import Front, Reply
 from operations.inspect.expected import Desired, Machine, Service
-from operations.inspect.probe import ContainerFact
+from operations.inspect.reports import ContainerFact
 from operations.locks import Holder, Process
 from operations.preview.report import Report
 from operations.promote import preconditions
