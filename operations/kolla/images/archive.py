@@ -18,14 +18,14 @@ from typing import Any
 
 from operations.errors import BerthError
 from operations.host.archive import ARCHITECTURES
-from operations.host.steps import Display
+from operations.host.steps import StepDisplay
 from operations.kolla.images.published import image_id
 
 _LOADED = re.compile(r"^Loaded image(?: ID)?: (\S+)$", re.MULTILINE)
 _NAMES = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
 
 
-def load(source: Path, wanted: Sequence[str], tag: str, display: Display) -> dict[str, str]:
+def load(source: Path, wanted: Sequence[str], tag: str, display: StepDisplay) -> dict[str, str]:
     """Image -> what Docker calls it now; `source` is an archive or a folder of some. Refused unless all are there.
 
     Of several images of one name, the one with `tag` is meant.

@@ -6,7 +6,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 
 from operations.errors import BerthError
-from operations.host.steps import Display
+from operations.host.steps import StepDisplay
 from operations.kolla.images.published import Locked, Published, Target
 from operations.registry import copy_images
 from operations.registry.client import Store
@@ -36,7 +36,7 @@ class Below:
             raise BerthError(f"The upstream has lost {digest} of {self.of(repository)}: is it being pushed?") from None
 
 
-def copy(target: Target, names: Sequence[str], place: str, tag: str, display: Display) -> Published:
+def copy(target: Target, names: Sequence[str], place: str, tag: str, display: StepDisplay) -> Published:
     """Copy each image under `place` that the store does not have; nothing unless all of them are there."""
     store, origin = target.store, Below(target.store.twin(), place)
     found = copy_images.each(lambda name: copy_images.read(store, f"{origin.of(name)}:{tag}"), names)

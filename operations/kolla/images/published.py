@@ -14,7 +14,7 @@ from typing import Any
 from config import paths, stackfile
 from operations.context import CommandContext
 from operations.errors import BerthError
-from operations.host.steps import Display
+from operations.host.steps import StepDisplay
 from operations.kolla.images.builder import tag
 from operations.kolla.images.export import packed
 from operations.pulumi import documents
@@ -77,7 +77,7 @@ class Published:
     """Images that it lacked."""
 
 
-def publish(target: Target, references: Mapping[str, str], display: Display) -> Published:
+def publish(target: Target, references: Mapping[str, str], display: StepDisplay) -> Published:
     """Push each image (name -> reference on this machine) that the registry does not have under its tag."""
     store, registry = target.store, target.end.registry
     new = [name for name, reference in references.items() if not _there(target, name, image_id(reference))]

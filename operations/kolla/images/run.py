@@ -17,7 +17,7 @@ from operations.errors import BerthError, UsageError
 from operations.host import mirrors, prepare, steps
 from operations.host.debian import exists
 from operations.host.shell import Shell
-from operations.host.steps import Display, Step
+from operations.host.steps import Step, StepDisplay
 from operations.kolla.images import archive, base_image, build_keys, builder, catalogue, copy_from_cache
 from operations.kolla.images.published import Published, Target, publish, write_lock
 from operations.pulumi.session import Session
@@ -82,7 +82,7 @@ def build(run: CommandContext, want: Wanted, fresh: bool = False, push: bool = T
         if order.stale:
             run.say(f"To build: {', '.join(name for name in order.names if name in order.stale)}.")
             logs = run.workspace.logs / "kolla-images"
-            builder.build(_tools(run.workspace), order, given.environment, logs, Display(run.console))
+            builder.build(_tools(run.workspace), order, given.environment, logs, StepDisplay(run.console))
     made = {name: builder.local(name, order.keys[name]) for name in want.images}
     return Answer(
         made,
@@ -142,7 +142,7 @@ def _pip_settings() -> dict[str, str]:
 def copy(run: CommandContext, want: Wanted, source: str) -> Answer:
     """Push images that were built elsewhere: from an archive, or through a cache of the stack's own registry."""
     place, colon, tag = source.rpartition(":")
-    path, display = Path(source), Display(run.console)
+    path, display = Path(source), StepDisplay(run.console)
     if not path.exists() and not (colon and "/" in place):
         raise UsageError(
             f"{source} is neither a file here nor a place in the registry: name an archive that `docker save` has "
@@ -171,6 +171,6 @@ def _insist_on_release(reference: str, want: Wanted) -> None:
 
 
 def _published(run: CommandContext, target: Target, references: Mapping[str, str], by_hand: bool = False) -> Published:
-    done = publish(target, references, Display(run.console))
+    done = publish(target, references, StepDisplay(run.console))
     write_lock(Session.open(run.workspace, run.stack_file), done.images, by_hand)
     return done

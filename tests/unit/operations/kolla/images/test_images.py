@@ -23,7 +23,7 @@ from config import paths
 from config.paths import ROOT
 from operations.context import CommandContext
 from operations.errors import BerthError, UsageError
-from operations.host.steps import Display
+from operations.host.steps import StepDisplay
 from operations.kolla.images import build_keys, builder, catalogue, export, published, run
 from operations.kolla.images.published import Locked, Target, publish, read_lock, write_lock
 from operations.pulumi import documents, up
@@ -37,9 +37,9 @@ GROUND = "berth/kolla/debian:0123456789ab"
 SMALLEST = ["cron", "etcd", "kolla-toolbox", "mariadb-server", "memcached"]
 
 
-def display() -> tuple[Display, io.StringIO]:
+def display() -> tuple[StepDisplay, io.StringIO]:
     text = io.StringIO()
-    return Display(Console(file=text, width=200)), text
+    return StepDisplay(Console(file=text, width=200)), text
 
 
 # Which images
@@ -484,7 +484,7 @@ def pushed(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """What would be pushed: image -> its name on this machine's Docker."""
     found: dict[str, str] = {}
 
-    def note(target: Target, references: dict[str, str], shown: Display) -> published.Published:
+    def note(target: Target, references: dict[str, str], shown: StepDisplay) -> published.Published:
         found.update(references)
         locked = {name: Locked(f"kolla/{name}", "2026.1", "sha256:1") for name in references}
         return published.Published("r", locked, list(references))
