@@ -17,7 +17,7 @@ from operations.kolla.images import run as kolla_images
 from operations.kolla.images.published import Target
 from operations.output import print_json
 from operations.pulumi.session import Session
-from operations.registry.client import Store
+from operations.registry.client import RegistryClient
 from operations.registry.endpoint import Endpoint, User
 from operations.workspace import StackFile, Workspace
 
@@ -155,7 +155,7 @@ def push(stack: Stack) -> None:
     context, given = _context(stack, as_json=True), json.load(sys.stdin)
     end, user = Endpoint(given["registry"], "", {}), User(given["username"], given["password"])
     want = kolla_images.wanted(context.stack_file)
-    target = Target(Store(stack, end, given["ca"], user), end, user, want.namespace, want.tag)
+    target = Target(RegistryClient(stack, end.registry, given["ca"], user), end, user, want.namespace, want.tag)
     typer.echo(kolla_images.push_built(context, want, target).summary())
 
 

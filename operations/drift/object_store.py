@@ -39,7 +39,7 @@ def differences(wanted: Desired) -> Iterator[Difference]:
                 if resource.get("provider") == reference and not resource.get("delete"):
                     yield from _of_resource(dict(provider["inputs"]), resource, address)
         except OSError as error:
-            yield Unknown(address, f"the object store can't be asked: {error.strerror or error}")
+            yield Unknown(address, f"the object store can't be reached: {error.strerror or error}")
         except ProviderError as error:
             yield Unknown(address, str(error))
 

@@ -17,8 +17,9 @@ from types import TracebackType
 from typing import Self
 
 from operations.drill.background import Background
-from operations.drill.oci import Refused, Registry, WrongBytes, layer
+from operations.drill.traffic import layer, push_image, read_slowly
 from operations.errors import BerthError
+from operations.registry.client import RegistryClient, WrongDigest
 from operations.registry.endpoint import User
 
 REPOSITORY = "drill/load"
@@ -98,19 +99,19 @@ class Docker:
 class Behind:
     """A registry that only caches lead to, and the names under which they do."""
 
-    upstream: Registry
+    upstream: RegistryClient
     names: Sequence[str]
 
     def new_image(self, labels: Mapping[str, str]) -> str:
         """Put a new image there; the reference by which a cache gets it."""
-        found = self.upstream.push_image(REPOSITORY, "latest", layer(LAYER_BYTES), labels)
+        found = push_image(self.upstream, REPOSITORY, "latest", layer(LAYER_BYTES), labels)
         return f"{random.choice(self.names)}/{REPOSITORY}@{found}"
 
 
 class Load(Background):
     """Workers that push and pull until they are told to stop, each noting what it did."""
 
-    def __init__(self, registry: Registry, docker: Docker, workers: int, behind: Behind | None = None) -> None:
+    def __init__(self, registry: RegistryClient, docker: Docker, workers: int, behind: Behind | None = None) -> None:
         self._registry = registry
         self._docker = docker
         self._behind = behind
@@ -126,7 +127,7 @@ class Load(Background):
     def __enter__(self) -> Self:
         try:
             self._blob = self._registry.push_blob(REPOSITORY, os.urandom(BLOB_BYTES))
-        except Refused as error:
+        except BerthError as error:
             raise BerthError(f"The registry takes no push before the drill: {error}") from None
         self._push()
         if not self._pushed:
@@ -169,17 +170,17 @@ class Load(Background):
     def _once(done: Operation, do: Callable[[Operation], object]) -> str:
         try:
             do(done)
-        except WrongBytes as error:
+        except WrongDigest as error:
             done.wrong_digest = True
             return str(error)
-        except (Failed, Refused) as error:
+        except (Failed, BerthError) as error:
             done.wrong_digest = done.wrong_digest or bool(WRONG.search(str(error)))
             return str(error) or type(error).__name__
         return ""
 
     def _push(self) -> None:
         self._number += 1
-        reference = f"{self._registry.endpoint}/{REPOSITORY}:{self._name}-{self._number}-{threading.get_ident() % 997}"
+        reference = f"{self._registry.registry}/{REPOSITORY}:{self._name}-{self._number}-{threading.get_ident() % 997}"
         self._docker.make_image(reference)
         found: list[str] = []
 
@@ -187,7 +188,7 @@ class Load(Background):
             found.extend(DIGEST.findall(self._docker.run("push", reference)))
 
         if self._try(PUSH, push) and found:
-            self._pushed = [*self._pushed, f"{self._registry.endpoint}/{REPOSITORY}@{found[-1]}"][-KEPT_IMAGES:]
+            self._pushed = [*self._pushed, f"{self._registry.registry}/{REPOSITORY}@{found[-1]}"][-KEPT_IMAGES:]
         self._docker.forget(reference)
 
     def _pull(self) -> None:
@@ -207,7 +208,7 @@ class Load(Background):
             def waited(seconds: float) -> None:
                 done.stall = max(done.stall, seconds)
 
-            self._registry.read_blob(REPOSITORY, self._blob, BLOB_BYTES_PER_SECOND, waited)
+            read_slowly(self._registry, REPOSITORY, self._blob, BLOB_BYTES_PER_SECOND, waited)
 
         self._try(BLOB, read)
 
@@ -220,7 +221,7 @@ class Refusal:
     error: str
 
 
-def refusals(registry: Registry, seconds: float) -> list[Refusal]:
+def refusals(registry: RegistryClient, seconds: float) -> list[Refusal]:
     """Small pushes, one after the other, for so long."""
     found: list[Refusal] = []
     until = time.monotonic() + seconds
@@ -228,7 +229,7 @@ def refusals(registry: Registry, seconds: float) -> list[Refusal]:
         begun, error = time.monotonic(), ""
         try:
             registry.push_blob(REPOSITORY, os.urandom(1024))
-        except Refused as refused:
+        except BerthError as refused:
             error = str(refused)
         found.append(Refusal(time.monotonic() - begun, error))
         time.sleep(REPEAT_AFTER_SECONDS)

@@ -7,7 +7,7 @@ import shutil
 import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from config import naming, stackfile
@@ -17,14 +17,15 @@ from operations.drill import faults, lab_node
 from operations.drill.faults import Fault, Strike
 from operations.drill.health import Health
 from operations.drill.load import REPOSITORY, Behind, Docker, Load, Refusal, refusals
-from operations.drill.oci import Refused, Registry
 from operations.drill.record import Record, interruptible
 from operations.drill.report import Report, Result, counts
+from operations.drill.traffic import OUTAGE_SECONDS
 from operations.drill.watch import Watch
 from operations.errors import BerthError, UsageError
 from operations.inspect import collect
 from operations.locks import StackLock
 from operations.pulumi.session import NOT_DEPLOYED, Session
+from operations.registry.client import RegistryClient
 from operations.registry.endpoint import endpoint
 
 HEALTHY_SECONDS = 180.0
@@ -61,7 +62,9 @@ class Stage:
     health: Health
     watch: Watch
     load: Load
-    registry: Registry
+    registry: RegistryClient
+    patient: RegistryClient
+    """The same for pushes that have to be refused."""
     hold: float
 
     @classmethod
@@ -74,17 +77,20 @@ class Stage:
         if pusher is None or puller is None:
             raise UsageError("berth:registry.users has nobody who may push: a drill pushes.")
         docker.log_in(end.registry, pusher)
-        tls = ssl.create_default_context(cadata=str(desired.outputs["registry_ca"]))
+        ca = str(desired.outputs["registry_ca"])
         nodes = lab_node.of_stack(desired, run.stack)
         balancers = [node for node in nodes if "load-balancer" in node.roles]
-        registry = Registry(end.registry, tls, pusher)
+        registry = RegistryClient(run.stack, end.registry, ca, pusher, OUTAGE_SECONDS)
         return cls(
             settings,
             nodes,
             Health(session, desired, settings, nodes),
-            Watch(end.registry, tls, puller, settings.load_balancer.address, balancers),
-            Load(registry, docker, options.workers, _behind(settings, registry, tls)),
+            Watch(
+                end.registry, ssl.create_default_context(cadata=ca), puller, settings.load_balancer.address, balancers
+            ),
+            Load(registry, docker, options.workers, _behind(settings, registry, ca)),
             registry,
+            RegistryClient(run.stack, end.registry, ca, pusher, REFUSAL_SECONDS),
             options.hold,
         )
 
@@ -96,7 +102,7 @@ class Stage:
         # Undone first of all when the drill is interrupted: what the fault holds would hold up the drill's end too.
         with record.struck(fault, strike):
             if fault.refuses_writes:
-                refused = refusals(replace(self.registry, seconds=REFUSAL_SECONDS), self.hold)
+                refused = refusals(self.patient, self.hold)
             elif fault.end is not None:
                 time.sleep(self.hold)
             over = time.monotonic() if fault.end is not None else begun
@@ -132,7 +138,7 @@ class Stage:
                 mended()
                 if not wrong:
                     self.registry.push_blob(REPOSITORY, b"is there room again?")
-            except (BerthError, Refused) as error:
+            except BerthError as error:
                 wrong = wrong or str(error)
             last = wrong or last
             if not wrong or time.monotonic() > deadline:
@@ -198,16 +204,17 @@ def _alone(run: CommandContext) -> Iterator[tuple[Record, bool]]:
             yield record, record.undo(run.say)
 
 
-def _behind(settings: Settings, registry: Registry, tls: ssl.SSLContext) -> Behind | None:
+def _behind(settings: Settings, registry: RegistryClient, ca: str) -> Behind | None:
     """The lab's stand-in for public registries, where the stack's caches lead to it."""
     address = settings.lab.upstream_address if settings.lab else None
     if address is None:
         return None
     endpoint = naming.endpoint(address, naming.LAB_UPSTREAM_PORT)
     prefixes = [one.prefix for one in settings.registry.upstreams if urlsplit(one.url).netloc == endpoint]
-    return (
-        Behind(Registry(endpoint, tls), [f"{registry.endpoint}/{prefix}" for prefix in prefixes]) if prefixes else None
-    )
+    if not prefixes:
+        return None
+    upstream = RegistryClient(settings.stack, endpoint, ca, None, OUTAGE_SECONDS)
+    return Behind(upstream, [f"{registry.registry}/{prefix}" for prefix in prefixes])
 
 
 @contextlib.contextmanager

@@ -12,7 +12,6 @@ from itertools import pairwise
 
 from operations.drill.background import Background
 from operations.drill.lab_node import LabNode, addresses
-from operations.drill.oci import authorization
 from operations.errors import BerthError
 from operations.registry.endpoint import User
 
@@ -31,7 +30,7 @@ class Watch(Background):
         self._host, _, port = endpoint.rpartition(":")
         self._port = int(port)
         self._tls = tls
-        words = {"Host": endpoint, **authorization(user), "Connection": "close"}
+        words = {"Host": endpoint, "Authorization": f"Basic {user.basic}", "Connection": "close"}
         lines = ["GET /v2/ HTTP/1.1", *(f"{name}: {value}" for name, value in words.items()), "", ""]
         self._question = "\r\n".join(lines).encode()
         self._address = address

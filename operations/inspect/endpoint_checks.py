@@ -70,9 +70,9 @@ def ask(workspace: Workspace, stack: str, outputs: Mapping[str, Any]) -> Front:
 
 def _promoted(end: Endpoint, stack: str, ca: str, tags: Iterable[str]) -> dict[str, str | None]:
     from operations.registry import copy_images
-    from operations.registry.client import Store
+    from operations.registry.client import RegistryClient
 
-    store = Store(stack, end, ca, end.users["pull"])
+    store = RegistryClient(stack, end.registry, ca, end.users["pull"])
     wanted = [name.rsplit(":", 1) for name in tags]
     repositories = list(dict.fromkeys(repository for repository, _ in wanted))
     try:

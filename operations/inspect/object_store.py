@@ -45,6 +45,6 @@ def client(wanted: Desired) -> Iterator[Minio]:
         raise BerthError(f"The object store at {address} answers {error.code}: {error.message}") from None
     except (urllib3.exceptions.HTTPError, MinioException, OSError) as error:
         reason = getattr(error, "reason", None) or error
-        raise BerthError(f"The object store at {address} can't be asked ({reason}): see ./berth status.") from None
+        raise BerthError(f"The object store at {address} can't be reached ({reason}): see ./berth status.") from None
     finally:
         http.clear()

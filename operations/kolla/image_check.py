@@ -14,7 +14,7 @@ from components.kolla import render
 from operations.errors import BerthError
 from operations.kolla.environment import Environment
 from operations.kolla.images.published import Locked
-from operations.registry.client import Store
+from operations.registry.client import RegistryClient
 from operations.registry.copy_images import each
 from operations.workspace import write_private
 
@@ -71,7 +71,7 @@ def images(by_host: ByHost, registry: str) -> list[Image]:
 
 
 def check(
-    wanted: Sequence[Image], store: Store, locked: Mapping[str, Locked], accept: bool = False
+    wanted: Sequence[Image], store: RegistryClient, locked: Mapping[str, Locked], accept: bool = False
 ) -> dict[str, Locked]:
     """The images as they are in the registry, for the lock; refuses what is missing and names all of it.
 

@@ -21,8 +21,8 @@ from operations.kolla.images.published import read_lock, write_lock
 from operations.locks import StackLock
 from operations.pulumi.follow import new_log
 from operations.pulumi.session import Session
-from operations.registry.client import Store
-from operations.registry.endpoint import Endpoint, User
+from operations.registry.client import RegistryClient
+from operations.registry.endpoint import User
 from operations.workspace import StackFile, Workspace, write_private
 
 CHANGING = ("deploy", "reconfigure", "upgrade")
@@ -113,7 +113,7 @@ def _check_images(session: Session, wanted: play.Inputs, needed: image_check.ByH
     registry, user = str(variables["docker_registry"]), variables.get("docker_registry_username")
     login = User(str(user), wanted.given["docker_registry_password"]) if user else None
     found = image_check.images(needed, registry)
-    store = Store(session.stack, Endpoint(registry, "", {}), wanted.ca, login)
+    store = RegistryClient(session.stack, registry, wanted.ca, login)
     before = read_lock(session)
     now = image_check.check(found, store, before, accept)
     new = [name for name, image in now.items() if before.get(name) != image]

@@ -6,7 +6,6 @@ Tests hold them over every committed stack, and every preview over the stack tha
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -22,9 +21,7 @@ CONTAINER = "docker:index/container:Container"
 SERVICE_LABEL = "berth.service"
 REMOTE_COMMAND = "command:remote:Command"
 MINIO_PROVIDER = "pulumi:providers:minio"
-FEWEST_DRIVES = 4
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-QUORUMS = {"swarm-manager": "Swarm managers", "etcd": "etcd members"}
 
 
 class Declared(Protocol):
@@ -60,14 +57,11 @@ class Violation:
 
 def violations(resources: Iterable[Declared], settings: StackSettings) -> list[Violation]:
     """Every rule over every resource."""
-    every = list(resources)
     found: list[Violation] = []
-    for resource in every:
+    for resource in resources:
         for rule in (parent, privileged, confined, latest, host_key, plain_http, anonymous_push):
             name = rule.__name__.replace("_", "-")
             found += [Violation(name, resource.name, text) for text in rule(resource, settings)]
-    found += [Violation("drives", "object-store", text) for text in drives(every)]
-    found += [Violation("quorum", "berth:nodes", text) for text in quorum(settings)]
     return found
 
 
@@ -157,26 +151,6 @@ def anonymous_push(resource: Declared, settings: StackSettings) -> Iterator[str]
         document = _registry_http(path, body)
         if document is not None and not _is_read_only(body) and not _only_balancers(path, document, files):
             yield f"{path} takes writes from others than the balancers: clientcas must name {naming.CLIENT_CA} alone"
-
-
-def drives(resources: Iterable[Declared]) -> Iterator[str]:
-    """Erasure coding begins at four drives."""
-    servers = [
-        resource
-        for resource in resources
-        if resource.type == CONTAINER
-        and {"label": SERVICE_LABEL, "value": "object-store"} in (resource.open.get("labels") or [])
-    ]
-    if 0 < len(servers) < FEWEST_DRIVES:
-        yield f"has {len(servers)} drives, none of which may be lost: give {FEWEST_DRIVES} nodes the role object-store"
-
-
-def quorum(settings: StackSettings) -> Iterator[str]:
-    """An even number of voters bears no more losses than one fewer."""
-    count: Counter[str] = Counter(role for node in settings.nodes for role in node.roles)
-    for role, what in QUORUMS.items():
-        if count[role] and count[role] % 2 == 0:
-            yield f"{count[role]} {what}: make them {count[role] - 1} or {count[role] + 1}"
 
 
 def _urn(resource: Declared) -> str:

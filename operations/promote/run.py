@@ -26,7 +26,7 @@ from operations.pulumi import cli
 from operations.pulumi.environment import environment
 from operations.pulumi.session import Session
 from operations.registry import copy_images
-from operations.registry.client import Store
+from operations.registry.client import RegistryClient
 from operations.registry.copy_images import Image, Missing
 from operations.registry.endpoint import endpoint
 from operations.workspace import StackFile, write_private
@@ -108,7 +108,7 @@ def promote(run: CommandContext, options: Options) -> Promotion:
         return _carry_out(run, target, planned, options)
 
 
-def _carry_out(run: CommandContext, target: Store, planned: Promotion, options: Options) -> Promotion:
+def _carry_out(run: CommandContext, target: RegistryClient, planned: Promotion, options: Options) -> Promotion:
     if not planned.is_new:
         run.say(f"{run.stack} has all of it already: nothing to promote.")
         return planned
@@ -152,20 +152,20 @@ def _source(run: CommandContext, options: Options) -> Session:
     return Session(run.workspace, stack_file, chosen, environment(run.workspace, stack_file, chosen, base))
 
 
-def _store(session: Session, outputs: Mapping[str, Any], right: str) -> Store:
+def _store(session: Session, outputs: Mapping[str, Any], right: str) -> RegistryClient:
     store = _store_if_any(session, outputs, right)
     if store is None:
         raise BerthError(f"{session.stack} has no user who may {right}: add one to berth:registry.users.")
     return store
 
 
-def _store_if_any(session: Session, outputs: Mapping[str, Any], right: str) -> Store | None:
+def _store_if_any(session: Session, outputs: Mapping[str, Any], right: str) -> RegistryClient | None:
     end = endpoint(session.workspace, session.stack, outputs, show_secrets=True)
     user = end.users.get(right)
-    return Store(session.stack, end, str(outputs["registry_ca"]), user) if user else None
+    return RegistryClient(session.stack, end.registry, str(outputs["registry_ca"]), user) if user else None
 
 
-def _from_stack(run: CommandContext, target: Store, source: Session, options: Options) -> Promotion:
+def _from_stack(run: CommandContext, target: RegistryClient, source: Session, options: Options) -> Promotion:
     proof = prove(source)
     store = _store(source, proof.outputs, "pull")
     wanted = copy_images.names(store, _store_if_any(source, proof.outputs, "admin"), options.patterns)
@@ -199,21 +199,21 @@ def _pins(stack: str, proof: Proof, repositories: Mapping[str, str]) -> PinSetti
     )
 
 
-def _present(store: Store, name: str, digest: str | None = None) -> Image:
+def _present(store: RegistryClient, name: str, digest: str | None = None) -> Image:
     found = copy_images.read(store, name, digest)
     if found is None:
         raise BerthError(copy_images.lost(store.stack, digest or "the tag", name))
     return found
 
 
-def _from_record(run: CommandContext, target: Store, options: Options) -> Promotion:
+def _from_record(run: CommandContext, target: RegistryClient, options: Options) -> Promotion:
     assert options.record is not None
     older = records.read(run.workspace.root, options.record)
     if older.to != run.stack:
         raise UsageError(f"{options.record} is of a promotion to {older.to}: {run.stack} never had what it says.")
 
     @cache
-    def origin() -> Store:
+    def origin() -> RegistryClient:
         return _origin(run, older, options)
 
     def image(item: tuple[str, str]) -> Image:
@@ -225,7 +225,7 @@ def _from_record(run: CommandContext, target: Store, options: Options) -> Promot
     return _planned(run, target, record, found, origin)
 
 
-def _origin(run: CommandContext, older: Record, options: Options) -> Store:
+def _origin(run: CommandContext, older: Record, options: Options) -> RegistryClient:
     """The stack that a record came from, needed only where the target has lost something of it."""
     stack = older.pins.source.stack
     try:
@@ -238,7 +238,7 @@ def _origin(run: CommandContext, older: Record, options: Options) -> Store:
 
 
 def _planned(
-    run: CommandContext, target: Store, record: Record, found: Sequence[Image], origin: copy_images.Origin
+    run: CommandContext, target: RegistryClient, record: Record, found: Sequence[Image], origin: copy_images.Origin
 ) -> Promotion:
     _seed_has(run, record.pins)
     path = run.stack_file.path

@@ -160,7 +160,7 @@ class Orphan:
 
 
 def orphans(export: Mapping[str, Any], stack: str) -> Iterator[Orphan]:
-    """What the killed run made last. A daemon that can't be asked is passed over: the run to come will name it."""
+    """What the killed run made last. A daemon that can't be reached is passed over: the run to come will name it."""
     resources: Sequence[Mapping[str, Any]] = (export.get("deployment") or {}).get("resources") or []
     daemons = {str(r.get("urn")): daemon(r.get("inputs") or {}) for r in resources if r.get("type") == PROVIDER}
     known = {

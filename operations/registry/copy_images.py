@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Protocol, TypeVar
 
 from operations.errors import BerthError
-from operations.registry.client import ATTEMPTS, CONNECTIONS, INDEXES, MANIFESTS, Broken, Manifest, Store
+from operations.registry.client import ATTEMPTS, CONNECTIONS, INDEXES, MANIFESTS, Broken, Manifest, RegistryClient
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -94,7 +94,7 @@ def each(work: Callable[[T], R], items: Iterable[T]) -> list[R]:
             raise
 
 
-def names(store: Store, lister: Store | None, patterns: Sequence[str]) -> list[str]:
+def names(store: RegistryClient, lister: RegistryClient | None, patterns: Sequence[str]) -> list[str]:
     """Every repository:tag in a store that a pattern matches; without patterns, every one.
 
     Patterns are shell's; one without a tag matches all tags. `lister` may read the catalog.
@@ -126,7 +126,7 @@ def _matches(name: str, pattern: str) -> bool:
     return fnmatchcase(name.rpartition(":")[0], repository) and fnmatchcase(name.rpartition(":")[2], tag)
 
 
-def read(store: Store, name: str, digest: str | None = None) -> Image | None:
+def read(store: RegistryClient, name: str, digest: str | None = None) -> Image | None:
     """An image by its tag, or by its digest, from a store; None where the store does not have it."""
     repository, _, tag = name.rpartition(":")
     top = store.manifest(repository, digest or tag)
@@ -140,7 +140,7 @@ def read(store: Store, name: str, digest: str | None = None) -> Image | None:
     return Image(name, tuple({manifest.digest: manifest for manifest in manifests}.values()), blobs)
 
 
-def _below(store: Store, repository: str, name: str, manifest: Manifest) -> Iterator[Manifest]:
+def _below(store: RegistryClient, repository: str, name: str, manifest: Manifest) -> Iterator[Manifest]:
     """The manifest and all below it, deepest first."""
     if manifest.type not in (*MANIFESTS, *INDEXES):
         raise BerthError(f"{name} in {store.stack}'s registry is of a type that can't be promoted: {manifest.type}.")
@@ -167,7 +167,7 @@ def lost(stack: str, digest: str, name: str) -> str:
     )
 
 
-def look(target: Store, images: Sequence[Image]) -> Missing:
+def look(target: RegistryClient, images: Sequence[Image]) -> Missing:
     """What of these images the target's store lacks, asked of every blob, every manifest and every tag."""
     missing = Missing()
     blobs = {(image.repository, digest): image for image in images for digest in image.blobs}
@@ -184,7 +184,7 @@ def look(target: Store, images: Sequence[Image]) -> Missing:
     return missing
 
 
-def move(target: Store, origin: Origin, images: Sequence[Image], missing: Missing) -> None:
+def move(target: RegistryClient, origin: Origin, images: Sequence[Image], missing: Missing) -> None:
     """Bring what is missing: all blobs, then all manifests, and only then the tags by which clients ask."""
 
     def blob(item: tuple[str, Mapping[str, Image]]) -> None:
@@ -207,7 +207,7 @@ def move(target: Store, origin: Origin, images: Sequence[Image], missing: Missin
     )
 
 
-def _bring(target: Store, origin: Origin, digest: str, image: Image, home: str | None) -> None:
+def _bring(target: RegistryClient, origin: Origin, digest: str, image: Image, home: str | None) -> None:
     for attempt in range(ATTEMPTS):
         try:
             if not (home and target.mount(image.repository, digest, home)):
@@ -223,7 +223,7 @@ def _bring(target: Store, origin: Origin, digest: str, image: Image, home: str |
             time.sleep(attempt)
 
 
-def check(target: Store, images: Sequence[Image]) -> None:
+def check(target: RegistryClient, images: Sequence[Image]) -> None:
     """Refuse to go on unless the target's store has all of it."""
     missing = look(target, images)
     if missing.anything:

@@ -9,14 +9,14 @@ from operations.errors import BerthError
 from operations.host.steps import StepDisplay
 from operations.kolla.images.published import Locked, Published, Target
 from operations.registry import copy_images
-from operations.registry.client import Store
+from operations.registry.client import RegistryClient
 
 
 @dataclass(frozen=True)
 class Below:
     """A place in the registry from which images are taken by the last part of their names."""
 
-    store: Store
+    store: RegistryClient
     place: str
 
     @property
@@ -38,7 +38,7 @@ class Below:
 
 def copy(target: Target, names: Sequence[str], place: str, tag: str, display: StepDisplay) -> Published:
     """Copy each image under `place` that the store does not have; nothing unless all of them are there."""
-    store, origin = target.store, Below(target.store.twin(), place)
+    store, origin = target.store, Below(target.store.clone(), place)
     found = copy_images.each(lambda name: copy_images.read(store, f"{origin.of(name)}:{tag}"), names)
     missing = [f"    {origin.of(name)}:{tag}" for name, image in zip(names, found, strict=True) if image is None]
     if missing:

@@ -20,7 +20,7 @@ from operations.kolla.images.export import packed
 from operations.pulumi import documents
 from operations.pulumi.session import Session
 from operations.registry import copy_images
-from operations.registry.client import Store
+from operations.registry.client import RegistryClient
 from operations.registry.endpoint import Endpoint, User, endpoint
 from operations.workspace import write_private
 
@@ -41,7 +41,7 @@ class Locked:
 class Target:
     """A stack's registry with the user that may push, and the place in it where Kolla looks for images."""
 
-    store: Store
+    store: RegistryClient
     end: Endpoint
     user: User
     namespace: str
@@ -56,7 +56,9 @@ class Target:
         user = end.users["push"]
         if user is None:
             raise BerthError(f"Nobody may push to {end.registry}: give a user of {run.stack} the role push.")
-        return cls(Store(run.stack, end, str(outputs["registry_ca"]), user), end, user, namespace, tag)
+        return cls(
+            RegistryClient(run.stack, end.registry, str(outputs["registry_ca"]), user), end, user, namespace, tag
+        )
 
     def repository(self, image: str) -> str:
         """Where in the registry an image of Kolla's is."""

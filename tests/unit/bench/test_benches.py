@@ -11,7 +11,7 @@ import pytest
 
 from bench import cold_pulls, conformance, kolla, kolla_images, passwords, promote, throughput, tls
 from operations.kolla import play
-from operations.registry.client import Manifest, Store
+from operations.registry.client import Manifest, RegistryClient
 
 NGINX = """\
 pid /run/nginx.pid;
@@ -175,7 +175,7 @@ def test_a_gap_is_between_answers_in_the_order_of_their_coming() -> None:
 def test_another_label_is_another_image_of_the_same_layers() -> None:
     uploaded: dict[str, bytes] = {}
 
-    class Registry(Store):
+    class Registry(RegistryClient):
         def __init__(self) -> None:
             pass
 

@@ -284,7 +284,7 @@ def test_an_object_store_that_does_not_answer_is_unknown(monkeypatch: pytest.Mon
 
     monkeypatch.setattr("socket.create_connection", refused)
     [told] = object_store.differences(expected.read(exported(), "dev"))
-    assert told == Unknown("registry.berth.test:9443", "the object store can't be asked: Connection refused")
+    assert told == Unknown("registry.berth.test:9443", "the object store can't be reached: Connection refused")
 
 
 def test_a_difference_counts_more_than_what_is_unknown_and_neither_is_fine() -> None:

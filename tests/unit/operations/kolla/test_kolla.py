@@ -276,7 +276,7 @@ def test_a_tag_that_moved_since_the_lock_is_refused_until_it_is_accepted(check: 
 def test_a_registry_that_does_not_answer_is_named_with_what_to_do(check: Check) -> None:
     check.registry._fake.close()
     told = check()
-    assert told.code == 1 and f"kolla's registry {check.name} can't be asked" in told.err
+    assert told.code == 1 and f"kolla's registry {check.name} can't be reached" in told.err
     assert "./berth verify --stack kolla" in told.err and "Traceback" not in told.err
 
 

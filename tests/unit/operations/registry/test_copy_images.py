@@ -230,7 +230,7 @@ def test_refusals_name_the_stack_and_never_a_password(world: World, source: Regi
     source._fake.close()
     with pytest.raises(BerthError) as refused:
         gone.manifest("team/app", "1")
-    assert re.match(r"staging's registry localhost:\d+ can't be asked .* ./berth verify", str(refused.value))
+    assert re.match(r"staging's registry localhost:\d+ can't be reached .* ./berth verify", str(refused.value))
     assert PASSWORD not in str(refused.value) and "HTTPSConnection" not in str(refused.value)
 
 

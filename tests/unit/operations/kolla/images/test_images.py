@@ -681,7 +681,7 @@ def test_a_push_without_an_answer_names_the_registry_and_what_to_do(
 ) -> None:
     registry._fake.close()
     told = push(PASSWORD)
-    assert told.code == 1 and f"kolla's registry {registry.end().registry} can't be asked" in told.err
+    assert told.code == 1 and f"kolla's registry {registry.end().registry} can't be reached" in told.err
     assert "./berth verify --stack kolla" in told.err and "Traceback" not in told.err
 
 
