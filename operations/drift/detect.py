@@ -31,7 +31,7 @@ def detect(session: Session) -> DriftReport:
     probe = Probe(session.stack, str(wanted.outputs["registry"]), wanted.address, wanted.machines, SECONDS)
     with ThreadPoolExecutor(1) as beside:
         stored = beside.submit(lambda: list(object_store.differences(wanted)))
-        reports = probe.ask(ssh.doors(session.workspace, wanted.outputs))
+        reports = probe.ask(ssh.hosts(session.workspace, wanted.outputs))
     return _report(session, wanted, reports, stored.result())
 
 

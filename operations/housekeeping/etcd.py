@@ -19,7 +19,7 @@ from operations.errors import BerthError, UsageError
 from operations.inspect import collect
 from operations.locks import StackLock
 from operations.pulumi.session import Session
-from operations.ssh import Door
+from operations.ssh import SshHost
 
 SCRIPTS = ROOT / "components" / "etcd" / "scripts"
 MEMBER_URN = "berth:etcd:Etcd$command:remote:Command::etcd-"
@@ -54,22 +54,22 @@ class Member:
 def members(session: Session) -> list[Member]:
     """Every member, in the settings' order."""
     wanted = collect.desired(session)
-    doors = ssh.doors(session.workspace, wanted.outputs)
+    hosts = ssh.hosts(session.workspace, wanted.outputs)
     lines = {
         str(resource["urn"]).rpartition("::etcd-")[2]: str(resource["inputs"]["stdin"])
         for resource in wanted.resources
         if MEMBER_URN in str(resource.get("urn"))
     }
     # Each of these writes the file with the nodes' keys: one after the other, and not while members are asked at once.
-    found = [Member(door.name, _prefix(session, doors, door), lines[door.name]) for door in doors if door.name in lines]
+    found = [Member(host.name, _prefix(session, hosts, host), lines[host.name]) for host in hosts if host.name in lines]
     if not found:
         raise UsageError(f"{session.stack} has no etcd: give three nodes the role etcd, and run up.")
     return found
 
 
-def _prefix(session: Session, doors: Sequence[Door], door: Door) -> list[str]:
-    argv = ssh.ssh_command(session.workspace, session.stack, doors, door.name, ())
-    return [*argv, "--", *([] if door.user == "root" else ["sudo", "-n"])]
+def _prefix(session: Session, hosts: Sequence[SshHost], host: SshHost) -> list[str]:
+    argv = ssh.ssh_command(session.workspace, session.stack, hosts, host.name, ())
+    return [*argv, "--", *([] if host.user == "root" else ["sudo", "-n"])]
 
 
 def backup(session: Session, file: Path) -> str:

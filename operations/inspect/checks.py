@@ -10,7 +10,7 @@ from cryptography import x509
 from config.naming import VIRTUAL_ADDRESS_STAGE
 from operations.inspect import clusters, compare
 from operations.inspect.compare import Difference, Finding, Unknown
-from operations.inspect.endpoint_checks import Front
+from operations.inspect.endpoint_checks import EndpointReplies
 from operations.inspect.expected import DEPLOY_HOST, Desired, Machine
 from operations.inspect.reports import Report
 
@@ -33,9 +33,9 @@ class Answer:
         return {"question": self.question, "node": self.node, "answer": self.answer, "ok": self.ok}
 
 
-def answers(desired: Desired, reports: dict[str, Report], front: Front) -> list[Answer]:
+def answers(desired: Desired, reports: dict[str, Report], replies: EndpointReplies) -> list[Answer]:
     """Every question, node by node, the registry as a whole first."""
-    result = [*_front(desired, front), *_holders(desired, reports)]
+    result = [*_endpoints(desired, replies), *_holders(desired, reports)]
     for name, machine in desired.machines.items():
         report = reports[name]
         if report.error:
@@ -45,28 +45,28 @@ def answers(desired: Desired, reports: dict[str, Report], front: Front) -> list[
     return [*result, *(Answer(*one) for one in clusters.questions(desired, reports))]
 
 
-def _front(desired: Desired, front: Front) -> Iterator[Answer]:
+def _endpoints(desired: Desired, replies: EndpointReplies) -> Iterator[Answer]:
     registry = str(desired.outputs["registry"])
-    yield Answer("registry refuses strangers (401)", registry, front.anonymous.text, front.anonymous.status == 401)
-    yield Answer("registry lets its user in (200)", registry, front.with_user.text, front.with_user.status == 200)
-    days = front.anonymous.days_left
+    yield Answer("registry refuses strangers (401)", registry, replies.anonymous.text, replies.anonymous.status == 401)
+    yield Answer("registry lets its user in (200)", registry, replies.with_user.text, replies.with_user.status == 200)
+    days = replies.anonymous.days_left
     if days is not None:
         yield Answer("registry's certificate", registry, f"{days} days left", days >= WARN_DAYS)
-    yield Answer("CA", registry, f"{front.ca_days_left} days left", front.ca_days_left >= WARN_DAYS)
+    yield Answer("CA", registry, f"{replies.ca_days_left} days left", replies.ca_days_left >= WARN_DAYS)
     promoted: dict[str, str] = desired.outputs.get("promoted") or {}
     if promoted:
-        yield _promoted(registry, promoted, front)
-    store = front.object_store
+        yield _promoted(registry, promoted, replies)
+    store = replies.object_store
     text = "write quorum" if store.status == 200 else "no write quorum" if store.status == 503 else store.text
     yield Answer("object store takes writes", str(desired.outputs["object_store"]), text, store.status == 200)
 
 
-def _promoted(registry: str, promoted: dict[str, str], front: Front) -> Answer:
+def _promoted(registry: str, promoted: dict[str, str], replies: EndpointReplies) -> Answer:
     """Whether every tag is still the image that another stack has proved."""
     wrong = [
-        f"{name} is {front.promoted.get(name) or 'missing'}, not {digest}"
+        f"{name} is {replies.promoted.get(name) or 'missing'}, not {digest}"
         for name, digest in promoted.items()
-        if front.promoted.get(name) != digest
+        if replies.promoted.get(name) != digest
     ]
     return Answer("promoted images as pinned", registry, "; ".join(wrong) or f"all {len(promoted)}", not wrong)
 

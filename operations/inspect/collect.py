@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from operations import ssh
 from operations.errors import BerthError
 from operations.inspect import endpoint_checks, expected
-from operations.inspect.endpoint_checks import Front
+from operations.inspect.endpoint_checks import EndpointReplies
 from operations.inspect.expected import Desired
 from operations.inspect.probe import Probe
 from operations.inspect.reports import Report
@@ -24,7 +24,7 @@ class ClusterSnapshot:
 
     desired: Desired
     reports: dict[str, Report]
-    endpoints: Front
+    endpoints: EndpointReplies
 
 
 def collect(session: Session) -> ClusterSnapshot:
@@ -43,5 +43,5 @@ def query(session: Session, desired: Desired) -> ClusterSnapshot:
     """Query the machines and endpoints of a given desired state."""
     registry = str(desired.outputs["registry"])
     probe = Probe(session.stack, registry, desired.address, desired.machines, journals=JOURNALS)
-    reports = probe.ask(ssh.doors(session.workspace, desired.outputs))
+    reports = probe.ask(ssh.hosts(session.workspace, desired.outputs))
     return ClusterSnapshot(desired, reports, endpoint_checks.ask(session.workspace, session.stack, desired.outputs))

@@ -40,7 +40,7 @@ class Reply:
 
 
 @dataclass(frozen=True)
-class Front:
+class EndpointReplies:
     """The answers of the registry and the object store."""
 
     anonymous: Reply
@@ -51,7 +51,7 @@ class Front:
     """The digest that each promoted tag has in the registry; None where it has none."""
 
 
-def ask(workspace: Workspace, stack: str, outputs: Mapping[str, Any]) -> Front:
+def ask(workspace: Workspace, stack: str, outputs: Mapping[str, Any]) -> EndpointReplies:
     """All three questions at once, each bounded in time, with nothing but the stack's CA trusted."""
     ca = str(outputs["registry_ca"])
     end = endpoint(workspace, stack, outputs, show_secrets=True)
@@ -65,7 +65,7 @@ def ask(workspace: Workspace, stack: str, outputs: Mapping[str, Any]) -> Front:
     days = (max(lives) - datetime.now(UTC)).days
     tags = outputs.get("promoted") or {}
     there = _promoted(end, stack, ca, tags) if tags and with_user.result().status == 200 else {}
-    return Front(anonymous.result(), with_user.result(), store.result(), days, there)
+    return EndpointReplies(anonymous.result(), with_user.result(), store.result(), days, there)
 
 
 def _promoted(end: Endpoint, stack: str, ca: str, tags: Iterable[str]) -> dict[str, str | None]:

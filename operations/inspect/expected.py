@@ -131,14 +131,14 @@ def read(export: Mapping[str, Any], stack: str) -> Desired:
     )
     if not outputs.get("node_access"):
         raise BerthError(f"Stack {stack} was never deployed to its end: ./berth up --stack {stack} does that.")
-    by_door = {(str(n["host"]), int(n.get("port", 22))): str(n["name"]) for n in outputs["node_access"]}
-    machines = {DEPLOY_HOST: Machine(), **{name: Machine() for name in by_door.values()}}
+    by_address = {(str(n["host"]), int(n.get("port", 22))): str(n["name"]) for n in outputs["node_access"]}
+    machines = {DEPLOY_HOST: Machine(), **{name: Machine() for name in by_address.values()}}
     for resource in resources:
         inputs = resource.get("inputs") or {}
         if resource.get("delete"):
             continue
         if resource.get("type") in COMMANDS:
-            machine = machines.get(_machine_of(inputs, by_door))
+            machine = machines.get(_machine_of(inputs, by_address))
             if machine is not None:
                 _take_command(machine, inputs, str(resource["urn"]))
         elif resource.get("type") == CONTAINER:
@@ -155,11 +155,11 @@ def read(export: Mapping[str, Any], stack: str) -> Desired:
     return Desired(outputs, machines, resources, pending)
 
 
-def _machine_of(inputs: Mapping[str, Any], by_door: Mapping[tuple[str, int], str]) -> str:
+def _machine_of(inputs: Mapping[str, Any], by_address: Mapping[tuple[str, int], str]) -> str:
     connection = inputs.get("connection")
     if not connection:
         return DEPLOY_HOST
-    return by_door.get((str(connection.get("host")), int(connection.get("port") or 22)), "")
+    return by_address.get((str(connection.get("host")), int(connection.get("port") or 22)), "")
 
 
 def _take_command(machine: Machine, inputs: Mapping[str, Any], urn: str) -> None:

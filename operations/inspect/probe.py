@@ -17,7 +17,7 @@ from operations.inspect.expected import DEPLOY_HOST, Machine
 from operations.inspect.parser import parse
 from operations.inspect.reports import Report
 from operations.inspect.tls import error_text, served_certificate
-from operations.ssh import Door
+from operations.ssh import SshHost
 from plugins.ssh_target import CIPHERS, KEY_EXCHANGE, MACS
 
 _HERE = Path(__file__).parent
@@ -50,12 +50,12 @@ class Probe:
         self._journals = journals
         self._keys: dict[Path, asyncssh.SSHKey] = {}
 
-    def ask(self, doors: Sequence[Door]) -> dict[str, Report]:
+    def ask(self, hosts: Sequence[SshHost]) -> dict[str, Report]:
         """All machines at once, the deploy host too; by name, in the settings' order."""
-        return asyncio.run(self._ask(doors))
+        return asyncio.run(self._ask(hosts))
 
-    async def _ask(self, doors: Sequence[Door]) -> dict[str, Report]:
-        reports = await asyncio.gather(*(self._node(door) for door in doors), self._here())
+    async def _ask(self, hosts: Sequence[SshHost]) -> dict[str, Report]:
+        reports = await asyncio.gather(*(self._node(host) for host in hosts), self._here())
         return {report.node: report for report in reports}
 
     def questions(self, machine: Machine, asks_docker: bool = True) -> str:
@@ -73,26 +73,26 @@ class Probe:
             lines.append("info\t" + "{{println}}".join(machine.info))
         return "\n".join(lines) + "\n"
 
-    async def _node(self, door: Door) -> Report:
+    async def _node(self, host: SshHost) -> Report:
         try:
             async with asyncio.timeout(self._seconds):
-                return await self._over_ssh(door)
+                return await self._over_ssh(host)
         except TimeoutError:
-            return Report(door.name, error=f"{door.host} did not answer within {self._seconds:.0f} s")
+            return Report(host.name, error=f"{host.hostname} did not answer within {self._seconds:.0f} s")
         except asyncssh.HostKeyNotVerifiable:
-            return Report(door.name, error=f"{door.host} shows another host key than the pinned one")
+            return Report(host.name, error=f"{host.hostname} shows another host key than the pinned one")
         except asyncssh.PermissionDenied:
-            return Report(door.name, error=f"{door.host} does not let {door.user} in with {door.key_file}")
+            return Report(host.name, error=f"{host.hostname} refuses {host.user} with the key {host.key_file}")
         except (asyncssh.Error, asyncssh.KeyImportError, OSError) as error:
-            return Report(door.name, error=f"{door.host} can't be reached: {error_text(error)}")
+            return Report(host.name, error=f"{host.hostname} can't be reached: {error_text(error)}")
 
-    async def _over_ssh(self, door: Door) -> Report:
-        pinned = asyncssh.import_public_key(door.host_key)
+    async def _over_ssh(self, host: SshHost) -> Report:
+        pinned = asyncssh.import_public_key(host.host_key)
         connection = await asyncssh.connect(
-            door.host,
-            port=door.port,
-            username=door.user,
-            client_keys=[self._key(door.key_file)],
+            host.hostname,
+            port=host.port,
+            username=host.user,
+            client_keys=[self._key(host.key_file)],
             known_hosts=([pinned], [], []),
             kex_algs=KEY_EXCHANGE,
             encryption_algs=CIPHERS,
@@ -103,15 +103,15 @@ class Probe:
             gss_host=None,
         )
         async with connection:
-            machine = self._machines.get(door.name, Machine())
+            machine = self._machines.get(host.name, Machine())
             asked = time.time()
             command = shlex.join(["sh", "-c", TEXT, "berth-probe", self._stack])
             result = await connection.run(
-                command if door.user == "root" else f"sudo -n {command}", input=self.questions(machine)
+                command if host.user == "root" else f"sudo -n {command}", input=self.questions(machine)
             )
             if result.exit_status:
-                return Report(door.name, error=_sudo(door, str(result.stderr)))
-            report = parse(door.name, str(result.stdout).splitlines())
+                return Report(host.name, error=_sudo(host, str(result.stderr)))
+            report = parse(host.name, str(result.stdout).splitlines())
             name = self._registry.rpartition(":")[0]
             for listener in machine.listeners:
                 place = listener.address, listener.port
@@ -145,7 +145,7 @@ class Probe:
         return parse(DEPLOY_HOST, out.decode(errors="replace").splitlines())
 
 
-def _sudo(door: Door, stderr: str) -> str:
+def _sudo(host: SshHost, stderr: str) -> str:
     if "password" in stderr:
-        return f"sudo asks {door.user} for a password: allow it without one, or log in as root"
+        return f"sudo asks {host.user} for a password: allow it without one, or log in as root"
     return f"the probe failed: {(stderr.strip().splitlines() or ['no reason given'])[-1]}"

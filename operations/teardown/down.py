@@ -73,7 +73,7 @@ def _down_nodes(run: CommandContext, lock: StackLock, delete_data: bool) -> None
     session = run.session()
     outputs = session.outputs()
     recovery.go_on(session, lock.interrupted, run.say)
-    doors = ssh.doors(run.workspace, outputs)
+    hosts = ssh.hosts(run.workspace, outputs)
     kept = orphans.data(run.stack_file, outputs)
     known = json.loads(session.ask("stack", "export"))
     outcome = _destroy(run, session, lock, known, "--exclude-protected")
@@ -85,7 +85,7 @@ def _down_nodes(run: CommandContext, lock: StackLock, delete_data: bool) -> None
         run.say(f"kept: the disks of {', '.join(disks)}, and the keys to these machines, in the state")
     for node, path in kept:
         if delete_data:
-            orphans.delete_data(run.workspace, run.stack, doors, node, path)
+            orphans.delete_data(run.workspace, run.stack, hosts, node, path)
         run.say(f"{'deleted' if delete_data else 'kept'}: {path} on {node}")
     if delete_data:
         _forget(run)

@@ -73,9 +73,9 @@ def data(stack_file: StackFile, outputs: Mapping[str, Any]) -> list[tuple[str, s
     return [(node["name"], path) for node in there if "object-store" in node.get("roles", [])]
 
 
-def delete_data(workspace: Workspace, stack: str, doors: Sequence[ssh.Door], node: str, path: str) -> None:
+def delete_data(workspace: Workspace, stack: str, hosts: Sequence[ssh.SshHost], node: str, path: str) -> None:
     """Remove a data directory from a node."""
-    argv = ssh.ssh_command(workspace, stack, doors, node, ["sudo", "-n", "rm", "-rf", "--one-file-system", "--", path])
+    argv = ssh.ssh_command(workspace, stack, hosts, node, ["sudo", "-n", "rm", "-rf", "--one-file-system", "--", path])
     result = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if result.returncode:
         raise BerthError(f"{path} on {node} could not be deleted: {result.stderr.strip()}")

@@ -309,7 +309,7 @@ def deployed(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> Checkout:
 
 def told(monkeypatch: pytest.MonkeyPatch, **changes: Report) -> None:
     answers = {**reports(), "node1": seen(), **changes}
-    monkeypatch.setattr("operations.inspect.probe.Probe.ask", lambda self, doors: answers)
+    monkeypatch.setattr("operations.inspect.probe.Probe.ask", lambda self, hosts: answers)
 
 
 def test_drift_exits_with_three_on_drift_and_one_when_only_unknown(

@@ -40,9 +40,9 @@ def node(checkout: Checkout, docker: Docker, tmp_path: Path) -> Iterator[Node]:
     made.close()
 
 
-def ask(node: Node, machine: Machine | None = None, seconds: float = 10, **door: object) -> Report:
+def ask(node: Node, machine: Machine | None = None, seconds: float = 10, **host: object) -> Report:
     machines = {"node1": machine or Machine()}
-    return Probe("dev", REGISTRY, "192.0.2.10", machines, seconds).ask([node.door(**door)])["node1"]
+    return Probe("dev", REGISTRY, "192.0.2.10", machines, seconds).ask([node.ssh_host(**host)])["node1"]
 
 
 def test_the_probe_tells_what_a_node_is_like(node: Node) -> None:
@@ -82,7 +82,7 @@ def test_an_unhealthy_container_is_asked_again_before_it_counts(
 def test_the_probe_tells_whether_a_node_holds_the_virtual_address(node: Node) -> None:
     for address, holds in (("127.0.0.1", {"127.0.0.1"}), ("192.0.2.10", set())):
         probe = Probe("dev", REGISTRY, address, {"node1": Machine()}, 10)
-        assert probe.ask([node.door()])["node1"].holds == holds
+        assert probe.ask([node.ssh_host()])["node1"].holds == holds
 
 
 def test_a_clock_that_is_wrong_shows_by_how_much(node: Node, checkout: Checkout) -> None:
@@ -170,7 +170,7 @@ def test_a_units_journal_tells_of_errors_and_of_what_ended_it_since_its_last_sta
         (checkout.bin / name).write_text(f"#!/bin/sh\n{text}")
         (checkout.bin / name).chmod(0o755)
     probe = Probe("dev", REGISTRY, "192.0.2.10", {"node1": Machine()}, 10, ["docker.service", "etcd.service"])
-    journals = probe.ask([node.door()])["node1"].journals
+    journals = probe.ask([node.ssh_host()])["node1"].journals
     assert journals == {"docker.service": JournalFact(2, 1, "panic: runtime error: out of range")}
 
 
@@ -225,12 +225,12 @@ def test_another_host_key_than_the_pinned_one_is_refused_before_anything_is_sent
 def test_a_wrong_key_is_named(node: Node, tmp_path: Path) -> None:
     wrong = tmp_path / "wrong"
     asyncssh.generate_private_key("ssh-ed25519").write_private_key(str(wrong))
-    assert ask(node, key_file=wrong).error == f"127.0.0.1 does not let root in with {wrong}"
+    assert ask(node, key_file=wrong).error == f"127.0.0.1 refuses root with the key {wrong}"
 
 
 def test_an_unreachable_node_is_reported_and_the_rest_is_complete(node: Node) -> None:
-    doors = [node.door(), node.door(name="node2", port=1)]
-    reports = Probe("dev", REGISTRY, "192.0.2.10", {}, 10).ask(doors)
+    hosts = [node.ssh_host(), node.ssh_host(name="node2", port=1)]
+    reports = Probe("dev", REGISTRY, "192.0.2.10", {}, 10).ask(hosts)
     assert reports["node1"].docker == "26.1.5"
     assert "can't be reached" in (reports["node2"].error or "")
     assert reports[DEPLOY_HOST].error is None

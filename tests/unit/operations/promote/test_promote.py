@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 from ruamel.yaml import YAML
+from tests.replies.fake import Answer
 
 from operations.context import CommandContext
 from operations.drift.report import DriftReport
@@ -21,7 +22,7 @@ from operations.errors import BerthError
 from operations.inspect import verified
 from operations.inspect.collect import ClusterSnapshot
 from operations.inspect.compare import Finding, Unknown
-from operations.inspect.endpoint_checks import Front, Reply
+from operations.inspect.endpoint_checks import EndpointReplies, Reply
 from operations.inspect.expected import Desired, Machine, Service
 from operations.inspect.reports import ContainerFact
 from operations.locks import Holder, Process
@@ -31,13 +32,12 @@ from operations.promote.run import Options, promote
 from operations.pulumi.session import Session
 from operations.registry import copy_images
 from operations.workspace import StackFile
-from tests.front.fake import Answer
 from tests.unit.components.node_stack import host_key
 from tests.unit.conftest import LAB, OUTPUTS, Checkout
 from tests.unit.registries import PASSWORD, USERS, Registry, World
 
 BUILT, OLDER = (f"sha256:{digit * 64}" for digit in "12")
-HEALTHY = Front(Reply(401), Reply(200), Reply(200), 3000)
+HEALTHY = EndpointReplies(Reply(401), Reply(200), Reply(200), 3000)
 
 
 @dataclass
@@ -49,7 +49,7 @@ class Stacks:
     staging: Registry
     prod: Registry
     ca: str
-    front: Front = HEALTHY
+    replies: EndpointReplies = HEALTHY
     previewed: list[tuple[list[str], str]] = field(default_factory=list)
     """The CLI's words and the settings of each preview."""
     failures: tuple[tuple[str, str], ...] = ()
@@ -114,7 +114,9 @@ class Stacks:
         fact = ContainerFact(**{**dict.fromkeys(ContainerFact.__dataclass_fields__, ""), **HEALTH})
         outputs = json.loads(session.ask("stack", "output"))
         report = SimpleNamespace(containers={service.name: fact})
-        return ClusterSnapshot(Desired(outputs, {"node1": Machine(services=[service])}), {"node1": report}, self.front)  # type: ignore[dict-item]
+        return ClusterSnapshot(
+            Desired(outputs, {"node1": Machine(services=[service])}), {"node1": report}, self.replies
+        )  # type: ignore[dict-item]
 
 
 HEALTH: dict[str, Any] = {"version": "2026-02-12", "state": "running", "image": "i", "health": "healthy"}
@@ -127,7 +129,9 @@ def stacks(checkout: Checkout, berth: Any, tmp_path: Path, monkeypatch: pytest.M
     with World.of(tmp_path) as world:
         made = Stacks(checkout, berth, world.registry(), world.registry(), world.ca)
         monkeypatch.setattr(preconditions, "collect", made.look)
-        monkeypatch.setattr(preconditions, "answers", lambda desired, reports, front: _front_answers(desired, front))
+        monkeypatch.setattr(
+            preconditions, "answers", lambda desired, reports, replies: _front_answers(desired, replies)
+        )
         monkeypatch.setattr(preconditions, "drift_in", lambda session, seen: made.drift)
         for stack, registry in (("staging", made.staging), ("prod", made.prod)):
             made.settings(stack, LAB)
@@ -138,10 +142,10 @@ def stacks(checkout: Checkout, berth: Any, tmp_path: Path, monkeypatch: pytest.M
         yield made
 
 
-def _front_answers(desired: Desired, front: Front) -> list[Any]:
+def _front_answers(desired: Desired, replies: EndpointReplies) -> list[Any]:
     from operations.inspect.checks import _front
 
-    return list(_front(desired, front))
+    return list(_front(desired, replies))
 
 
 def everything(root: Path) -> dict[str, bytes]:
@@ -380,7 +384,11 @@ REFUSED = [
         "deployed after its last green verify",
         Stacks.redeploy,
     ),
-    refused("not healthy", "staging is not healthy", set_("front", Front(Reply(401), Reply(503), Reply(200), 3000))),
+    refused(
+        "not healthy",
+        "staging is not healthy",
+        set_("replies", EndpointReplies(Reply(401), Reply(503), Reply(200), 3000)),
+    ),
     refused("drifted", "node2: file /etc/hosts is changed, not as written", set_("drift", DRIFTED)),
     refused("a node that is out of reach", "node3 could not be asked: no route", set_("drift", UNKNOWN)),
     refused(
