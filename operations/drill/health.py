@@ -1,4 +1,4 @@
-"""Healthy: all that `status` asks, every drive of the object store, each balancer alone, one bearer of the address."""
+"""Health of a lab: what `status` checks, every drive of the object store, each balancer, one holder of the VIP."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ AUTHORITY = f"{naming.node_directory('object-store')}/certs/CAs/ca.crt"
 
 
 class Health:
-    """One stack's health, asked again and again."""
+    """Checks one stack's health, repeatedly."""
 
     def __init__(self, session: Session, desired: Desired, settings: Settings, nodes: Sequence[LabNode]) -> None:
         self._session = session

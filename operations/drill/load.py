@@ -1,4 +1,4 @@
-"""What goes on during a drill: pushes and pulls by the deploy host's own docker, and blobs read byte by byte."""
+"""The load during a drill: pushes and pulls by the deploy host's own docker, and blobs read byte by byte."""
 
 from __future__ import annotations
 
@@ -96,8 +96,8 @@ class Docker:
 
 
 @dataclass(frozen=True)
-class Behind:
-    """A registry that only caches lead to, and the names under which they do."""
+class CachedUpstream:
+    """A registry cached the stack's caches, and the names under which they serve it."""
 
     upstream: RegistryClient
     names: Sequence[str]
@@ -109,18 +109,20 @@ class Behind:
 
 
 class Load(Background):
-    """Workers that push and pull until they are told to stop, each noting what it did."""
+    """Workers that push and pull until they are stopped, each recording its operations."""
 
-    def __init__(self, registry: RegistryClient, docker: Docker, workers: int, behind: Behind | None = None) -> None:
+    def __init__(
+        self, registry: RegistryClient, docker: Docker, workers: int, cached: CachedUpstream | None = None
+    ) -> None:
         self._registry = registry
         self._docker = docker
-        self._behind = behind
+        self._cached = cached
         self._pushed: list[str] = []
         self._blob = ""
         self._number = 0
         self._name = f"{int(time.time()):x}"
         self._busy: dict[int, float] = {}
-        loops = [self._push, self._pull, self._read] + ([self._pull_cached] if behind else [])
+        loops = [self._push, self._pull, self._read] + ([self._pull_cached] if cached else [])
         super().__init__(partial(self._again, loop) for loop in loops for _ in range(workers))
         self.operations: list[Operation] = []
 
@@ -140,7 +142,7 @@ class Load(Background):
         super().__exit__(kind, error, trace)
         self._docker.clean()
 
-    def settle(self, seconds: float) -> bool:
+    def wait_for_current(self, seconds: float) -> bool:
         """Wait until all that is under way now has ended; whether it did."""
         now, deadline = time.monotonic(), time.monotonic() + seconds
         while any(since < now for since in list(self._busy.values())):
@@ -154,7 +156,7 @@ class Load(Background):
             loop()
 
     def _try(self, kind: str, do: Callable[[Operation], object]) -> bool:
-        """Do it, once more after a second if it failed, and note how it went; whether it succeeded."""
+        """Do it, once more after a second if it failed, and record the result; whether it succeeded."""
         done = Operation(kind, time.monotonic())
         self._busy[threading.get_ident()] = done.started
         done.first = self._once(done, do)
@@ -196,8 +198,8 @@ class Load(Background):
         self._pull_one(PULL, random.choice(self._pushed[:-1] or self._pushed))
 
     def _pull_cached(self) -> None:
-        assert self._behind is not None
-        self._pull_one(CACHED, self._behind.new_image({LABEL: self._docker.stack}))
+        assert self._cached is not None
+        self._pull_one(CACHED, self._cached.new_image({LABEL: self._docker.stack}))
 
     def _pull_one(self, kind: str, reference: str) -> None:
         self._try(kind, lambda _: self._docker.run("pull", "--quiet", reference) and None)

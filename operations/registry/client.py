@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -74,20 +75,21 @@ class RegistryClient:
         self.stack, self.registry = stack, registry
         self._arguments = (stack, registry, ca, user)
         self._name, self._user = f"{stack}'s registry {registry}", user.username if user else "(nobody)"
+        self._headers = {"Authorization": f"Basic {user.basic}"} if user else {}
+        host, _, port = registry.rpartition(":")
         probes = outage_after is not None
         self._retry: urllib3.Retry | bool = False if probes else _RETRY
-        host, _, port = registry.rpartition(":")
-        headers = {"Authorization": f"Basic {user.basic}"} if user else {}
-        self._pool = urllib3.HTTPSConnectionPool(
+        self._connect = partial(
+            urllib3.HTTPSConnectionPool,
             host,
             int(port),
             maxsize=CONNECTIONS,
-            block=not probes,
+            block=True,
             timeout=urllib3.Timeout(outage_after) if probes else urllib3.Timeout(connect=10, read=300),
             ssl_context=ssl.create_default_context(cadata=ca),
-            headers={**headers, "Connection": "close"} if probes else headers,
             socket_options=PROBE_SOCKET if probes else HTTPConnection.default_socket_options,
         )
+        self._kept = None if probes else self._connect()
 
     def clone(self) -> RegistryClient:
         """The same with connections of its own: copying within one registry over shared ones could deadlock."""
@@ -189,10 +191,11 @@ class RegistryClient:
         body: bytes | Iterator[bytes] | None = None,
         retries: urllib3.Retry | bool | None = None,
     ) -> Iterator[urllib3.BaseHTTPResponse]:
-        sent = {**self._pool.headers, **({"Accept": accept} if accept else {}), **(headers or {})}
+        sent = {**self._headers, **({"Accept": accept} if accept else {}), **(headers or {})}
         what = f"{method} {path.partition('?')[0]}"
+        pool = self._kept or self._connect()
         try:
-            answer = self._pool.urlopen(
+            answer = pool.urlopen(
                 method,
                 path,
                 body=body,
@@ -210,6 +213,8 @@ class RegistryClient:
                 raise
             finally:
                 answer.release_conn()
+                if pool is not self._kept:
+                    pool.close()
         except HTTPError as error:
             reason = getattr(error, "reason", None) or error
             hint = f"./berth verify --stack {self.stack} checks it"
@@ -219,7 +224,7 @@ class RegistryClient:
         if status in (401, 403):
             raise BerthError(
                 f"{self._name} refuses its own user {self._user} ({what}: {status}), whose password is in the stack's "
-                f"state: ./berth up --stack {self.stack} mends that."
+                f"state: ./berth up --stack {self.stack} repairs that."
             )
         if status != 404 and not 200 <= status < 300:
             raise Broken(f"{self.stack}'s registry answers {status} ({what}).")

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.replies.fake import Answer
 
 from operations.drill import traffic
 from operations.registry.client import Broken, RegistryClient, WrongDigest
 from operations.registry.endpoint import User
+from tests.front.fake import Answer
 from tests.unit.registries import PASSWORD, Registry, World
 
 

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from rich.console import Console
 from ruamel.yaml import YAML
-from tests.replies.fake import Answer
 
 from operations.context import CommandContext
 from operations.drift.report import DriftReport
@@ -32,6 +31,7 @@ from operations.promote.run import Options, promote
 from operations.pulumi.session import Session
 from operations.registry import copy_images
 from operations.workspace import StackFile
+from tests.front.fake import Answer
 from tests.unit.components.node_stack import host_key
 from tests.unit.conftest import LAB, OUTPUTS, Checkout
 from tests.unit.registries import PASSWORD, USERS, Registry, World

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.replies.fake import Answer
 
 from operations.errors import BerthError
 from operations.registry import client, copy_images
 from operations.registry.copy_images import Image, check, look, move, names, read
+from tests.front.fake import Answer
 from tests.unit.registries import DOCKER, OCI, PASSWORD, Registry, World, digest_of
 
 
