@@ -91,8 +91,8 @@ def steps(source: Lab, target: Lab, name: str) -> dict[str, float]:
     names = timed("list", lambda: copy_images.names(origin, lister, [f"{PREFIX}*:{name}"]))
     read = timed("read", lambda: copy_images.each(lambda one: copy_images.read(origin, one), names))
     images = [image for image in read if image]
-    missing = timed("look", lambda: copy_images.look(into, images))
-    timed("move", lambda: copy_images.move(into, lambda: origin, images, missing))
+    missing = timed("find", lambda: copy_images.find_missing(into, images))
+    timed("copy", lambda: copy_images.copy(into, lambda: origin, images, missing))
     timed("check", lambda: copy_images.check(into, images))
     return seconds
 

@@ -44,13 +44,13 @@ class CommandContext:
     def stack(self) -> str:
         return self.stack_file.stack
 
-    def say(self, text: str) -> None:
+    def log(self, text: str) -> None:
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def session(self) -> Session:
         """The CLI, announced, ready to be called."""
         chosen = cli.choose()
-        self.say(chosen.sentence)
+        self.log(chosen.sentence)
         return Session.open(self.workspace, self.stack_file, chosen)
 
 

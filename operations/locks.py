@@ -87,13 +87,13 @@ class StackLock:
         directory: Path,
         stack: str,
         command: str,
-        say: Callable[[str], None] = lambda _: None,
+        log: Callable[[str], None] = lambda _: None,
         timeout: float = TIMEOUT,
     ) -> None:
         self._path = directory / "lock"
         self._stack = stack
         self._command = command
-        self._say = say
+        self._log = log
         self._timeout = timeout
         self._cli: Process | None = None
         self.unfinished = False
@@ -114,7 +114,7 @@ class StackLock:
             if not free or time.monotonic() > deadline:
                 raise BerthError(self._refusal(holder))
             if not waits:
-                self._say("A killed run finishes what it has under way; waiting for it.")
+                self._log("A killed run finishes what it has under way; waiting for it.")
                 waits = True
             time.sleep(0.2)
         self.interrupted = holder

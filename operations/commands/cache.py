@@ -45,4 +45,4 @@ def purge(
     if as_json:
         print_json(done.as_json())
     else:
-        run.say(str(done))
+        run.log(str(done))

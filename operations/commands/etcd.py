@@ -33,4 +33,4 @@ def restore(
     """Replace everything that etcd holds by a snapshot; it does not answer for some seconds."""
     run = CommandContext.of(stack, yes=yes)
     stage.restore(run, file, typer.prompt if run.confirm else None)
-    run.say(f"etcd of {stack} holds what {file} holds. What it held before is kept beside its data, on each member.")
+    run.log(f"etcd of {stack} holds what {file} holds. What it held before is kept beside its data, on each member.")

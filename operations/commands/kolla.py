@@ -30,7 +30,7 @@ Tags = Annotated[str | None, typer.Option("--tags", metavar="TAGS", help="Only t
 Limit = Annotated[str | None, typer.Option("--limit", metavar="NODES", help="Only these nodes or groups.")]
 
 
-def _say(text: str) -> None:
+def _log(text: str) -> None:
     typer.echo(text, err=True)
 
 
@@ -39,7 +39,7 @@ def inventory(stack: Stack = "kolla") -> None:
     """Print the inventory that kolla-ansible gets."""
     workspace = Workspace.current()
     settings = inputs.settings_of(StackFile.read(workspace, stack))
-    files = differences.files(inputs.document(workspace, settings), environment(workspace, _say).sample_inventory)
+    files = differences.files(inputs.document(workspace, settings), environment(workspace, _log).sample_inventory)
     typer.echo(files["inventory/multinode"], nl=False)
 
 
@@ -53,7 +53,7 @@ def diff(stack: Stack = "kolla") -> None:
     stack_file = StackFile.read(workspace, stack)
     document = inputs.document(workspace, inputs.settings_of(stack_file))
     session = Session.open(workspace, stack_file)
-    made = environment(workspace, _say)
+    made = environment(workspace, _log)
     before = deployed.read(session)
     old = differences.files(before.document, made.sample_inventory) if before else {}
     changed = differences.text(old, differences.files(document, made.sample_inventory))

@@ -40,7 +40,7 @@ class Repair:
     def as_json(self) -> dict[str, object]:
         return {
             **self.after.as_json(),
-            "mended": [one.as_json() for one in self.before.findings if one not in self.after.findings],
+            "repaired": [one.as_json() for one in self.before.findings if one not in self.after.findings],
             "changed": [{"urn": step.urn, "op": step.op} for step in self.changed],
         }
 
@@ -48,21 +48,21 @@ class Repair:
 def repair(run: CommandContext) -> Repair:
     """Look, say what will be mended, ask, mend, look again."""
     check_settings(run.stack_file)
-    with StackLock(run.workspace.stack_dir(run.stack), run.stack, "up --repair", run.say) as lock:
+    with StackLock(run.workspace.stack_dir(run.stack), run.stack, "up --repair", run.log) as lock:
         session = run.session()
-        recovery.go_on(session, lock.interrupted, run.say)
+        recovery.resume(session, lock.interrupted, run.log)
         follow_other_hosts(run, session)
         before = detect(session)
         before.show(run.console)
-        mendable = [one for one in before.findings if one.mark or _is_too_many(one)]
-        if not mendable:
+        repairable = [one for one in before.findings if one.mark or _is_too_many(one)]
+        if not repairable:
             return Repair(before, [], before)
         _refuse_with_changes(session)
-        if run.confirm and not run.stack_file.is_lab and not run.yes and not run.confirm("Mend this?"):
+        if run.confirm and not run.stack_file.is_lab and not run.yes and not run.confirm("Repair this?"):
             raise BerthError(f"Nothing was changed on {run.stack}.")
         export = json.loads(session.ask("stack", "export"))
-        _remove({one.name for one in mendable if _is_too_many(one)}, export, session.stack)
-        session.import_state(marked(export, mendable))
+        _remove({one.name for one in repairable if _is_too_many(one)}, export, session.stack)
+        session.import_state(marked(export, repairable))
         outcome = follow(
             session,
             ["up", "--yes", "--skip-preview"],

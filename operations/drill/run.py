@@ -167,11 +167,11 @@ def drill(run: CommandContext, options: Options, keep: Callable[[Report], None] 
             for number, (round_, fault) in enumerate(plan, 1):
                 found = faults.targets(fault, drilled.nodes, round_, drilled.watch.holder)
                 if found is None:
-                    run.say(f"{number}/{len(plan)} {fault.name}: skipped, this stack has no target for it.")
+                    run.log(f"{number}/{len(plan)} {fault.name}: skipped, this stack has no target for it.")
                     continue
                 result = drilled.run_fault(record, fault, Injection(*found, drilled.settings.object_store.data_dir))
                 results.append(result)
-                run.say(f"{number}/{len(plan)} {result.sentence(options.max_outage)}")
+                run.log(f"{number}/{len(plan)} {result.sentence(options.max_outage)}")
                 keep(Report(about, options.max_outage, results))
                 if result.healthy_after is None:
                     break
@@ -194,7 +194,7 @@ def _exclusive_record(run: CommandContext) -> Iterator[tuple[Record, bool]]:
     if not Session.open(run.workspace, run.stack_file).is_deployed:
         raise BerthError(NOT_DEPLOYED.format(stack=run.stack))
     directory = run.workspace.stack_dir(run.stack)
-    with StackLock(directory, run.stack, "drill", run.say) as lock:
+    with StackLock(directory, run.stack, "drill", run.log) as lock:
         if lock.interrupted and lock.interrupted.cli:
             lock.write(lock.interrupted)
             lock.unfinished = True
@@ -203,7 +203,7 @@ def _exclusive_record(run: CommandContext) -> Iterator[tuple[Record, bool]]:
             )
         record = Record(directory, run.stack)
         with interruptible():
-            yield record, record.undo(run.say)
+            yield record, record.undo(run.log)
 
 
 def _cached_upstream(settings: Settings, registry: RegistryClient, ca: str) -> CachedUpstream | None:

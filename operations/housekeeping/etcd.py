@@ -101,7 +101,7 @@ def restore(run: CommandContext, file: Path, typed: Callable[[str], str] | None)
             raise UsageError("A restore replaces all that etcd holds: without a terminal to ask at, give --yes.")
         if typed(question) != run.stack:
             raise BerthError("Nothing was changed.")
-    with StackLock(run.workspace.stack_dir(run.stack), run.stack, "etcd restore", run.say):
+    with StackLock(run.workspace.stack_dir(run.stack), run.stack, "etcd restore", run.log):
         every = members(run.session())
         # Another token than any before: a member that comes back with older data is not taken for one of these.
         token = f"berth-{run.stack}-{int(time.time())}"

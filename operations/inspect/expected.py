@@ -140,7 +140,7 @@ def read(export: Mapping[str, Any], stack: str) -> Desired:
         if resource.get("type") in COMMANDS:
             machine = machines.get(_machine_of(inputs, by_address))
             if machine is not None:
-                _take_command(machine, inputs, str(resource["urn"]))
+                _add_command(machine, inputs, str(resource["urn"]))
         elif resource.get("type") == CONTAINER:
             labels = {entry.get("label"): entry.get("value") for entry in inputs.get("labels") or []}
             machine = machines.get(str(labels.get(NODE_LABEL, DEPLOY_HOST)))
@@ -162,10 +162,10 @@ def _machine_of(inputs: Mapping[str, Any], by_address: Mapping[tuple[str, int], 
     return by_address.get((str(connection.get("host")), int(connection.get("port") or 22)), "")
 
 
-def _take_command(machine: Machine, inputs: Mapping[str, Any], urn: str) -> None:
+def _add_command(machine: Machine, inputs: Mapping[str, Any], urn: str) -> None:
     text = str(inputs.get("stdin") or "")
     if parse.is_bundle(text):
-        take_bundle(machine, text, urn)
+        add_bundle(machine, text, urn)
         return
     for line in text.splitlines():
         parts = line.split("\t")
@@ -183,7 +183,7 @@ def _stage(urn: str) -> str:
     return "stack"
 
 
-def take_bundle(machine: Machine, text: str, urn: str) -> None:
+def add_bundle(machine: Machine, text: str, urn: str) -> None:
     """Add what a bundle wants of the machine; `urn` is the resource that it belongs to."""
     bundle = parse.parse(text)
     has_certificate = False

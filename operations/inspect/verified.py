@@ -52,7 +52,7 @@ def _sorted(value: Any) -> Any:
     return sorted(value) if isinstance(value, list) else value
 
 
-def note(session: Session, state: str) -> None:
+def save_last_verify(session: Session, state: str) -> None:
     """Keep that the state with this fingerprint was found right."""
     _keep(session, Verified(now(), state, commit(session.workspace.root)))
 
@@ -69,10 +69,10 @@ def read(session: Session) -> Verified | None:
     try:
         return Verified(**json.loads(session.tag(TAG) or ""))
     except (ValueError, TypeError):
-        return _take_over(session)
+        return _migrate(session)
 
 
-def _take_over(session: Session) -> Verified | None:
+def _migrate(session: Session) -> Verified | None:
     """What an earlier version kept in a file of this deploy host, beside the hash of another: the state's own."""
     workspace, stack = session.workspace, session.stack
     try:
@@ -100,7 +100,7 @@ def commit(root: Path) -> str:
     return f"{head}-dirty" if changed else head
 
 
-def who(root: Path) -> str:
+def author(root: Path) -> str:
     """Who is at work, in git's words where it knows some."""
     import getpass
     import socket

@@ -1,4 +1,4 @@
-"""What a deployment would be told differently from the last one."""
+"""What a deployment would be shown differently from the last one."""
 
 from __future__ import annotations
 

@@ -36,15 +36,15 @@ def by_hand(step: str, stack: str, options: Sequence[str] = (), accept: bool = F
     settings = inputs.settings_of(stack_file)
     started = time.monotonic()
 
-    def tell(text: str) -> None:
+    def log(text: str) -> None:
         typer.echo(f"[{time.monotonic() - started:6.1f}s] {text}", err=True)
 
-    with StackLock(workspace.stack_dir(stack), stack, f"kolla {step}", tell):
+    with StackLock(workspace.stack_dir(stack), stack, f"kolla {step}", log):
         session = Session.open(workspace, stack_file)
         wanted = inputs.of_stack(session, settings)
-        typer.echo(run(step, session, wanted, tell, options, verify.BY_HAND, accept))
+        typer.echo(run(step, session, wanted, log, options, verify.BY_HAND, accept))
         if step in CHANGING and not options:
-            _note(session, wanted)
+            _save_deployed(session, wanted)
     if step == "post-deploy":
         typer.echo(f"clouds.yaml: {run_folder(workspace, stack) / CLOUDS}")
 
@@ -58,23 +58,23 @@ def run(
     step: str,
     session: Session,
     wanted: play.Inputs,
-    tell: Callable[[str], None],
+    log: Callable[[str], None],
     options: Sequence[str] = (),
     timeout: float = verify.TIMEOUT,
     accept: bool = False,
 ) -> str:
     """One step on given inputs; says how it went. `timeout` in seconds is for what starts as it is verified."""
     workspace, stack = session.workspace, session.stack
-    made = environment(workspace, tell)
+    made = environment(workspace, log)
     if step in CHANGING and (before := deployed.read(session)):
         plan.check_upgrade(str(before.document["release"]), release(str(wanted.document["release"])))
     with play.inputs_on_disk(run_folder(workspace, stack), wanted, made) as folder:
         if step == "images":
             return _check_images(session, wanted, image_check.needed(made, folder), accept)
         if step == "verify":
-            return verify.raise_if_failed(_look(wanted, image_check.needed(made, folder), tell, timeout))
-        log = new_log(workspace, stack, f"kolla-{step}")
-        played = play.raise_if_failed(play.play(step, folder, made, log, tell, options))
+            return verify.raise_if_failed(_verify(wanted, image_check.needed(made, folder), log, timeout))
+        log_file = new_log(workspace, stack, f"kolla-{step}")
+        played = play.raise_if_failed(play.play(step, folder, made, log_file, log, options))
     if step == "destroy":
         deployed.forget(session)
     return played.summary()
@@ -94,17 +94,17 @@ def _digests(session: Session, document: Mapping[str, Any]) -> dict[str, str]:
     return {f"{registry}/{image.repository}:{image.tag}": image.digest for image in locked}
 
 
-def _note(session: Session, wanted: play.Inputs) -> None:
-    deployed.note(session, wanted.document, wanted.access, _digests(session, wanted.document))
+def _save_deployed(session: Session, wanted: play.Inputs) -> None:
+    deployed.save(session, wanted.document, wanted.access, _digests(session, wanted.document))
 
 
-def lead(session: Session, wanted: play.Inputs, tell: Callable[[str], None]) -> str:
+def reconcile(session: Session, wanted: play.Inputs, log: Callable[[str], None]) -> str:
     """Bring what is deployed to what is wanted, with the least that does it."""
-    found = plan_of(session, wanted.document, environment(session.workspace, tell))
-    tell(f"deploy: {found}")
-    with drain.drained(session, wanted, found.leaving, tell):
-        summary = run(found.verb, session, wanted, tell, found.options)
-    _note(session, wanted)
+    found = plan_of(session, wanted.document, environment(session.workspace, log))
+    log(f"deploy: {found}")
+    with drain.drained(session, wanted, found.leaving, log):
+        summary = run(found.verb, session, wanted, log, found.options)
+    _save_deployed(session, wanted)
     return f"{found}\n{summary}"
 
 
@@ -122,8 +122,8 @@ def _check_images(session: Session, wanted: play.Inputs, needed: image_check.ByH
     return f"images: all {len(found)} are in {registry}" + (f"; locked now: {', '.join(new)}" if new else "")
 
 
-def _look(
-    wanted: play.Inputs, needed: image_check.ByHost, tell: Callable[[str], None], timeout: float
+def _verify(
+    wanted: play.Inputs, needed: image_check.ByHost, log: Callable[[str], None], timeout: float
 ) -> list[verify.Finding]:
     variables, nodes = wanted.document["globals"], wanted.document["nodes"]
     admin = str(password(wanted.secret, "keystone_admin_password"))
@@ -136,7 +136,7 @@ def _look(
         found = verify.containers(nodes, needed, on)
         return [*found, *([verify.token(verify.keystone(variables), admin)] if has_keystone else [])]
 
-    return verify.settle(ask, tell, timeout)
+    return verify.wait_until_ok(ask, log, timeout)
 
 
 def from_stdin(step: str, stack: str) -> None:
@@ -148,17 +148,17 @@ def from_stdin(step: str, stack: str) -> None:
     wanted = play.Inputs(**json.load(sys.stdin))
     progress = workspace.progress_file(stack)
 
-    def tell(line: str) -> None:
+    def log(line: str) -> None:
         write_private(progress, f"{line}\n")
 
     try:
         if step == "deploy":
-            typer.echo(lead(session, wanted, tell))
+            typer.echo(reconcile(session, wanted, log))
         else:
             # Asked for in the settings, where it stays until somebody takes it back. Never here: the deploy host is in
             # the inventory, too.
             nodes = ",".join(wanted.document["nodes"])
             options = ("--limit", nodes, *drain.SURE) if step == "destroy" else ()
-            typer.echo(run(step, session, wanted, tell, options))
+            typer.echo(run(step, session, wanted, log, options))
     finally:
         progress.unlink(missing_ok=True)

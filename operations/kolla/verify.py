@@ -42,10 +42,10 @@ def containers(
     """Every image that a node was to run is in a container that runs, and is healthy where it can say so."""
     with ThreadPoolExecutor(max(1, len(nodes))) as pool:
         answers = pool.map(lambda node: run(node, LIST), nodes)
-    return [finding for node, done in zip(nodes, answers, strict=True) for finding in judge(node, needed, done)]
+    return [finding for node, done in zip(nodes, answers, strict=True) for finding in check_node(node, needed, done)]
 
 
-def judge(node: str, needed: ByHost, done: subprocess.CompletedProcess[str]) -> list[Finding]:
+def check_node(node: str, needed: ByHost, done: subprocess.CompletedProcess[str]) -> list[Finding]:
     """The answers of one node."""
     if done.returncode:
         return [Finding(node, "Docker", False, done.stderr.strip() or "does not answer")]
@@ -88,7 +88,9 @@ def token(endpoint: str, password: str) -> Finding:
     return Finding(endpoint, "a token", ok, text)
 
 
-def settle(ask: Callable[[], list[Finding]], tell: Callable[[str], None], timeout: float = TIMEOUT) -> list[Finding]:
+def wait_until_ok(
+    ask: Callable[[], list[Finding]], log: Callable[[str], None], timeout: float = TIMEOUT
+) -> list[Finding]:
     """Ask until everything is right, or the timeout is over."""
     started = time.monotonic()
     while True:
@@ -96,7 +98,7 @@ def settle(ask: Callable[[], list[Finding]], tell: Callable[[str], None], timeou
         wrong = [finding for finding in found if not finding.ok]
         if not wrong or time.monotonic() - started > timeout:
             return found
-        tell(f"verify: {len(wrong)} of {len(found)} answers are not right yet: {wrong[0].line()}")
+        log(f"verify: {len(wrong)} of {len(found)} answers are not right yet: {wrong[0].line()}")
         time.sleep(3)
 
 

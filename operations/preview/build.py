@@ -25,12 +25,12 @@ def preview(run: CommandContext) -> tuple[Report, dict[str, Any]]:
         return preview_with(run, session)
 
 
-def preview_with(run: CommandContext, session: Session, blind: str = "") -> tuple[Report, dict[str, Any]]:
+def preview_with(run: CommandContext, session: Session, incomplete: str = "") -> tuple[Report, dict[str, Any]]:
     """The same, of settings that were validated, with a session that is open already."""
     planned: Planned = plan(session)
     settings = stackfile.parse(run.stack, run.stack_file.document)
     anew = rebuilt.notices(planned.outputs, settings, read_lock(run.workspace.home))
-    seen = report(run.stack, planned, settings, blind, anew)
+    seen = report(run.stack, planned, settings, incomplete, anew)
     return seen, seen.redact.all({**planned.document, "berth": seen.as_json()})
 
 

@@ -22,8 +22,8 @@ def _lines(report: Report) -> Iterator[str]:
     yield f"<!-- berth labels: {' '.join(report.labels)} -->"
     yield f"### Preview of `{report.stack}`"
     yield ""
-    if report.blind:
-        yield from ["> [!NOTE]", f"> {report.blind}", ""]
+    if report.incomplete:
+        yield from ["> [!NOTE]", f"> {report.incomplete}", ""]
     for loss in report.losses:
         yield f"- {MARK} **{loss}**"
     for violation in report.violations:

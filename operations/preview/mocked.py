@@ -46,7 +46,7 @@ class Recording:
     def _view(self) -> RunView:
         view = RunView()
         for entry in self.diagnostics:
-            view.take({"diagnosticEvent": entry})
+            view.apply({"diagnosticEvent": entry})
         return view
 
 

@@ -137,7 +137,7 @@ def _assemble(
     after = {urn: _planned(urn, entry["goal"], before.get(urn)) for urn, entry in plans.items() if "goal" in entry}
     diagnostics = RunView()
     for entry in document.get("diagnostics") or []:
-        diagnostics.take({"diagnosticEvent": entry})
+        diagnostics.apply({"diagnosticEvent": entry})
     return Planned(
         exit_code=exit_code,
         document=document,

@@ -70,7 +70,7 @@ class Report:
     steps: tuple[tuple[str, str], ...] = ()
     """(operation, resource) of everything that changes, in Pulumi's order."""
     exit_code: int = 0
-    blind: str = ""
+    incomplete: str = ""
     """What this preview could not see, and why; empty for a complete one."""
     by_hand: bool = False
     """Whether code is changed, too, which nobody has run for this preview."""
@@ -104,11 +104,13 @@ class Report:
             "protected": [{"resource": loss.resource, "what": loss.what, "op": loss.op} for loss in self.losses],
             "policies": [violation.as_json() for violation in self.violations],
             "labels": self.labels,
-            "blind": self.blind,
+            "incomplete": self.incomplete,
         }
 
 
-def report(stack: str, planned: Planned, settings: StackSettings, blind: str = "", more: Iterable[str] = ()) -> Report:
+def report(
+    stack: str, planned: Planned, settings: StackSettings, incomplete: str = "", more: Iterable[str] = ()
+) -> Report:
     """Everything that can be said of a plan, and `more` sentences that do not come from it."""
     machines = Machines(
         planned.outputs.get("node_access") or (),
@@ -131,7 +133,7 @@ def report(stack: str, planned: Planned, settings: StackSettings, blind: str = "
         properties=tuple(_properties(planned.changes)),
         steps=tuple((change.op, display_name(change.resource.urn)) for change in planned.changes),
         exit_code=planned.exit_code,
-        blind=blind,
+        incomplete=incomplete,
         redact=Redactor(planned.secrets),
     )
 

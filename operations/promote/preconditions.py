@@ -23,7 +23,7 @@ SHOWN = 5
 
 
 @dataclass(frozen=True)
-class Proof:
+class CheckedSource:
     """A stack that is as it was when it was last found right."""
 
     verified: Verified
@@ -33,7 +33,7 @@ class Proof:
 
 
 @contextmanager
-def unchanging(session: Session) -> Iterator[None]:
+def stack_locked(session: Session) -> Iterator[None]:
     """Nobody deploys the stack meanwhile; refused where somebody does, or where the last deployment never ended."""
     stack = session.stack
     if not session.is_deployed:
@@ -69,7 +69,7 @@ def _refuse_pending(session: Session) -> None:
         )
 
 
-def prove(session: Session) -> Proof:
+def check(session: Session) -> CheckedSource:
     """Everything that has to be right of a source, the cheapest question first."""
     stack, again = session.stack, f"./berth verify --stack {session.stack}"
     last = verified.read(session)
@@ -80,7 +80,7 @@ def prove(session: Session) -> Proof:
     seen = collect(session)
     _healthy(stack, seen)
     _as_deployed(session, seen)
-    return Proof(last, seen.desired.outputs, dict(_versions(seen)))
+    return CheckedSource(last, seen.desired.outputs, dict(_versions(seen)))
 
 
 def _healthy(stack: str, seen: ClusterSnapshot) -> None:

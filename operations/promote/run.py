@@ -20,7 +20,7 @@ from operations.inspect import verified
 from operations.preview import build, text
 from operations.promote import records
 from operations.promote.edit import with_pins
-from operations.promote.preconditions import Proof, prove, unchanging
+from operations.promote.preconditions import CheckedSource, check, stack_locked
 from operations.promote.records import Record
 from operations.pulumi import cli
 from operations.pulumi.environment import environment
@@ -102,17 +102,17 @@ def promote(run: CommandContext, options: Options) -> Promotion:
     with ExitStack() as held:
         session = Session.open(run.workspace, run.stack_file)
         for one in sorted([session, *([source] if source else [])], key=lambda each: each.stack):
-            held.enter_context(unchanging(one))
+            held.enter_context(stack_locked(one))
         target = _store(session, session.outputs(show_secrets=True), "push")
         planned = _from_stack(run, target, source, options) if source else _from_record(run, target, options)
-        return _carry_out(run, target, planned, options)
+        return _execute(run, target, planned, options)
 
 
-def _carry_out(run: CommandContext, target: RegistryClient, planned: Promotion, options: Options) -> Promotion:
+def _execute(run: CommandContext, target: RegistryClient, planned: Promotion, options: Options) -> Promotion:
     if not planned.is_new:
-        run.say(f"{run.stack} has all of it already: nothing to promote.")
+        run.log(f"{run.stack} has all of it already: nothing to promote.")
         return planned
-    run.say(f"{_summary(planned)}\n{planned.diff}")
+    run.log(f"{_summary(planned)}\n{planned.diff}")
     with _as_it_would_be(run, planned.after) as changed:
         planned.preview = _preview(changed)
     if options.dry_run:
@@ -120,10 +120,10 @@ def _carry_out(run: CommandContext, target: RegistryClient, planned: Promotion, 
     if run.confirm and not run.yes and not run.confirm(f"Promote this to {run.stack}?"):
         raise BerthError("Nothing was promoted.")
     if planned.missing.anything:
-        copy_images.move(target, planned.origin, planned.images, planned.missing)
+        copy_images.copy(target, planned.origin, planned.images, planned.missing)
         copy_images.check(target, planned.images)
     _write(run, planned)
-    run.say(_closing_words(run, planned))
+    run.log(_closing_words(run, planned))
     return planned
 
 
@@ -131,7 +131,7 @@ def _preview(changed: CommandContext) -> dict[str, object]:
     """What `up` would do of the target; said in words, and as a program wants it."""
     session = Session.open(changed.workspace, changed.stack_file)
     seen, _ = build.preview_with(changed, session)
-    changed.say(text.text(seen, False))
+    changed.log(text.text(seen, False))
     if seen.failed:
         raise BerthError(f"{changed.stack} could not be deployed with these pins; nothing was changed.")
     return seen.as_json()
@@ -166,17 +166,17 @@ def _store_if_any(session: Session, outputs: Mapping[str, Any], right: str) -> R
 
 
 def _from_stack(run: CommandContext, target: RegistryClient, source: Session, options: Options) -> Promotion:
-    proof = prove(source)
-    store = _store(source, proof.outputs, "pull")
-    wanted = copy_images.names(store, _store_if_any(source, proof.outputs, "admin"), options.patterns)
+    checked = check(source)
+    store = _store(source, checked.outputs, "pull")
+    wanted = copy_images.names(store, _store_if_any(source, checked.outputs, "admin"), options.patterns)
     found = copy_images.each(lambda name: _present(store, name), wanted)
     kept = _others(run.stack_file, wanted) if options.patterns else {}
-    pins = _pins(source.stack, proof, {**kept, **{image.name: image.digest for image in found}})
+    pins = _pins(source.stack, checked, {**kept, **{image.name: image.digest for image in found}})
     record = Record(
         time=pins.source.time,
-        who=verified.who(run.workspace.root),
+        who=verified.author(run.workspace.root),
         to=run.stack,
-        versions=dict(proof.versions),
+        versions=dict(checked.versions),
         pins=pins,
     )
     return _planned(run, target, record, found, lambda: store)
@@ -188,12 +188,12 @@ def _others(stack_file: StackFile, wanted: Sequence[str]) -> dict[str, str]:
     return {name: digest for name, digest in (pins.repositories if pins else {}).items() if name not in wanted}
 
 
-def _pins(stack: str, proof: Proof, repositories: Mapping[str, str]) -> PinSettings:
-    source = {"stack": stack, "time": verified.now(), "commit": proof.verified.commit}
+def _pins(stack: str, checked: CheckedSource, repositories: Mapping[str, str]) -> PinSettings:
+    source = {"stack": stack, "time": verified.now(), "commit": checked.verified.commit}
     return PinSettings.model_validate(
         {
             "from": {key: value for key, value in source.items() if value},
-            "images": dict(proof.outputs.get("images") or {}),
+            "images": dict(checked.outputs.get("images") or {}),
             "repositories": dict(repositories),
         }
     )
@@ -220,7 +220,7 @@ def _from_record(run: CommandContext, target: RegistryClient, options: Options) 
         return copy_images.read(target, *item) or _present(origin(), *item)
 
     found = copy_images.each(image, older.pins.repositories.items())
-    who, again = verified.who(run.workspace.root), older.name
+    who, again = verified.author(run.workspace.root), older.name
     record = older.model_copy(update={"time": verified.now(), "who": who, "record": again})
     return _planned(run, target, record, found, origin)
 
@@ -245,7 +245,7 @@ def _planned(
     before = path.read_bytes().decode("utf-8")
     after = with_pins(path.name, before, records.plain(record.pins))
     check_settings(replace(run.stack_file, document={**run.stack_file.document, "config": config_of(after)}))
-    return Promotion(record, before, after, found, copy_images.look(target, found), origin, path)
+    return Promotion(record, before, after, found, copy_images.find_missing(target, found), origin, path)
 
 
 def _seed_has(run: CommandContext, pins: PinSettings) -> None:

@@ -27,16 +27,16 @@ except Exception as error:
 """
 
 
-def download(say: Callable[[str], None], environment: Mapping[str, str] = os.environ, seconds: float = SECONDS) -> bool:
+def download(log: Callable[[str], None], environment: Mapping[str, str] = os.environ, seconds: float = SECONDS) -> bool:
     """Fetch what is missing of CLI and plugins; whether all is there now. What failed is said, and costs nothing."""
     try:
         program, _ = cli.fitting(environment)
         if program is None or cli.LANGUAGE_HOST in cli.missing_plugins(program, environment):
-            say("Downloading the Pulumi CLI with its own installer.")
+            log("Downloading the Pulumi CLI with its own installer.")
             program = _install(environment, seconds)
-        _plugins(program, environment, seconds, say)
+        _plugins(program, environment, seconds, log)
     except BerthError as error:
-        say(str(error))
+        log(str(error))
         return False
     return True
 
@@ -51,14 +51,14 @@ def _install(environment: Mapping[str, str], seconds: float) -> Path:
     return program
 
 
-def _plugins(program: Path, environment: Mapping[str, str], seconds: float, say: Callable[[str], None]) -> None:
+def _plugins(program: Path, environment: Mapping[str, str], seconds: float, log: Callable[[str], None]) -> None:
     versions = cli.plugin_versions()
     missing = [
         name for name in versions if f"plugin {name} {versions[name]}" in cli.missing_plugins(program, environment)
     ]
     if not missing:
         return
-    say(f"Downloading Pulumi's plugins: {', '.join(f'{name} {versions[name]}' for name in missing)}.")
+    log(f"Downloading Pulumi's plugins: {', '.join(f'{name} {versions[name]}' for name in missing)}.")
     for name in missing:
         failed = _run([str(program), "plugin", "install", "resource", name, versions[name]], environment, seconds)
         if failed:

@@ -69,7 +69,7 @@ class RunView:
     note: str = ""
     """What a resource that takes long says of itself."""
 
-    def take(self, event: Mapping[str, Any]) -> Step | None:
+    def apply(self, event: Mapping[str, Any]) -> Step | None:
         """Add one event; returns the step that it finished, if it finished one."""
         if "resourcePreEvent" in event:
             step = _step(event["resourcePreEvent"])

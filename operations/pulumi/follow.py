@@ -78,7 +78,7 @@ def follow(
         while running:
             running = _is_running_after(process, POLL)
             for event in reader.read():
-                step = view.take(event)
+                step = view.apply(event)
                 if step is not None:
                     shown.finished(step, step in view.failed)
             view.note = _note(session)

@@ -205,7 +205,7 @@ class RegistryClient:
                 preload_content=False,
             )
             try:
-                self._judge(answer.status, what)
+                self._check_status(answer.status, what)
                 yield answer
                 answer.drain_conn()
             except BaseException:
@@ -220,7 +220,7 @@ class RegistryClient:
             hint = f"./berth verify --stack {self.stack} checks it"
             raise Broken(f"{self._name} can't be reached ({what}): {_plain(reason)}: {hint}.") from None
 
-    def _judge(self, status: int, what: str) -> None:
+    def _check_status(self, status: int, what: str) -> None:
         if status in (401, 403):
             raise BerthError(
                 f"{self._name} refuses its own user {self._user} ({what}: {status}), whose password is in the stack's "

@@ -167,7 +167,7 @@ def lost(stack: str, digest: str, name: str) -> str:
     )
 
 
-def look(target: RegistryClient, images: Sequence[Image]) -> Missing:
+def find_missing(target: RegistryClient, images: Sequence[Image]) -> Missing:
     """What of these images the target's store lacks, asked of every blob, every manifest and every tag."""
     missing = Missing()
     blobs = {(image.repository, digest): image for image in images for digest in image.blobs}
@@ -184,7 +184,7 @@ def look(target: RegistryClient, images: Sequence[Image]) -> Missing:
     return missing
 
 
-def move(target: RegistryClient, origin: Origin, images: Sequence[Image], missing: Missing) -> None:
+def copy(target: RegistryClient, origin: Origin, images: Sequence[Image], missing: Missing) -> None:
     """Bring what is missing: all blobs, then all manifests, and only then the tags by which clients ask."""
 
     def blob(item: tuple[str, Mapping[str, Image]]) -> None:
@@ -192,7 +192,7 @@ def move(target: RegistryClient, origin: Origin, images: Sequence[Image], missin
         home = missing.homes.get(digest)
         for repository, image in lacking.items():
             # It comes over once; the other repositories are given it out of the one that has it.
-            _bring(target, origin, digest, image, home)
+            _copy_blob(target, origin, digest, image, home)
             home = repository
 
     def manifests(image: Image) -> None:
@@ -207,7 +207,7 @@ def move(target: RegistryClient, origin: Origin, images: Sequence[Image], missin
     )
 
 
-def _bring(target: RegistryClient, origin: Origin, digest: str, image: Image, home: str | None) -> None:
+def _copy_blob(target: RegistryClient, origin: Origin, digest: str, image: Image, home: str | None) -> None:
     for attempt in range(ATTEMPTS):
         try:
             if not (home and target.mount(image.repository, digest, home)):
@@ -225,7 +225,7 @@ def _bring(target: RegistryClient, origin: Origin, digest: str, image: Image, ho
 
 def check(target: RegistryClient, images: Sequence[Image]) -> None:
     """Refuse to go on unless the target's store has all of it."""
-    missing = look(target, images)
+    missing = find_missing(target, images)
     if missing.anything:
         gone = [*missing.blobs, *(image.digest for image in missing.images), *missing.tags]
         raise BerthError(

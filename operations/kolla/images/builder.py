@@ -56,7 +56,7 @@ class Tools:
         shell.run([sys.executable, "-m", "venv", str(self.venv)])
         pip = [str(self.venv / "bin" / "pip"), "install", "--disable-pip-version-check", "--require-hashes"]
         shell.run([*pip, f"--requirement={REQUIREMENTS}"])
-        leave(self.venv / "share" / "kolla" / "docker", catalogue.images_of(catalogue.buildable()))
+        remove_other_templates(self.venv / "share" / "kolla" / "docker", catalogue.images_of(catalogue.buildable()))
         self._stamp.write_bytes(self._wanted)
 
     def command(self, config: Path, *words: str) -> list[str]:
@@ -64,7 +64,7 @@ class Tools:
         return [str(self.venv / "bin" / "kolla-build"), f"--config-file={config}", *words]
 
 
-def leave(templates: Path, names: Sequence[str]) -> None:
+def remove_other_templates(templates: Path, names: Sequence[str]) -> None:
     """Take away what none of these images is made from: kolla-build renders all that it has, before each build."""
     files = {file.parent.name: file for file in templates.rglob("Dockerfile.j2")}
     kept = set[str]()

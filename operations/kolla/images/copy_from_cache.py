@@ -13,7 +13,7 @@ from operations.registry.client import RegistryClient
 
 
 @dataclass(frozen=True)
-class Below:
+class PrefixedSource:
     """A place in the registry from which images are taken by the last part of their names."""
 
     store: RegistryClient
@@ -38,7 +38,7 @@ class Below:
 
 def copy(target: Target, names: Sequence[str], place: str, tag: str, display: StepDisplay) -> Published:
     """Copy each image under `place` that the store does not have; nothing unless all of them are there."""
-    store, origin = target.store, Below(target.store.clone(), place)
+    store, origin = target.store, PrefixedSource(target.store.clone(), place)
     found = copy_images.each(lambda name: copy_images.read(store, f"{origin.of(name)}:{tag}"), names)
     missing = [f"    {origin.of(name)}:{tag}" for name, image in zip(names, found, strict=True) if image is None]
     if missing:
@@ -55,11 +55,11 @@ def copy(target: Target, names: Sequence[str], place: str, tag: str, display: St
     there = zip(names, filter(None, found), strict=True)
     images = {name: replace(image, name=target.name(name)) for name, image in there}
     # All at once: a layer that several have crosses the network once.
-    lacking = copy_images.look(store, list(images.values()))
+    lacking = copy_images.find_missing(store, list(images.values()))
     if lacking.anything:
         title = f"Copy {len(images)} images of {place}:{tag}, {lacking.bytes / 1e6:.0f} MB"
         with display.open(), display.step(title):
-            copy_images.move(store, lambda: origin, list(images.values()), lacking)
+            copy_images.copy(store, lambda: origin, list(images.values()), lacking)
     locked = dict[str, Locked]()
     for name, image in images.items():
         if store.tagged(image.repository, image.tag) != image.digest:

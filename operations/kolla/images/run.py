@@ -75,12 +75,12 @@ def build(run: CommandContext, want: Wanted, fresh: bool = False, push: bool = T
     """Build what has changed since it was built last (all of it if `fresh`, with today's packages), and push it."""
     # Whoever may not push learns it before anything is built.
     target = Target.open(run, want.namespace, want.tag) if push else None
-    with prepare.alone(MACHINE, run.console):
+    with prepare.exclusive_lock(MACHINE, run.console):
         given = base_image.settings(run.workspace.home / "cache")
         _prepare(run, given)
         order = plan(run.workspace, want, given, fresh)
         if order.stale:
-            run.say(f"To build: {', '.join(name for name in order.names if name in order.stale)}.")
+            run.log(f"To build: {', '.join(name for name in order.names if name in order.stale)}.")
             logs = run.workspace.logs / "kolla-images"
             builder.build(_tools(run.workspace), order, given.environment, logs, StepDisplay(run.console))
     made = {name: builder.local(name, order.keys[name]) for name in want.images}

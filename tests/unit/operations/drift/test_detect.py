@@ -145,7 +145,7 @@ def test_a_file_that_only_some_machines_get_may_be_missing_but_not_changed() -> 
     variants = [
         File("/etc/default/docker", text, when=[word]) for word, text in (("systemd", "one\n"), ("service", "two\n"))
     ]
-    expected.take_bundle(machine, render(variants), "urn")
+    expected.add_bundle(machine, render(variants), "urn")
     report = seen()
     report.files = {}
     sums = [hashlib.sha256(text).hexdigest() for text in (b"one\n", b"two\n", b"three\n")]

@@ -116,11 +116,11 @@ def test_the_commit_is_that_of_the_program_and_says_whether_it_was_changed(tmp_p
 def test_who_promotes_has_a_name_with_and_without_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
     monkeypatch.setenv("GIT_CONFIG_SYSTEM", "/dev/null")
-    assert "@" in verified.who(tmp_path)
+    assert "@" in verified.author(tmp_path)
     git(tmp_path, "init", "--quiet")
     git(tmp_path, "config", "user.name", "Al")
     git(tmp_path, "config", "user.email", "al@x.test")
-    assert verified.who(tmp_path) == "Al <al@x.test>"
+    assert verified.author(tmp_path) == "Al <al@x.test>"
 
 
 @pytest.mark.parametrize(

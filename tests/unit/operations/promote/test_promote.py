@@ -82,7 +82,7 @@ class Stacks:
 
     def verify(self, stack: str = "staging") -> None:
         session = self.checkout.session(stack)
-        verified.note(session, verified.fingerprint(session))
+        verified.save_last_verify(session, verified.fingerprint(session))
 
     def forget_verify(self) -> None:
         (self.checkout.answers / "tags@staging.json").unlink()
@@ -130,7 +130,7 @@ def stacks(checkout: Checkout, berth: Any, tmp_path: Path, monkeypatch: pytest.M
         made = Stacks(checkout, berth, world.registry(), world.registry(), world.ca)
         monkeypatch.setattr(preconditions, "collect", made.look)
         monkeypatch.setattr(
-            preconditions, "answers", lambda desired, reports, replies: _front_answers(desired, replies)
+            preconditions, "answers", lambda desired, reports, replies: _endpoint_answers(desired, replies)
         )
         monkeypatch.setattr(preconditions, "drift_in", lambda session, seen: made.drift)
         for stack, registry in (("staging", made.staging), ("prod", made.prod)):
@@ -142,10 +142,10 @@ def stacks(checkout: Checkout, berth: Any, tmp_path: Path, monkeypatch: pytest.M
         yield made
 
 
-def _front_answers(desired: Desired, replies: EndpointReplies) -> list[Any]:
-    from operations.inspect.checks import _front
+def _endpoint_answers(desired: Desired, replies: EndpointReplies) -> list[Any]:
+    from operations.inspect.checks import _endpoints
 
-    return list(_front(desired, replies))
+    return list(_endpoints(desired, replies))
 
 
 def everything(root: Path) -> dict[str, bytes]:
@@ -479,14 +479,14 @@ def test_a_stack_file_that_was_edited_meanwhile_is_not_overwritten(
     stacks: Stacks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stacks.staging.push("team/app:1", b"layer")
-    move = copy_images.move
+    copy = copy_images.copy
 
     def slowly(*arguments: Any) -> None:
         with stacks.file("prod").open("a") as file:
             file.write("# mine\n")
-        move(*arguments)
+        copy(*arguments)
 
-    monkeypatch.setattr(copy_images, "move", slowly)
+    monkeypatch.setattr(copy_images, "copy", slowly)
     done = stacks.promote("--from", "staging")
     assert done.code == 1 and "was changed while images were copied" in done.err
     assert stacks.file("prod").read_text().endswith("# mine\n")

@@ -194,7 +194,7 @@ def test_templates_of_images_that_nobody_can_build_are_not_rendered_each_time(tm
         (folder / place / "Dockerfile.j2").write_text(text)
     (folder / "macros.j2").touch()
     (folder / "base" / "__pycache__").mkdir()
-    builder.leave(folder, ["keystone"])
+    builder.remove_other_templates(folder, ["keystone"])
     assert [path.name for path in (folder / "base").iterdir()] == ["Dockerfile.j2"]
     assert sorted(path.name for path in folder.iterdir()) == ["base", "keystone", "macros.j2", "openstack-base"]
 
@@ -365,7 +365,7 @@ def docker_save(file: Path, **images: tuple[bytes, ...]) -> dict[str, str]:
     return ids
 
 
-def test_missing_images_are_packed_and_layers_of_several_sent_once(
+def test_missing_images_are_exported_and_layers_of_several_sent_once(
     target: Target, registry: Registry, docker: Docker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     base, own = os.urandom(3_000_000), b"own" * 1000
@@ -390,7 +390,7 @@ def test_no_room_to_pack_images_in_is_told(
 ) -> None:
     docker.answers({"image inspect": f"sha256:{'e' * 64}\n"})
     monkeypatch.setattr(export, "ROOM", tmp_path / "none")
-    with pytest.raises(BerthError, match=r"can't be packed in .*none.*No such file or directory"):
+    with pytest.raises(BerthError, match=r"can't be exported to .*none.*No such file or directory"):
         publish(target, {"etcd": "new/etcd"}, display()[0])
 
 
@@ -422,11 +422,11 @@ def test_the_lock_keeps_what_was_pushed_before_as_long_as_place_and_tag_are_the_
 
 
 def test_images_that_somebody_brings_are_for_the_next_up_and_those_that_an_up_pushes_are_not(session: Session) -> None:
-    brought = session.workspace.stack_dir("dev") / paths.kolla_brought_file("dev").name
+    imported = session.workspace.stack_dir("dev") / paths.kolla_brought_file("dev").name
 
     def lock(digest: str, by_hand: bool) -> str:
         write_lock(session, {"etcd": Locked("kolla/etcd", "2026.1", digest)}, by_hand)
-        return brought.read_text() if brought.exists() else ""
+        return imported.read_text() if imported.exists() else ""
 
     assert lock("sha256:1", by_hand=False) == ""
     assert lock("sha256:1", by_hand=True) == "", "nothing new"
@@ -439,7 +439,7 @@ def test_another_deploy_host_has_the_lock_and_knows_what_was_brought(session: Se
     write_lock(session, locked("sha256:1"), by_hand=True)
     second = elsewhere(session, tmp_path / "second")
     assert read_lock(second) == locked("sha256:1")
-    published.take_brought(second)
+    published.write_import_marker(second)
     files = [one.workspace.stack_dir("dev") / paths.kolla_brought_file("dev").name for one in (session, second)]
     assert files[0].read_text() == files[1].read_text()
     write_lock(second, locked("sha256:2"))
@@ -454,12 +454,12 @@ def test_an_earlier_versions_lock_file_is_taken_over_once(session: Session, tmp_
     (folder / paths.kolla_brought_file("dev").name).write_text("0123456789ab")
     assert read_lock(session) == locked("sha256:1") and not file.exists()
     second = elsewhere(session, tmp_path / "second")
-    published.take_brought(second)
+    published.write_import_marker(second)
     assert read_lock(second) == locked("sha256:1")
     assert (second.workspace.stack_dir("dev") / "kolla-brought").read_text() == "0123456789ab"
 
 
-@pytest.mark.parametrize("kept", [{}, [], {"images": {"etcd": {}}, "brought": ""}])
+@pytest.mark.parametrize("kept", [{}, [], {"images": {"etcd": {}}, "imported": ""}])
 def test_a_lock_that_cannot_be_read_is_empty(session: Session, kept: Any) -> None:
     documents.write(session, published.NAME, kept)
     assert read_lock(session) == {}

@@ -20,7 +20,7 @@ SESSION = "session.lock"
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def exclusive_lock(folder: Path) -> Iterator[None]:
     """Refuses while another run uses the folder; ends what one that was killed has left running."""
     with (folder / OWNER).open("a") as owner:
         try:
@@ -39,7 +39,7 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[IO[str]]:
+def inherited_lock(folder: Path) -> Iterator[IO[str]]:
     """The session's file, locked as long as anybody has it open; its number is to be written to it."""
     with (folder / SESSION).open("w", encoding="utf-8", buffering=1) as session:
         fcntl.flock(session, fcntl.LOCK_EX)
