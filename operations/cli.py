@@ -28,7 +28,7 @@ LONGEST_SUMMARY = 200
 
 
 class Commands(TyperGroup):
-    """Commands by section; a module is imported when its command is looked up."""
+    """Commands by section; a command's module is imported when it is needed."""
 
     # Typer keeps the types of its own copy of click private.
     def list_commands(self, ctx: Any) -> list[str]:

@@ -1,4 +1,4 @@
-"""One change of a stack at a time on this machine, and what an interrupted one left."""
+"""Locks: one change of a stack at a time on this machine, and the record of an interrupted one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TIMEOUT = 120.0
 
 @dataclass(frozen=True)
 class Process:
-    """A process that can be told from a later one with the same number."""
+    """A process, distinguishable from a later one with the same pid."""
 
     pid: int
     started: int
@@ -153,11 +153,11 @@ class StackLock:
         return f"Stack {self._stack} is being changed by 'berth {holder.command}' (process {pid}): wait for it to end."
 
     def write(self, holder: Holder) -> None:
-        """Say in the lock file who holds it."""
+        """Write the holder into the lock file."""
         os.truncate(self.descriptor, 0)
         os.pwrite(self.descriptor, json.dumps(asdict(holder)).encode(), 0)
 
     def cli_started(self, pid: int) -> None:
-        """Name the CLI's process too, for whoever finds this run dead."""
+        """Add the CLI's process, for the run that finds this one dead."""
         self._cli = Process.of(pid)
         self.write(Holder(self._command, Process.of(os.getpid()), self._cli))

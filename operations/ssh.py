@@ -69,6 +69,6 @@ def ssh_command(
         argv += ["-o", option]
     argv.append(host.hostname)
     if command:
-        # One word is a command line for the node's shell, several are one command with its arguments.
+        # One argument is a command line for the node's shell, several are one command with its arguments.
         argv += ["--", command[0] if len(command) == 1 else shlex.join(command)]
     return argv

@@ -27,12 +27,12 @@ def purge(
     repository: Annotated[str, typer.Argument(help="As in image names: docker.io/library/x.")],
     stack: Stack = "dev",
     tag: Annotated[
-        str | None, typer.Option("--tag", metavar="TAG", help="Only this tag, and the manifests that no other has.")
+        str | None, typer.Option("--tag", metavar="TAG", help="Only this tag, and manifests that no other tag uses.")
     ] = None,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Take a repository out of a cache: the next pull asks the upstream. What was pushed is left alone."""
+    """Remove a repository from a cache, so that the next pull goes to the upstream. Pushed images are kept."""
     run = CommandContext.of(stack, yes, as_json)
     check_settings(run.stack_file)
     known = stackfile.parse(stack, run.stack_file.document)

@@ -36,7 +36,7 @@ def _log(text: str) -> None:
 
 @app.command()
 def inventory(stack: Stack = "kolla") -> None:
-    """Print the inventory that kolla-ansible gets."""
+    """Print kolla-ansible's inventory."""
     workspace = Workspace.current()
     settings = inputs.settings_of(StackFile.read(workspace, stack))
     files = differences.files(inputs.document(workspace, settings), environment(workspace, _log).sample_inventory)
@@ -45,7 +45,7 @@ def inventory(stack: Stack = "kolla") -> None:
 
 @app.command()
 def diff(stack: Stack = "kolla") -> None:
-    """Show what changed in globals, inventory and overrides since the last deployment, and what that asks for.
+    """Show changes of globals, inventory and overrides since the last deployment, and what the next `up` will run.
 
     Exits with 3 if anything did.
     """
@@ -70,7 +70,7 @@ def _step(name: str, stack: str, tags: str | None, limit: str | None) -> None:
 
 @app.command()
 def prechecks(stack: Stack = "kolla", tags: Tags = None, limit: Limit = None) -> None:
-    """Ask every node whether Kolla may deploy to it."""
+    """Run kolla-ansible's prechecks on every node."""
     _step("prechecks", stack, tags, limit)
 
 
@@ -88,13 +88,13 @@ def deploy_(stack: Stack = "kolla", tags: Tags = None, limit: Limit = None) -> N
 
 @app.command()
 def reconfigure(stack: Stack = "kolla", tags: Tags = None, limit: Limit = None) -> None:
-    """Bring the services to changed settings."""
+    """Reconfigure the services with changed settings."""
     _step("reconfigure", stack, tags, limit)
 
 
 @app.command()
 def upgrade(stack: Stack = "kolla", tags: Tags = None, limit: Limit = None) -> None:
-    """Bring the services to the release of the settings."""
+    """Upgrade the services to the release in the settings."""
     _step("upgrade", stack, tags, limit)
 
 
@@ -111,13 +111,13 @@ def images(
         bool, typer.Option("--accept", help="Take tags that have moved since they were locked as they are now.")
     ] = False,
 ) -> None:
-    """Ask the registry for every image that the nodes will pull, name those that it lacks, and lock the others."""
+    """Check that the registry has every image that the nodes will pull; lock those that it has."""
     steps.by_hand("images", stack, accept=accept)
 
 
 @app.command()
 def verify(stack: Stack = "kolla") -> None:
-    """Ask every node for its containers, and Keystone for a token through the internal address."""
+    """Check every node's containers, and get a token from Keystone through the internal address."""
     _step("verify", stack, None, None)
 
 

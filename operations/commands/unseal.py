@@ -17,10 +17,10 @@ from operations.workspace import StackFile, Workspace
 
 def unseal(
     file: Annotated[Path, typer.Argument(help="A file below .berth/stacks/STACK/exports.")],
-    output: Annotated[Path, typer.Argument(help="Where its content goes, in plain text; nothing may be there yet.")],
+    output: Annotated[Path, typer.Argument(help="The file for its content in plain text; must not exist.")],
     stack: Stack = "dev",
 ) -> None:
-    """Open an export of the object store's settings with the stack's passphrase."""
+    """Decrypt an export of the object store's settings with the stack's passphrase."""
     if not file.is_file():
         raise UsageError(f"There is no file {file}.")
     if output.exists() or not output.absolute().parent.is_dir():

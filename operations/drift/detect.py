@@ -1,4 +1,4 @@
-"""Asks every node and service at once, and compares."""
+"""Queries every node and service at once, and compares."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from operations.pulumi.locks import locks
 from operations.pulumi.session import Session
 
 SECONDS = 60.0
-"""For a node's whole answer: a hundred of them together may keep this machine busy for longer than a glance takes."""
+"""Timeout per node: a hundred of them at once keep this machine busy for a while."""
 
 
 def detect(session: Session) -> DriftReport:
-    """What differs from the stack's state, and what could not be asked. Raises BerthError for a stack without state."""
+    """Differences from the stack's state, and what could not be checked. BerthError for a stack without state."""
     wanted = collect.desired(session)
     probe = Probe(session.stack, str(wanted.outputs["registry"]), wanted.address, wanted.machines, SECONDS)
     with ThreadPoolExecutor(1) as beside:
@@ -36,7 +36,7 @@ def detect(session: Session) -> DriftReport:
 
 
 def drift_in(session: Session, seen: ClusterSnapshot) -> DriftReport:
-    """The same, of machines that were asked already."""
+    """The same for a snapshot that was taken already."""
     return _report(session, seen.desired, seen.reports, object_store.differences(seen.desired))
 
 
@@ -56,7 +56,7 @@ def _report(
 
 
 def ending(wanted: Desired) -> list[str]:
-    """Certificates of the state that end soon: what is served is compared with them."""
+    """Certificates in the state that expire soon."""
     found = []
     for resource in wanted.resources:
         end = (resource.get("outputs") or {}).get("validityEndTime")
@@ -68,7 +68,7 @@ def ending(wanted: Desired) -> list[str]:
 
 
 def under_way(wanted: Desired) -> list[str]:
-    """Operations that the state says have begun: of a change that goes on elsewhere, or that never ended."""
+    """Pending operations in the state: of a change that runs elsewhere, or that never ended."""
     if not wanted.pending:
         return []
     return [
@@ -77,14 +77,14 @@ def under_way(wanted: Desired) -> list[str]:
 
 
 def in_motion(session: Session) -> list[str]:
-    """Who changes the stack while it is looked at, or left its lock: what was found may be on its way."""
+    """Who is changing the stack now, or left its lock: findings may be temporary."""
     file = session.workspace.stack_dir(session.stack) / "lock"
     berth = Holder.parse(file.read_text(encoding="utf-8")) if file.exists() else None
-    # Other backends tell it to nobody but a change, and this is none: see `under_way`.
+    # Other backends name a lock only to a change: see `under_way`.
     held = locks(session.workspace.locks(session.stack)) if session.workspace.has_file_backend else []
     told = [f"the state is locked by {lock}" for lock in held if not lock.surely_dead()]
     if berth and berth.berth.pid == os.getpid():
-        return []  # a repair looks while it holds the lock itself
+        return []  # a repair detects while it holds the lock itself
     if berth and not berth.berth.is_dead:
         told.insert(0, f"'berth {berth.command}' (process {berth.berth.pid}) changes {session.stack} at this moment")
     elif berth:

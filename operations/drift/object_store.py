@@ -1,4 +1,4 @@
-"""MinIO's side of drift: buckets, users, policies and keys, asked the way a refresh asks."""
+"""MinIO's side of drift: buckets, users, policies and keys, read as a refresh reads them."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def exclusive_lock(folder: Path, console: Console) -> Iterator[None]:
 def run(yes: bool, console: Console, only_check: bool = False, tests: bool = False, pulumi: str = "") -> None:
     """Install, build and store what is missing; `only_check` refuses instead of changing anything.
 
-    `pulumi` says why Pulumi's CLI has to be brought along; nothing where it has not.
+    `pulumi` is the reason why Pulumi's CLI has to be built; empty if it has not.
     """
     preflight.refuse([preflight.system, preflight.root])
     home = paths.home()

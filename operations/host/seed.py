@@ -68,7 +68,7 @@ def read_lock(home: Path) -> dict[str, dict[str, str]]:
 
 
 def inspect() -> dict[str, dict[str, Any]]:
-    """What Docker says of each image of Berth that it has, by name."""
+    """Docker's data on each of Berth's images that it has, by name."""
     references = {images.reference(name): name for name in images.NAMES}
     answer = subprocess.run(["docker", "image", "inspect", *references], capture_output=True, text=True, check=False)
     found: dict[str, dict[str, Any]] = {}

@@ -1,4 +1,4 @@
-"""`berth etcd`: a snapshot of what the cluster holds, and the way back to it."""
+"""`berth etcd`: back up the cluster, and restore a backup."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ SECONDS = 300
 
 @dataclass(frozen=True)
 class Member:
-    """One member of a stack's etcd, and the way to its node."""
+    """One member of a stack's etcd, and how to run commands on its node."""
 
     name: str
     prefix: Sequence[str]
-    """Of a command there as root."""
+    """Command line that runs its last argument there as root."""
     lines: str
-    """What the scripts are told of the cluster, as the state has it."""
+    """The scripts' standard input about the cluster, from the state."""
 
     def run(self, script: str, *arguments: str, snapshot: bytes | None = None) -> bytes:
         """Output of one of the stage's scripts, run there as root; a snapshot goes along on standard input."""
@@ -60,7 +60,7 @@ def members(session: Session) -> list[Member]:
         for resource in wanted.resources
         if MEMBER_URN in str(resource.get("urn"))
     }
-    # Each of these writes the file with the nodes' keys: one after the other, and not while members are asked at once.
+    # Each of these writes the file with the nodes' keys: one after the other, before members are queried.
     found = [Member(host.name, _prefix(session, hosts, host), lines[host.name]) for host in hosts if host.name in lines]
     if not found:
         raise UsageError(f"{session.stack} has no etcd: give three nodes the role etcd, and run up.")
@@ -92,7 +92,7 @@ def backup(session: Session, file: Path) -> str:
 
 
 def restore(run: CommandContext, file: Path, typed: Callable[[str], str] | None) -> None:
-    """Put a snapshot in the place of all that the cluster holds; `typed` asks for the stack's name."""
+    """Replace the cluster's content by a snapshot; `typed` prompts for the stack's name."""
     if not file.is_file():
         raise UsageError(f"There is no file {file}.")
     if not run.yes:

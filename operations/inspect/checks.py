@@ -1,4 +1,4 @@
-"""The questions of `berth verify`: what the state says, beside what the machines say."""
+"""The checks of `berth verify`: the state compared with what the machines report."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SKEW_SECONDS = 60
 
 @dataclass(frozen=True)
 class Answer:
-    """One question to one machine, and whether its answer is the right one."""
+    """One check on one machine and its result."""
 
     question: str
     node: str

@@ -13,7 +13,7 @@ READS = {"serializable": "etcd reads what it holds", "linearizable": "etcd reads
 FULL = "its store is full (alarm NOSPACE) and takes no writes: see docs/etcd.md, When it is full"
 
 Question = tuple[str, str, str, bool]
-"""What was asked, of whom, the answer, whether it is the right one."""
+"""Check, node, result, whether it passed."""
 
 
 @dataclass(frozen=True)

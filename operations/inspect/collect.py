@@ -20,7 +20,7 @@ JOURNALS = ("docker.service", "etcd.service", "etcd-member.service")
 
 @dataclass(frozen=True)
 class ClusterSnapshot:
-    """What the state says beside what every machine and the endpoints answered."""
+    """The desired state with the reports of all machines and the replies of the endpoints."""
 
     desired: Desired
     reports: dict[str, Report]
@@ -33,7 +33,7 @@ def collect(session: Session) -> ClusterSnapshot:
 
 
 def desired(session: Session) -> Desired:
-    """What the state says; raises BerthError for a stack that is not deployed."""
+    """The desired state from the stack's state; raises BerthError for a stack that is not deployed."""
     if not session.is_deployed:
         raise BerthError(NOT_DEPLOYED.format(stack=session.stack))
     return expected.read(json.loads(session.ask("stack", "export", "--show-secrets")), session.stack)

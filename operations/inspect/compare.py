@@ -1,4 +1,4 @@
-"""What a machine's report says differently from the state: the one comparison behind `drift` and `verify`."""
+"""Differences between a machine's report and the state: the one comparison behind `drift` and `verify`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ GONE: Mapping[str, Any] = {"gone": True}
 """Not in the state either, so that it is made again and nothing is deleted for it."""
 UNWRITTEN: Mapping[str, Any] = {"inputs": {"stdin": ""}, "outputs": {"stdin": ""}}
 """Never applied, so that the same command is run again."""
-STRANGERS_SECONDS = 10
+FOREIGN_CONTAINER_GRACE_SECONDS = 10
 IN_HOST = {
     "volumes": "Binds",
     "network mode": "NetworkMode",
@@ -35,7 +35,7 @@ IN_CONFIG = {"command": "Cmd", "entrypoint": "Entrypoint", "user": "User", "stop
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is not as the state says. Never holds what a file or a variable contains."""
+    """One difference from the state. Never holds the content of a file or a variable."""
 
     node: str
     kind: str
@@ -43,9 +43,9 @@ class Finding:
     expected: str
     found: str
     resource: str = ""
-    """URN of what would mend it; empty: nothing in the state does."""
+    """URN of the resource that repairs it; empty if the state has none."""
     mark: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
-    """What the state would say of the resource if it told how things are; never shown."""
+    """Changes to the resource in the state that describe what was found; never shown."""
 
     @property
     def sentence(self) -> str:
@@ -64,7 +64,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Unknown:
-    """Something that could not be asked: neither fine nor different."""
+    """Something that could not be checked: neither equal nor different."""
 
     node: str
     reason: str
@@ -92,7 +92,7 @@ def of_machine(name: str, machine: Machine, report: Report) -> Iterator[Differen
     yield from _settings(name, machine, report)
     containers = list(_containers(name, machine, report))
     yield from containers
-    # What a container shows that is another one anyway says nothing more.
+    # A container that differs is reported already: its certificate adds nothing.
     yield from _certificates(name, machine, report, {found.name for found in containers})
 
 
@@ -179,8 +179,8 @@ def _as_found(found: ContainerFact | None, service: Service) -> Mapping[str, Any
         return GONE
     mark: dict[str, Any] = {"id": found.id, "outputs": {"image": "another"}}
     if found.image != service.image:
-        # What another program would do with the time that this one needs for its clients is nobody's concern.
-        timeout = {"destroyGraceSeconds": STRANGERS_SECONDS}
+        # A foreign container does not need the grace period that ours needs for its clients.
+        timeout = {"destroyGraceSeconds": FOREIGN_CONTAINER_GRACE_SECONDS}
         mark |= {"inputs": timeout, "outputs": {**mark["outputs"], **timeout}}
     return mark
 
@@ -197,16 +197,16 @@ def _of_container(service: Service, found: ContainerFact | None) -> Iterator[tup
 
 
 def _made_otherwise(inputs: Mapping[str, Any], found: ContainerFact) -> Iterator[tuple[str, str]]:
-    """Settings of a container: what Docker was asked for when it was made, beside what Docker says of it."""
+    """Settings of a container: as it was created, compared with what Docker reports."""
     if not found.config:
         return
-    # The published plugin asks Docker for the same.
+    # The published plugin sends the same body.
     from plugins.providers.docker_container_body import container_body
 
     body = container_body(inputs)
     host = body["HostConfig"]
     other = [what for what, key in IN_HOST.items() if _plain(host.get(key)) != _plain(found.host.get(key))]
-    # Where the state is silent, the image speaks.
+    # What the state leaves open is the image's default.
     other += [
         what for what, key in IN_CONFIG.items() if key in body and _plain(body[key]) != _plain(found.config.get(key))
     ]
@@ -217,7 +217,7 @@ def _made_otherwise(inputs: Mapping[str, Any], found: ContainerFact) -> Iterator
 
 
 def _plain(value: Any) -> Any:
-    """One spelling for what Docker writes in several ways."""
+    """Normalises what Docker writes in several ways."""
     if isinstance(value, list):
         return sorted(str(item).upper().removeprefix("CAP_") for item in value) or None
     return value or None

@@ -1,4 +1,4 @@
-"""Asks the registry and the object store the way their clients do, from the deploy host."""
+"""Checks the registry and the object store as a client on the deploy host sees them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back over HTTPS: a status, or why there is none; and the certificate's end where one was shown."""
+    """An HTTPS reply: its status, or why there is none; and when the server's certificate expires."""
 
     status: int | None = None
     error: str = ""
@@ -41,7 +41,7 @@ class Reply:
 
 @dataclass(frozen=True)
 class EndpointReplies:
-    """The answers of the registry and the object store."""
+    """The replies of the registry and the object store."""
 
     anonymous: Reply
     with_user: Reply
@@ -52,7 +52,7 @@ class EndpointReplies:
 
 
 def ask(workspace: Workspace, stack: str, outputs: Mapping[str, Any]) -> EndpointReplies:
-    """All three questions at once, each bounded in time, with nothing but the stack's CA trusted."""
+    """Sends all three requests at once, each with a timeout, trusting only the stack's CA."""
     ca = str(outputs["registry_ca"])
     end = endpoint(workspace, stack, outputs, show_secrets=True)
     registry = f"https://{end.registry}/v2/"

@@ -1,4 +1,4 @@
-"""What a stack's state says about its nodes: files, daemon settings, services, questions of readiness."""
+"""What the nodes should be like by the stack's state: files, daemon settings, services, readiness checks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE---
 
 @dataclass(frozen=True)
 class Readiness:
-    """A question over HTTP that `up` waited for, and still expects to be answered so."""
+    """A readiness check over HTTP that `up` waited for and that must still pass."""
 
     service: str
     status: str
@@ -39,7 +39,7 @@ class Readiness:
 
 @dataclass(frozen=True)
 class Service:
-    """A container that belongs on a node."""
+    """A container that must run on a node."""
 
     name: str
     service: str
@@ -62,7 +62,7 @@ class WantedFile:
     resource: str
     """URN of what writes it."""
     instead: frozenset[str] = frozenset()
-    """Checksums that are as good: the machine decides which of several texts it gets."""
+    """Other valid checksums: the machine decides which of several texts it gets."""
     optional: bool = False
     """The machine decides whether it has it."""
 
@@ -77,7 +77,7 @@ class WantedBlock:
 
 @dataclass(frozen=True)
 class Listener:
-    """Where a service shows a certificate to other machines."""
+    """Where a service presents a certificate to other machines."""
 
     container: str
     address: str
@@ -91,18 +91,18 @@ class Machine:
     files: dict[str, WantedFile] = field(default_factory=dict)
     blocks: dict[str, WantedBlock] = field(default_factory=dict)
     info: dict[str, str] = field(default_factory=dict)
-    """format for `docker info` -> what it should say"""
+    """format for `docker info` -> expected output"""
     daemon: str = ""
     """URN of what writes the daemon's settings."""
     listeners: list[Listener] = field(default_factory=list)
     certificates: set[str] = field(default_factory=set)
-    """sha256 of each certificate of the stack; a balancer passes on what others show."""
+    """sha256 of each certificate of the stack; a balancer passes through those of others."""
     readiness: list[Readiness] = field(default_factory=list)
     services: list[Service] = field(default_factory=list)
     firewall: str = ""
     """URN of what writes the node's table of rules, where there is one."""
     asks: list[str] = field(default_factory=list)
-    """Questions that a stage has of its own, as the probe script takes them."""
+    """A stage's own queries, as lines for the probe script."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,7 @@ def _add_command(machine: Machine, inputs: Mapping[str, Any], urn: str) -> None:
 
 
 def _stage(urn: str) -> str:
-    """The component's own word: `registry` of `...::berth:registry:Registry$command:...`."""
+    """The component's package: `registry` of `...::berth:registry:Registry$command:...`."""
     for type_ in urn.split("::")[2].split("$"):
         if type_.startswith("berth:"):
             return type_.split(":")[1]
@@ -184,7 +184,7 @@ def _stage(urn: str) -> str:
 
 
 def add_bundle(machine: Machine, text: str, urn: str) -> None:
-    """Add what a bundle wants of the machine; `urn` is the resource that it belongs to."""
+    """Add a bundle's files, blocks and directives; `urn` is the resource that it belongs to."""
     bundle = parse.parse(text)
     has_certificate = False
     for entry in bundle.entries.values():

@@ -56,7 +56,7 @@ def _add_machine(report: Report, word: str, values: Sequence[str]) -> None:
         case "block", [path, checksum]:
             report.blocks[path] = checksum
         case "url", [url, expected, actual]:
-            # curl puts its "no status" behind its own words.
+            # curl puts its "no status" behind its own message.
             report.urls[url] = (expected, actual.removesuffix(" 000"))
         case "resolve", [name, address]:
             report.resolves[name] = address

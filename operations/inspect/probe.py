@@ -1,4 +1,4 @@
-"""The one reader of nodes: asks all of them at once, one bounded connection each, and changes nothing."""
+"""Reads the state of all nodes at once, over one SSH connection with a timeout each; changes nothing."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SECONDS = 15.0
 
 
 class Probe:
-    """One round of questions to a stack's machines."""
+    """Queries all machines of a stack once."""
 
     def __init__(
         self,

@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class ContainerFact:
-    """A container of Berth's as its daemon reports it."""
+    """One of Berth's containers as Docker reports it."""
 
     service: str
     name: str
@@ -20,20 +20,20 @@ class ContainerFact:
     version: str
     id: str = ""
     config: Mapping[str, Any] = field(default_factory=dict)
-    """As `docker inspect` shows it."""
+    """`Config` of `docker inspect`."""
     host: Mapping[str, Any] = field(default_factory=dict)
-    """Likewise, the part about the machine it runs on."""
+    """Its `HostConfig`."""
     reason: str = ""
-    """What the health check said that was made when Docker called it unhealthy."""
+    """Output of the health check that was repeated because Docker called the container unhealthy."""
 
     @property
     def is_healthy(self) -> bool:
-        # Docker says "starting" until the first check, which comes a minute after the start.
+        # Docker reports "starting" until the first check, which comes a minute after the start.
         return self.state == "running" and self.health != "unhealthy"
 
     @property
     def condition(self) -> str:
-        """State and health in words."""
+        """State and health as text."""
         words = self.state if self.health == "-" else f"{self.state}, {self.health}"
         return f"{words}: {self.reason}" if self.reason else words
 
@@ -70,7 +70,7 @@ class JournalFact:
 
 @dataclass
 class FileFact:
-    """A file as it lies there; what could not be found out is empty."""
+    """A file on the node; what could not be read is empty."""
 
     mode: str = ""
     owners: tuple[str, ...] = ()
@@ -88,7 +88,7 @@ class Report:
     init: str = ""
     clock: int | None = None
     skew: int = 0
-    """Seconds between its clock and this machine's, beyond what the asking itself took."""
+    """Seconds between its clock and this machine's, beyond the query's own duration."""
     units: dict[str, UnitFact] = field(default_factory=dict)
     """Docker's, by name; none without systemd."""
     journals: dict[str, JournalFact] = field(default_factory=dict)
@@ -98,17 +98,17 @@ class Report:
     containers: dict[str, ContainerFact] = field(default_factory=dict)
     disks: list[DiskFact] = field(default_factory=list)
     files: dict[str, FileFact] = field(default_factory=dict)
-    """Those that are there, by path."""
+    """Existing files by path."""
     blocks: dict[str, str] = field(default_factory=dict)
     """sha256, `missing` or `unreadable`"""
     served: dict[tuple[str, int], str] = field(default_factory=dict)
-    """sha256 of the certificate shown at an address and port, or why there was none to see (in brackets)."""
+    """sha256 of the certificate served at an address and port, or in brackets why there is none."""
     info: list[str] = field(default_factory=list)
     urls: dict[str, tuple[str, str]] = field(default_factory=dict)
     resolves: dict[str, str] = field(default_factory=dict)
     holds: frozenset[str] = frozenset()
-    """Addresses that were asked for and are on this machine now."""
+    """Those of the queried addresses that this machine holds."""
     answers: dict[str, list[list[str]]] = field(default_factory=dict)
-    """Answers to the stages' own questions, by the question's first word."""
+    """Results of the stages' own queries, by their first word."""
     trust: str = ""
     """The CA file that Docker reads for the registry, PEM."""

@@ -67,11 +67,11 @@ def rows(snapshot: ClusterSnapshot) -> list[Row]:
 
 
 def _failing(service: str, node: str, snapshot: ClusterSnapshot) -> str:
-    """A question of readiness about this node's part of a service that is not answered as it should be."""
+    """The failing readiness check of this node's part of a service; empty if none."""
     addresses = {n["address"]: n["name"] for n in snapshot.desired.outputs.get("nodes", [])}
     for asked, machine in snapshot.desired.machines.items():
         for question in machine.readiness:
-            # One node may ask for all: the address says whose answer it is.
+            # One node may check all of them: the address shows which node replied.
             about = addresses.get(urlsplit(question.url).hostname or "", asked)
             wanted, got = snapshot.reports[asked].urls.get(question.url, ("", ""))
             if (question.service, about) == (service, node) and wanted != got:
@@ -88,7 +88,7 @@ def _version(found: ContainerFact | None, image: str) -> str:
 
 
 def notes(snapshot: ClusterSnapshot) -> list[str]:
-    """What `status` says below its table: the registry as a whole, and what runs out soon."""
+    """The lines below the table: the registry as a whole, and certificates that expire soon."""
     works = snapshot.endpoints.with_user.status == 200
     result = [
         f"Registry {snapshot.desired.outputs['registry']}: {'answers' if works else snapshot.endpoints.with_user.text}"

@@ -12,7 +12,7 @@ from operations.inspect.expected import fingerprint
 
 
 async def served_certificate(connection: asyncssh.SSHClientConnection, name: str, address: str, port: int) -> str:
-    """What a listener of the node shows, asked from the node itself; nothing is sent after that."""
+    """sha256 of a listener's certificate, or why there is none; only the TLS handshake is done."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     there, here = ssl.MemoryBIO(), ssl.MemoryBIO()

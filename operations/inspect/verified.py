@@ -1,4 +1,4 @@
-"""What the last green `berth verify` of a stack saw: a promotion starts from nothing else.
+"""The last successful `berth verify` of a stack, which a promotion requires.
 
 It is a tag of the stack, so it is the same on every deploy host.
 """
@@ -34,7 +34,7 @@ class Verified:
 
 
 def fingerprint(session: Session) -> str:
-    """sha256 over the resources of the state, secrets in plain text: every run encrypts them anew.
+    """sha256 over the resources of the state, secrets in plain text: every run encrypts them differently.
 
     Keys and passwords that nobody can guess are among them, so none of them can be found from it.
     """
@@ -53,7 +53,7 @@ def _sorted(value: Any) -> Any:
 
 
 def save_last_verify(session: Session, state: str) -> None:
-    """Keep that the state with this fingerprint was found right."""
+    """Record that the state with this fingerprint passed all checks."""
     _keep(session, Verified(now(), state, commit(session.workspace.root)))
 
 
@@ -101,7 +101,7 @@ def commit(root: Path) -> str:
 
 
 def author(root: Path) -> str:
-    """Who is at work, in git's words where it knows some."""
+    """The user, by git's configuration where there is one."""
     import getpass
     import socket
 

@@ -1,4 +1,4 @@
-"""What the last complete deployment was made from: a document of the stack, so that any deploy host goes on from it."""
+"""The inputs of the last complete deployment: a document of the stack, so that any deploy host can continue from it."""
 
 from __future__ import annotations
 

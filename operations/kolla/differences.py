@@ -10,7 +10,7 @@ from components.kolla import render
 
 
 def files(document: Mapping[str, Any], sample: str) -> dict[str, str]:
-    """The rendered files without the ways into nodes, which are this machine's affair."""
+    """The rendered files without SSH variables, which are local to this machine."""
     return render.files(document, sample, {})
 
 

@@ -1,4 +1,4 @@
-"""Nodes that leave Kolla: their services stopped before the others are told, their containers removed after."""
+"""Nodes that leave Kolla: services are stopped before the deployment, containers removed after it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from operations.pulumi.follow import new_log
 from operations.pulumi.session import Session
 
 SURE = ("--yes-i-really-really-mean-it",)
-"""What kolla-ansible wants to hear before it stops or removes anything."""
+"""The flag that kolla-ansible requires before it stops or removes anything."""
 
 
 @contextmanager

@@ -27,7 +27,7 @@ class Environment:
 
     @property
     def share(self) -> Path:
-        """What kolla-ansible brings beside its Python code: playbooks, samples."""
+        """kolla-ansible's data files: playbooks, samples."""
         return self.folder / "share" / "kolla-ansible"
 
     @property
@@ -46,7 +46,7 @@ class Environment:
 
 
 def environment(workspace: Workspace, log: Callable[[str], None]) -> Environment:
-    """The environment, made or made anew where the lock file has changed; takes a minute then."""
+    """The virtual environment, recreated when the lock file has changed, which takes a minute."""
     folder, lock = workspace.home / "kolla-venv", workspace.root / LOCK
     stamp = folder / ".berth-lock"
     found = Environment(folder)

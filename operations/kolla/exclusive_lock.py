@@ -14,14 +14,14 @@ from typing import IO
 from operations.errors import BerthError
 
 OWNER = "owner.lock"
-"""Locked by whoever uses the folder."""
+"""Locked by the run that uses the folder."""
 SESSION = "session.lock"
 """Locked by kolla-ansible itself, which may outlive its owner; holds the number of its session."""
 
 
 @contextmanager
 def exclusive_lock(folder: Path) -> Iterator[None]:
-    """Refuses while another run uses the folder; ends what one that was killed has left running."""
+    """Refuse while another run uses the folder; end what a killed one has left running."""
     with (folder / OWNER).open("a") as owner:
         try:
             fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -40,7 +40,7 @@ def exclusive_lock(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def inherited_lock(folder: Path) -> Iterator[IO[str]]:
-    """The session's file, locked as long as anybody has it open; its number is to be written to it."""
+    """The session's file, whose lock child processes inherit; the caller writes the session's number to it."""
     with (folder / SESSION).open("w", encoding="utf-8", buffering=1) as session:
         fcntl.flock(session, fcntl.LOCK_EX)
         yield session

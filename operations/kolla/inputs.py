@@ -29,7 +29,7 @@ def settings_of(stack_file: StackFile) -> Settings:
 
 
 def document(workspace: Workspace, settings: Settings) -> dict[str, Any]:
-    """What is deployed, without secrets and ways in."""
+    """What is deployed, without secrets and SSH variables."""
     try:
         return render.document(settings, read_overrides(workspace.root, settings.kolla.overrides))
     except OverridesError as problem:
@@ -46,7 +46,7 @@ def ssh_variables(workspace: Workspace, stack: str, hosts: list[ssh.SshHost]) ->
 
 
 def of_stack(session: Session, settings: Settings) -> Inputs:
-    """The inputs of a run by hand, on a stack that stands."""
+    """The inputs of a manual run on a deployed stack."""
     outputs = session.outputs(show_secrets=True)
     kolla: Mapping[str, Any] = outputs.get("kolla") or {}
     if not kolla.get("secret"):

@@ -62,7 +62,7 @@ class Inputs:
     document: Mapping[str, Any]
     """`components.kolla.render.document`."""
     access: Mapping[str, Mapping[str, Any]]
-    """Ansible's variables for the way into each node."""
+    """Ansible's SSH variables of each node."""
     secret: str
     """What every password comes from."""
     ca: str
@@ -102,7 +102,7 @@ class Played:
         return f"{self.step}: {self.seconds:.0f} s" + (f", {hosts}" if hosts else "")
 
     def complaint(self) -> str:
-        """What failed, where, and where the rest stands."""
+        """What failed, on which host, and where the log is."""
         lines = [f"kolla-ansible {self.step} failed after {self.seconds:.0f} s."]
         for failure in self.failures:
             lines.append(f"  {failure.host}: {failure.task}")
@@ -115,7 +115,7 @@ class Played:
 
 @contextmanager
 def inputs_on_disk(folder: Path, inputs: Inputs, environment: Environment) -> Iterator[Path]:
-    """The rendered inputs in `folder`; passwords and way in are gone again when the block ends."""
+    """The rendered inputs in `folder`; passwords are removed at the end of the block."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with exclusive_lock(folder), _written(folder, inputs, environment):
         yield folder
@@ -217,7 +217,7 @@ def _follow(
             if task and now - shown >= QUIET:
                 shown = now
                 log(f"{played.step}: {now - started:.0f} s: {task} ({now - since:.0f} s)")
-            # The kernel's own signal would tell of the thread that started this, and those of plugins come and go.
+            # PR_SET_PDEATHSIG is about the parent thread, and those of plugins come and go.
             if os.getppid() != parent:
                 raise BerthError(f"kolla-ansible {played.step} was ended: what had started it is gone.")
             if running:

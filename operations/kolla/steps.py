@@ -1,4 +1,4 @@
-"""The steps of a deployment, by hand on a stack that stands or for the program while it deploys."""
+"""The steps of a deployment, run manually on a deployed stack or by the program while it deploys."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CLOUDS = "clouds.yaml"
 
 
 def by_hand(step: str, stack: str, options: Sequence[str] = (), accept: bool = False) -> None:
-    """Run a step on the stack as its settings are now; `accept` locks images anew that are others than before."""
+    """Run a step with the current settings; `accept` locks images again that have changed."""
     workspace = Workspace.current()
     stack_file = StackFile.read(workspace, stack)
     settings = inputs.settings_of(stack_file)
@@ -63,7 +63,7 @@ def run(
     timeout: float = verify.TIMEOUT,
     accept: bool = False,
 ) -> str:
-    """One step on given inputs; says how it went. `timeout` in seconds is for what starts as it is verified."""
+    """Run one step on given inputs; returns a summary. `timeout` (seconds) is for containers that are starting."""
     workspace, stack = session.workspace, session.stack
     made = environment(workspace, log)
     if step in CHANGING and (before := deployed.read(session)):
@@ -81,7 +81,7 @@ def run(
 
 
 def plan_of(session: Session, document: Mapping[str, Any], made: Environment) -> plan.Plan:
-    """What would lead from the last deployment to this document."""
+    """The plan from the last deployment to this document."""
     before = deployed.read(session)
     by_host = image_check.needed_by(made, document) if before else {}
     tags = {image: tag for own in by_host.values() for image, tag in own.items()}
@@ -99,7 +99,7 @@ def _save_deployed(session: Session, wanted: play.Inputs) -> None:
 
 
 def reconcile(session: Session, wanted: play.Inputs, log: Callable[[str], None]) -> str:
-    """Bring what is deployed to what is wanted, with the least that does it."""
+    """Reconcile the deployment with the inputs, running the least that is needed."""
     found = plan_of(session, wanted.document, environment(session.workspace, log))
     log(f"deploy: {found}")
     with drain.drained(session, wanted, found.leaving, log):
@@ -141,7 +141,7 @@ def _verify(
 
 def from_stdin(step: str, stack: str) -> None:
     """Run a step while the program deploys: all inputs come by standard input, progress goes to a file."""
-    # An engine that gives up says so by SIGTERM.
+    # Pulumi cancels a command by SIGTERM.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     workspace = Workspace.current()
     session = Session.open(workspace, StackFile.read(workspace, stack))
@@ -155,8 +155,7 @@ def from_stdin(step: str, stack: str) -> None:
         if step == "deploy":
             typer.echo(reconcile(session, wanted, log))
         else:
-            # Asked for in the settings, where it stays until somebody takes it back. Never here: the deploy host is in
-            # the inventory, too.
+            # Requested in the settings. Limited to the nodes: the deploy host is in the inventory, too.
             nodes = ",".join(wanted.document["nodes"])
             options = ("--limit", nodes, *drain.SURE) if step == "destroy" else ()
             typer.echo(run(step, session, wanted, log, options))

@@ -1,4 +1,4 @@
-"""A preview from the command's point of view: the settings validated, the CLI asked, a report."""
+"""`berth preview`: validates the settings, runs the CLI's preview, builds a report."""
 
 from __future__ import annotations
 

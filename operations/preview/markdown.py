@@ -13,7 +13,7 @@ MARK = "\N{LARGE RED CIRCLE}"
 
 
 def markdown(report: Report) -> str:
-    """The whole text. The comments at its head are for workflows: whose preview this is, which labels it asks for."""
+    """The whole text. The comments at its head are for workflows: which stack this is about, which labels it needs."""
     return report.redact("\n".join(_lines(report)) + "\n")
 
 

@@ -63,7 +63,7 @@ def _base(run: CommandContext, against: str) -> Recording | None:
 
 
 def _extract(root: Path, reference: str, target: Path) -> None:
-    # Root looks at a checkout that is another user's, which git refuses without a word from us.
+    # Root looks at a checkout that is another user's, which git refuses by default.
     command = ["git", "-c", f"safe.directory={root}", "-C", str(root), "archive", "--format=tar", reference]
     result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     if result.returncode:

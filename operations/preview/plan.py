@@ -1,4 +1,4 @@
-"""What the CLI plans, from three of its answers: the digest of its preview, its saved plan, and the stack's state.
+"""What the CLI plans, from three of its outputs: the preview's JSON, the saved plan, and the stack's state.
 
 Only the saved plan holds new values with secrets, only the state old ones; both are read in memory and never kept.
 """
@@ -24,7 +24,7 @@ STACK = "pulumi:pulumi:Stack"
 
 @dataclass(frozen=True)
 class Resource:
-    """One resource as the state has it or the program asks for it; secret values are marked."""
+    """One resource of the state or of the program; secret values are marked."""
 
     urn: str
     inputs: Mapping[str, Any] = field(default_factory=dict)
@@ -41,7 +41,7 @@ class Resource:
 
     @property
     def stage(self) -> str:
-        """The component's own word, as in `berth:registry:Registry`; empty outside of one."""
+        """The component's package, as in `berth:registry:Registry`; empty outside of one."""
         types = self.urn.split("::")[2].split("$")
         return next((type_.split(":")[1] for type_ in types if type_.startswith("berth:")), "")
 
@@ -53,7 +53,7 @@ class Resource:
 
 @dataclass(frozen=True)
 class Change:
-    """One resource that would not stay as it is."""
+    """One resource that would change."""
 
     op: str
     old: Resource | None
@@ -68,21 +68,21 @@ class Change:
 
 @dataclass(frozen=True)
 class Planned:
-    """A preview, complete: `resources` is empty when it failed."""
+    """A complete preview; `resources` is empty when it failed."""
 
     exit_code: int
     document: dict[str, Any]
     changes: tuple[Change, ...]
     resources: tuple[Resource, ...]
     outputs: Mapping[str, Any]
-    """The stack's, before."""
+    """The stack's outputs before the change."""
     failures: tuple[tuple[str, str], ...]
     secrets: frozenset[str]
     warnings: tuple[str, ...] = ()
 
 
 def plan(session: Session) -> Planned:
-    """Ask the CLI. All calls change nothing, so they run side by side."""
+    """Call the CLI. No call changes anything, so they run in parallel."""
     with tempfile.TemporaryDirectory(prefix="berth-preview-") as directory, ThreadPoolExecutor(2) as pool:
         path = Path(directory) / "plan.json"
         state: Future[str] = pool.submit(session.ask, "stack", "export", "--show-secrets")
@@ -188,7 +188,7 @@ def _resource(urn: str, raw: Mapping[str, Any]) -> Resource:
 
 
 def _planned(urn: str, goal: Mapping[str, Any], old: Resource | None) -> Resource:
-    """The resource as asked for: the old inputs with the plan's difference applied."""
+    """The desired resource: the old inputs with the plan's difference applied."""
     difference = goal.get("inputDiff") or {}
     inputs = dict(old.inputs) if old else {}
     for key in difference.get("deletes") or ():
@@ -198,7 +198,7 @@ def _planned(urn: str, goal: Mapping[str, Any], old: Resource | None) -> Resourc
 
 
 def _configured_secrets(session: Session) -> list[str]:
-    """Secret values of the settings; the CLI is only asked where the stack file has any."""
+    """Secret values of the settings; the CLI is only called if the stack file has any."""
     sealed = [(key, path) for key, value in _config(session).items() for path in _sealed(value)]
     if not sealed:
         return []

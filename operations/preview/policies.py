@@ -1,6 +1,6 @@
-"""Rules about the whole program, as pure functions over what it declares: each says what is wrong and what to do.
+"""Rules over the resources that the program declares, as pure functions: each names what is wrong and what to do.
 
-Tests hold them over every committed stack, and every preview over the stack that it is about.
+Tests apply them to every committed stack, and each preview to its stack.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class Declared(Protocol):
-    """A resource as the program asks for it, secrets without marks."""
+    """A resource as the program declares it, secrets without marks."""
 
     @property
     def type(self) -> str: ...
@@ -66,7 +66,7 @@ def violations(resources: Iterable[Declared], settings: StackSettings) -> list[V
 
 
 def parent(resource: Declared, settings: StackSettings) -> Iterator[str]:
-    """Every child hangs on a component, every component on the stack."""
+    """Every child has a component as its parent, every component the stack."""
     if resource.type.startswith("pulumi:pulumi:") or re.search(r"::pulumi:providers:\w+::default", _urn(resource)):
         return
     above = resource.parent.split("::")[-2].rsplit("$", 1)[-1] if resource.parent else ""
@@ -86,7 +86,7 @@ def privileged(resource: Declared, settings: StackSettings) -> Iterator[str]:
 
 
 def confined(resource: Declared, settings: StackSettings) -> Iterator[str]:
-    """What takes over a service gets no rights, changes no program, and starves nobody."""
+    """A service's container cannot gain privileges, write to its root or exhaust the node's memory."""
     labels = resource.open.get("labels") or []
     if resource.type != CONTAINER or not any(one.get("label") == SERVICE_LABEL for one in labels):
         return
@@ -113,7 +113,7 @@ def latest(resource: Declared, settings: StackSettings) -> Iterator[str]:
 
 
 def host_key(resource: Declared, settings: StackSettings) -> Iterator[str]:
-    """Nothing is sent to a machine that shows another key."""
+    """Every remote command pins the machine's host key."""
     if resource.type != REMOTE_COMMAND:
         return
     connection = resource.open.get("connection")
@@ -122,7 +122,7 @@ def host_key(resource: Declared, settings: StackSettings) -> Iterator[str]:
 
 
 def plain_http(resource: Declared, settings: StackSettings) -> Iterator[str]:
-    """Whatever Berth serves beyond a machine's own loopback is TLS."""
+    """Everything served beyond loopback uses TLS."""
     if resource.type == MINIO_PROVIDER and resource.open.get("minioSsl") not in (True, "true"):
         yield "speaks to MinIO without TLS: set minio_ssl"
     for path, body in _files(resource):
@@ -141,7 +141,7 @@ def plain_http(resource: Declared, settings: StackSettings) -> Iterator[str]:
 
 
 def anonymous_push(resource: Declared, settings: StackSettings) -> Iterator[str]:
-    """Nobody writes without a password at the balancer, or past it without a certificate made for balancers."""
+    """Writes need a password at the balancer, and a balancer's client certificate at the registries."""
     files = dict(_files(resource))
     for path, body in files.items():
         if path.endswith("/load-balancer/nginx.conf"):

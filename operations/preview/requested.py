@@ -1,4 +1,4 @@
-"""A preview of what somebody asks for, with a stack's state and passphrase: the settings as data, none of the code.
+"""A preview of requested settings with a stack's state and passphrase: settings are data, no requested code runs.
 
 Whoever may open a request must not choose what runs here. Of the requested tree one stack file is read, validated and
 written anew; the program, `berth` and everything else is this checkout's.
@@ -36,7 +36,7 @@ _COMPILED = "__pycache__"
 # What no preview depends on.
 _PROSE = re.compile(r"(docs|tests|promotions)/.*|[^/]*\.md|LICENSE|Pulumi\.[^/]+\.yaml")
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9._/@+-]{1,120}")
-# JSON is YAML but for these, which YAML wants escaped.
+# JSON is YAML but for these, which YAML requires to be escaped.
 _NOT_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff]")
 _WHOSE = "The settings are the request's, the program is this checkout's: nothing of the request was run."
 _BY_HAND = "What they do is seen by whoever has read them and runs ./berth preview of that tree by hand."
@@ -58,7 +58,7 @@ def preview(run: CommandContext, folder: Path) -> tuple[Report, dict[str, Any]]:
 
 
 def requested(workspace: Workspace, ours: StackFile, folder: Path, directory: Path) -> StackFile:
-    """The requested settings as a file of our own in `directory`; raises UsageError with why they are not looked at."""
+    """The requested settings as a file of our own in `directory`; raises UsageError if they are refused."""
     name = ours.path.name
     copy = directory / name
     copy.write_bytes(_read(folder / name))
@@ -81,7 +81,7 @@ def _for_a_person(stack: str) -> str:
 
 
 def _not_for_a_request(ours: StackFile, document: Mapping[str, Any]) -> Iterator[str]:
-    """What decides how secrets are read, what Pulumi is told, or which files of this machine are read."""
+    """Settings that decide how secrets are read, how Pulumi is configured, or which local files are read."""
     for key in sorted({*ours.document, *document} - {"config"}):
         if ours.document.get(key) != document.get(key):
             yield key

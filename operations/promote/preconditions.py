@@ -1,4 +1,4 @@
-"""What a stack has proved, and the reasons for which nothing may be taken from it, or put into it."""
+"""The preconditions of a promotion: a verified, healthy source without drift, and stacks that nobody changes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SHOWN = 5
 
 @dataclass(frozen=True)
 class CheckedSource:
-    """A stack that is as it was when it was last found right."""
+    """A source stack that is unchanged since its last successful verify."""
 
     verified: Verified
     outputs: Mapping[str, Any]
@@ -34,7 +34,7 @@ class CheckedSource:
 
 @contextmanager
 def stack_locked(session: Session) -> Iterator[None]:
-    """Nobody deploys the stack meanwhile; refused where somebody does, or where the last deployment never ended."""
+    """Hold the stack's lock; refused while somebody changes the stack, or if its last deployment never ended."""
     stack = session.stack
     if not session.is_deployed:
         raise BerthError(NOT_DEPLOYED.format(stack=stack))
@@ -58,7 +58,7 @@ def stack_locked(session: Session) -> Iterator[None]:
 
 
 def _refuse_pending(session: Session) -> None:
-    """Operations whose outcome nobody knows stand in the state; it is read without its secrets."""
+    """Refuse a state with pending operations, whose outcome is unknown; it is read without its secrets."""
     stack = session.stack
     pending = (json.loads(session.ask("stack", "export")).get("deployment") or {}).get("pending_operations")
     if pending:
@@ -70,7 +70,7 @@ def _refuse_pending(session: Session) -> None:
 
 
 def check(session: Session) -> CheckedSource:
-    """Everything that has to be right of a source, the cheapest question first."""
+    """Check all preconditions of a source, the cheapest first."""
     stack, again = session.stack, f"./berth verify --stack {session.stack}"
     last = verified.read(session)
     if last is None:

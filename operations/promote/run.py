@@ -1,4 +1,4 @@
-"""`berth promote`: judged, shown and asked first; then the images, and only then the pins and the record of it."""
+"""`berth promote`: check, show and confirm first; then copy the images, and only then write the pins and the record."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ from operations.workspace import StackFile, write_private
 
 @dataclass(frozen=True)
 class Options:
-    """What the command was told."""
+    """The command's options."""
 
     source: str | None = None
-    """Promote what this stack has proved..."""
+    """Promote what this stack has verified..."""
     record: Path | None = None
-    """...or, again, what this record says."""
+    """...or, again, what this record holds."""
     patterns: Sequence[str] = ()
     """Only images of the source that match one of these; all, where there are none."""
     dry_run: bool = False
@@ -128,7 +128,7 @@ def _execute(run: CommandContext, target: RegistryClient, planned: Promotion, op
 
 
 def _preview(changed: CommandContext) -> dict[str, object]:
-    """What `up` would do of the target; said in words, and as a program wants it."""
+    """What `up` would do on the target; printed, and returned as JSON."""
     session = Session.open(changed.workspace, changed.stack_file)
     seen, _ = build.preview_with(changed, session)
     changed.log(text.text(seen, False))
@@ -138,7 +138,7 @@ def _preview(changed: CommandContext) -> dict[str, object]:
 
 
 def _source(run: CommandContext, options: Options) -> Session:
-    """The source stack, its settings judged."""
+    """The source stack, its settings validated."""
     assert options.source is not None
     if options.source == run.stack:
         raise UsageError(f"{run.stack} can't be promoted to itself: name two stacks (--from staging --to prod).")

@@ -1,4 +1,4 @@
-"""The published CLI and plugins, fetched where the user asks for it: by Pulumi's own installer, in bounded time."""
+"""The published CLI and plugins, downloaded on request by Pulumi's own installer, with a timeout."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ except Exception as error:
 
 
 def download(log: Callable[[str], None], environment: Mapping[str, str] = os.environ, seconds: float = SECONDS) -> bool:
-    """Fetch what is missing of CLI and plugins; whether all is there now. What failed is said, and costs nothing."""
+    """Fetch what is missing of CLI and plugins; whether all is there now. Failures are logged and not fatal."""
     try:
         program, _ = cli.fitting(environment)
         if program is None or cli.LANGUAGE_HOST in cli.missing_plugins(program, environment):

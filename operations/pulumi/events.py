@@ -12,7 +12,7 @@ from typing import Any
 COLOR = re.compile(r"<\{%.*?%\}>|\x1b\[[0-9;]*m")
 NOISE = re.compile(r"^(error: )?((update|preview|destroy|refresh) failed|resource .* was not successfully .*)$")
 PLUGIN_GONE = re.compile(r"error reading from server: EOF|^Detected that \S+ exited prematurely")
-"""What the CLI says when the process of a provider ends while it is needed."""
+"""The CLI's messages when a provider's process ends while it is needed."""
 GONE = "a provider's process ended in the middle of this; run the command again, it goes on from there"
 TRACE = "Traceback (most recent call last)"
 QUIET_OPS = frozenset({"same", "read", "refresh"})
@@ -58,7 +58,7 @@ class Step:
 
 @dataclass
 class RunView:
-    """What is known of a run so far: a fold over its events."""
+    """The state of a run so far, from its events."""
 
     running: dict[str, Step] = field(default_factory=dict)
     finished: list[Step] = field(default_factory=list)
@@ -67,7 +67,7 @@ class RunView:
     warnings: list[str] = field(default_factory=list)
     changes: dict[str, int] | None = None
     note: str = ""
-    """What a resource that takes long says of itself."""
+    """Progress of a resource that takes long."""
 
     def apply(self, event: Mapping[str, Any]) -> Step | None:
         """Add one event; returns the step that it finished, if it finished one."""
@@ -108,7 +108,7 @@ class RunView:
 
     @property
     def done(self) -> int:
-        """Resources that the run has dealt with."""
+        """Resources that the run has finished."""
         return sum(self.changes.values()) if self.changes is not None else len(self.finished)
 
     @property

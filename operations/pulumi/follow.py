@@ -42,7 +42,7 @@ class Outcome:
         return self.exit_code != 0
 
     def reasons(self) -> list[tuple[str, str]]:
-        """(what, why) of a failed run; the CLI's own last words where no resource is to blame."""
+        """(what, why) of a failed run; the CLI's last output where no resource failed."""
         found = self.view.failures()
         if self.exit_code < 0:
             found.append(("Pulumi", f"it was killed ({signal.Signals(-self.exit_code).name}); run the command again"))
@@ -94,7 +94,7 @@ def follow(
 
 
 def _note(session: Session) -> str:
-    """The last word of a resource that takes minutes; "" where there is none."""
+    """The last progress line of a resource that takes minutes; empty if there is none."""
     try:
         return session.workspace.progress_file(session.stack).read_text(encoding="utf-8").strip()
     except OSError:
@@ -110,7 +110,7 @@ def start(argv: Sequence[str], session: Session, output: int, lock: StackLock) -
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,
-        # A session of its own: Ctrl-C reaches it once, through this process, and its remains can be told from others.
+        # A session of its own: Ctrl-C reaches it once, through this process, and what it leaves can be identified.
         start_new_session=True,
         # One call into libc, bound before the fork; no thread of ours is running yet.
         preexec_fn=partial(end_with_parent, signal.SIGINT),  # noqa: PLW1509

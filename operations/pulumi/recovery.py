@@ -1,4 +1,4 @@
-"""Continues after a killed run: clears its lock on the state, and what it made but did not get to note down."""
+"""Resumes after a killed run: releases its lock on the state, and removes what it created but did not record."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ a command makes them, every manager lists them, and services may be on them."""
 
 
 def resume(session: Session, interrupted: Holder | None, log: Callable[[str], None]) -> None:
-    """Before a change: continue after a killed run of `berth`, or of a `pulumi` without one."""
+    """Before a change: resume after a killed run of `berth`, or of a plain `pulumi`."""
     _refuse_journal(session)
     if interrupted:
         clear_after(session, interrupted, log)
@@ -68,7 +68,7 @@ def release_dead(session: Session, log: Callable[[str], None], cli: Process | No
 
 
 def clear_after(session: Session, interrupted: Holder, log: Callable[[str], None]) -> None:
-    """Announce the killed run and put the stack into a state from which a plain run goes on."""
+    """Announce the killed run and clear what keeps a plain run from continuing."""
     last = f"The last 'berth {interrupted.command}' of {session.stack}"
     log(f"{last} did not end in order: going on from where it stopped.")
     if interrupted.cli is not None and end_session(interrupted.cli):
@@ -80,7 +80,7 @@ def clear_after(session: Session, interrupted: Holder, log: Callable[[str], None
 
 
 def clear_unfinished(session: Session, log: Callable[[str], None]) -> None:
-    """Remove what no state knows, and forget operations that never ended: a plain run does them again."""
+    """Remove orphans, and drop pending operations: a plain run repeats them."""
     for orphan in _unowned_orphans(session):
         orphan.remove()
         log(f"  {orphan.kind} {orphan.name} was half made and is removed, to be made again")
@@ -95,9 +95,9 @@ def _pending(export: Mapping[str, Any]) -> bool:
 
 
 def _unowned_orphans(session: Session) -> list[Orphan]:
-    """Orphans that are not of somebody's run: what was there before nobody held the state, and is not in it after."""
+    """Orphans of no current run: seen before the state was found unlocked, and still not in it after."""
     found = list(orphans(_export(session), session.stack))
-    # A service for states leases them and does not say to whom.
+    # A service backend leases states and does not name the holder.
     if not found or session.workspace.is_service:
         return []
     if others := session.locks():
@@ -146,7 +146,7 @@ class Orphan:
     type: str
     name: str
     id: str
-    """Docker's own: another one that got the name since is not meant."""
+    """Docker's id: a newer object of the same name is not meant."""
 
     @property
     def kind(self) -> str:
@@ -160,7 +160,7 @@ class Orphan:
 
 
 def orphans(export: Mapping[str, Any], stack: str) -> Iterator[Orphan]:
-    """What the killed run made last. A daemon that can't be reached is passed over: the run to come will name it."""
+    """What the killed run created last. Unreachable daemons are skipped: the next run reports them."""
     resources: Sequence[Mapping[str, Any]] = (export.get("deployment") or {}).get("resources") or []
     daemons = {str(r.get("urn")): daemon(r.get("inputs") or {}) for r in resources if r.get("type") == PROVIDER}
     known = {

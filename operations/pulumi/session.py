@@ -24,7 +24,7 @@ NO_TAG = ("not found for stack", "no stack named")
 LONGEST_TAG = 256
 """Characters of a tag's value, as Pulumi Cloud limits it; other backends have no limit."""
 UNSAVED = ("failed to save snapshot", "there was a problem deleting the lock")
-"""What the CLI says where a backend fails under a change: the state, or the lock on it, is behind what was done."""
+"""The CLI's messages when a backend fails during a change: the state, or its lock, is behind what was done."""
 BACKEND_FAILED = re.compile(r'(?:blob \(key "[^"]*"\) \(code=\w+\)|unable to open [^"\n]*"[^"]*"): ([^\n]*)')
 NETWORK_ERROR = re.compile(r"(?:dial|read|write) tcp [^\n]*|lookup [^\n]*")
 ERROR_LINE = re.compile(r"^\s*error: ?", re.IGNORECASE)
@@ -56,7 +56,7 @@ class Session:
         return [str(self.cli.program), *words, *settings, "--stack", self.stack]
 
     def ask(self, *words: str) -> str:
-        """Standard output of a call that changes nothing or little; its own words when it fails."""
+        """Standard output of a call that changes little or nothing; raises with the CLI's message if it fails."""
         return self._said(self.argv(words))
 
     def _said(self, argv: Sequence[str]) -> str:
@@ -74,7 +74,7 @@ class Session:
         return result.stdout
 
     def refusal(self, text: str) -> BerthError:
-        """What a CLI that would not work says, in one sentence where the reason is known."""
+        """The CLI's error as one sentence where the reason is known."""
         return self.known_refusal(text) or BerthError(explain(text))
 
     def known_refusal(self, text: str) -> BerthError | None:
@@ -110,7 +110,7 @@ class Session:
     def locks(self) -> list[StateLock]:
         """Who holds the state of a stack that is deployed.
 
-        Only a change is told that by another backend than files: one that takes the lock and is refused after it.
+        Backends other than files name a lock only to a change that tries to take it.
         """
         if self.workspace.has_file_backend:
             return locks(self.workspace.locks(self.stack))
@@ -129,7 +129,7 @@ class Session:
         return any(str(entry["name"]).rpartition("/")[2] == self.stack for entry in listed)
 
     def outputs(self, show_secrets: bool = False) -> dict[str, Any]:
-        """The stack's outputs, or an error that says how to get some."""
+        """The stack's outputs, or an error that names how to get some."""
         if not self.is_deployed:
             raise BerthError(NOT_DEPLOYED.format(stack=self.stack))
         outputs = json.loads(
@@ -196,7 +196,7 @@ def explain(text: str) -> str:
 
 
 def passthrough(session: Session, words: Sequence[str], asks: bool = False) -> int:
-    """Run a command whose own text is the answer (and whose questions are the user's, if it asks); its exit code."""
+    """Run a command whose own text is the answer (and whose prompts go to the user with `asks`); its exit code."""
     result = subprocess.run(
         session.argv(words),
         cwd=session.workspace.root,

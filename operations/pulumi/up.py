@@ -22,7 +22,7 @@ from operations.workspace import write_private
 
 
 def up(run: CommandContext) -> Outcome:
-    """Deploy the stack; `run.yes` answers what would be asked."""
+    """Deploy the stack; `run.yes` confirms every prompt."""
 
     check_settings(run.stack_file)
     with StackLock(run.workspace.stack_dir(run.stack), run.stack, "up", run.log) as lock:

@@ -12,7 +12,7 @@ OLDEST = (3, 260, 0)
 BELOW = (4, 0, 0)
 """The next major version, which may speak otherwise with its plugins."""
 TIMEOUT = 30.0
-"""Seconds to say a version in, on a machine that is busy compiling."""
+"""Timeout of `pulumi version`, on a machine that is busy compiling."""
 
 
 def refusal(program: Path) -> str | None:

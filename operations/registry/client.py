@@ -115,12 +115,12 @@ class RegistryClient:
         return Manifest(found, answer.headers.get("Content-Type", "").partition(";")[0], body)
 
     def tagged(self, repository: str, tag: str) -> str | None:
-        """The digest that a tag has in the store itself: what only a cache has comes without one."""
+        """The digest that a tag has in the store itself: what only a cache has is reported without one."""
         with self._ask("HEAD", f"/v2/{repository}/manifests/{tag}", accept=ANY) as answer:
             return answer.headers.get("Docker-Content-Digest") if answer.status == 200 else None
 
     def has_manifest(self, repository: str, manifest: Manifest) -> bool:
-        """Whether the store itself has it; asked for by one type alone, no cache answers in its place."""
+        """Whether the store itself has it; requested by one type alone, no cache replies in its place."""
         with self._ask("HEAD", f"/v2/{repository}/manifests/{manifest.digest}", accept=manifest.type) as answer:
             return answer.status == 200
 
@@ -136,7 +136,7 @@ class RegistryClient:
             return answer.status == 201
 
     def read_blob(self, repository: str, digest: str, chunk: int = CHUNK) -> Generator[bytes]:
-        """A blob piece by piece; the end comes only where its digest is right."""
+        """A blob piece by piece; raises WrongDigest at the end if its digest differs."""
         kind, _, wanted = digest.partition(":")
         found = hashlib.new(kind)
         with self._ask("GET", f"/v2/{repository}/blobs/{digest}") as answer:
@@ -149,7 +149,7 @@ class RegistryClient:
             raise WrongDigest(f"{self.stack}'s registry gives other bytes for {digest} of {repository}.")
 
     def upload(self, repository: str, digest: str, size: int, pieces: Iterator[bytes]) -> None:
-        """Take a blob in, without ever holding all of it in memory."""
+        """Upload a blob without holding all of it in memory."""
         with self._ask("POST", f"/v2/{repository}/blobs/uploads/") as answer:
             place = urlsplit(answer.headers.get("Location", ""))
         query = f"{place.query}&digest={digest}" if place.query else f"digest={digest}"

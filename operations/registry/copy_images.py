@@ -1,4 +1,4 @@
-"""Images from store to store: what is missing is looked for first, then moved, then looked for again."""
+"""Copies images between registries: find what is missing, copy it, check again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ R = TypeVar("R")
 
 
 class Source(Protocol):
-    """Where blobs are taken from."""
+    """Where blobs are read from."""
 
     @property
     def stack(self) -> str:
@@ -30,7 +30,7 @@ class Source(Protocol):
 
 
 Origin = Callable[[], Source]
-"""Opens the source where something has to be taken from it."""
+"""Opens the source when something has to be copied from it."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Image:
 
 @dataclass
 class Missing:
-    """What the target's store lacks."""
+    """What the target lacks."""
 
     blobs: dict[str, dict[str, Image]] = field(default_factory=lambda: defaultdict(dict))
     """digest -> repository that lacks it -> an image that needs it"""
@@ -160,7 +160,7 @@ def _blobs(manifest: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
 
 
 def lost(stack: str, digest: str, name: str) -> str:
-    """What to say of something that was there once."""
+    """The message for content that a registry has lost."""
     return (
         f"{stack}'s registry has lost {digest} of {name}: push the image there again, "
         f"run ./berth verify --stack {stack}, and promote again."
@@ -168,7 +168,7 @@ def lost(stack: str, digest: str, name: str) -> str:
 
 
 def find_missing(target: RegistryClient, images: Sequence[Image]) -> Missing:
-    """What of these images the target's store lacks, asked of every blob, every manifest and every tag."""
+    """What the target lacks of these images, checked for every blob, manifest and tag."""
     missing = Missing()
     blobs = {(image.repository, digest): image for image in images for digest in image.blobs}
     there = each(lambda item: target.has_blob(*item[0], size=item[1].blobs[item[0][1]]), blobs.items())
@@ -185,13 +185,13 @@ def find_missing(target: RegistryClient, images: Sequence[Image]) -> Missing:
 
 
 def copy(target: RegistryClient, origin: Origin, images: Sequence[Image], missing: Missing) -> None:
-    """Bring what is missing: all blobs, then all manifests, and only then the tags by which clients ask."""
+    """Copy what is missing: all blobs, then all manifests, and only then the tags that clients use."""
 
     def blob(item: tuple[str, Mapping[str, Image]]) -> None:
         digest, lacking = item
         home = missing.homes.get(digest)
         for repository, image in lacking.items():
-            # It comes over once; the other repositories are given it out of the one that has it.
+            # It is transferred once; the other repositories mount it from the one that has it.
             _copy_blob(target, origin, digest, image, home)
             home = repository
 
@@ -217,7 +217,7 @@ def _copy_blob(target: RegistryClient, origin: Origin, digest: str, image: Image
         except KeyError:
             raise BerthError(lost(origin().stack, digest, image.name)) from None
         except Broken:
-            # A balancer that has lost a replica needs a moment to know.
+            # Health checks lag behind replica failures.
             if attempt == ATTEMPTS - 1:
                 raise
             time.sleep(attempt)

@@ -1,4 +1,4 @@
-"""`berth cache purge`: take a repository out of a cache, so that the next pull asks the upstream again.
+"""`berth cache purge`: remove a repository from a cache, so that the next pull goes to the upstream again.
 
 What goes are distribution's links: tags, manifests, layers. The bytes they lead to may be another repository's too.
 """
@@ -34,7 +34,7 @@ class Target:
     """What to take out."""
 
     path: str
-    """As it stands in image names, behind the registry."""
+    """As in image names, after the registry."""
     upstream: str
     """Name of the cache."""
     directory: str
@@ -70,7 +70,7 @@ class Purged:
 
 
 def target(settings: Settings, repository: str, tag: str | None = None) -> Target:
-    """The cached repository that is meant by `docker.io/library/x`, with the registry in front or not."""
+    """The cached repository for `docker.io/library/x`, with the registry in front or not."""
     path = repository.removeprefix(f"{naming.endpoint(settings.registry.name, settings.registry.port)}/")
     if tag is not None and not v.is_tagged(f"a:{tag}"):
         raise UsageError(f"{tag} is not a tag: use letters, digits and `. _ -`, such as 2026.1.")

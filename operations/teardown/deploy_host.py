@@ -1,4 +1,4 @@
-"""The deploy host's own traces of a stack: what its bundles put into /etc, taken back when a destroy could not."""
+"""The deploy host's own files of a stack: what its bundles wrote to /etc, removed if a destroy could not."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STATE = Path("/var/lib/berth")
 
 
 def clean(stack: str) -> Iterator[str]:
-    """Take back each stage that is still applied to this machine; yields what each was."""
+    """Remove each stage that is still applied to this machine; yields a description of each."""
     directory = STATE / stack
     if not directory.is_dir():
         return

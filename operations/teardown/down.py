@@ -1,4 +1,4 @@
-"""`down`: takes a stack away, and a lab without a trace even when half of it is gone already."""
+"""`down`: destroys a stack, and a lab completely even when half of it is gone already."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def remove(stack: str) -> Iterator[str]:
 
 
 def machines(stack_file: StackFile) -> dict[str, bool]:
-    """Virtual machines that Berth made, and whether their disks stay. Read as it stands: `down` judges no settings."""
+    """Virtual machines that Berth created, and whether their disks are kept. Not validated: `down` must always work."""
     if not stack_file.settings.get("virtualbox"):
         return {}
     return {

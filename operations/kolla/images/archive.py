@@ -103,7 +103,7 @@ def _load_oci(tar: tarfile.TarFile, own: str) -> Iterator[tuple[str, str]]:
     content = json.dumps(listed).encode()
     added = tarfile.TarInfo("manifest.json")
     added.size = len(content)
-    # If Docker ends early, it has said why.
+    # If Docker ends early, its output has the reason.
     with suppress(BrokenPipeError), docker.stdin as pipe, tarfile.open(fileobj=pipe, mode="w|") as out:
         for member in tar:
             out.addfile(member, tar.extractfile(member) if member.isfile() else None)

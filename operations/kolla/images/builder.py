@@ -47,11 +47,11 @@ class Tools:
 
     @property
     def ready(self) -> bool:
-        """Whether it is the one that the lock file describes, with the templates of the table's images."""
+        """Whether it matches the lock file and the table of images."""
         return self._stamp.is_file() and self._stamp.read_bytes() == self._wanted
 
     def install(self, shell: Shell) -> None:
-        """Make the environment anew; pip's own settings say where from."""
+        """Recreate the virtual environment; pip's own settings apply."""
         shutil.rmtree(self.venv, ignore_errors=True)
         shell.run([sys.executable, "-m", "venv", str(self.venv)])
         pip = [str(self.venv / "bin" / "pip"), "install", "--disable-pip-version-check", "--require-hashes"]
@@ -65,7 +65,7 @@ class Tools:
 
 
 def remove_other_templates(templates: Path, names: Sequence[str]) -> None:
-    """Take away what none of these images is made from: kolla-build renders all that it has, before each build."""
+    """Remove the templates of all other images: kolla-build renders all that it has before each build."""
     files = {file.parent.name: file for file in templates.rglob("Dockerfile.j2")}
     kept = set[str]()
     for image in names:
@@ -102,7 +102,7 @@ def local(name: str, tag: str) -> str:
 
 
 def present(keys: Mapping[str, str]) -> set[str]:
-    """Images that Docker has with these keys."""
+    """Images that Docker has under these keys."""
     references = {local(name, key): name for name, key in keys.items()}
     found = subprocess.run(
         ["docker", "image", "ls", "--format={{.Repository}}:{{.Tag}}", f"--filter=reference={NAMESPACE}/*"],
@@ -125,7 +125,7 @@ class Order:
     release: str
     config: str
     fresh: bool
-    """Take no layer from Docker's cache."""
+    """Use no layer of Docker's cache."""
 
 
 def build(tools: Tools, order: Order, environment: Mapping[str, str], logs: Path, display: StepDisplay) -> None:
@@ -183,7 +183,7 @@ def _run(
 def _follow(order: Order, output: Iterable[str], log: TextIO, display: StepDisplay) -> set[str]:
     """Read kolla-build's output, one line per image on the display.
 
-    An image gets its key as a tag at once: whatever ends this run, the next one goes on after it.
+    An image gets its key as a tag at once: whatever ends this run, the next one continues from there.
     """
     under_way: dict[str, StepLine] = {}
     built: set[str] = set()
@@ -218,7 +218,7 @@ def _explain(missing: Sequence[str], failed: Mapping[str, str], logs: Path) -> s
     first = next((name for name in missing if (logs / f"{name}.log").is_file()), None)
     log = logs / f"{first}.log" if first else logs / "kolla-build.log"
     text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
-    # Each line begins with its level and logger; behind the step's own words is kolla-build's trace.
+    # Each line begins with its level and logger; after the step's own output comes kolla-build's trace.
     lines = [_PREFIX.sub("", line).strip() for line in COLOR.sub("", text.partition(TRACE)[0]).splitlines()]
     tail = [f"    {line}" for line in lines if line][-TAIL:]
     others = [name for name in missing if name != first]

@@ -73,7 +73,7 @@ def wanted(stack_file: StackFile, services: Sequence[str] | None = None) -> Want
 
 def build(run: CommandContext, want: Wanted, fresh: bool = False, push: bool = True) -> Answer:
     """Build what has changed since it was built last (all of it if `fresh`, with today's packages), and push it."""
-    # Whoever may not push learns it before anything is built.
+    # Fail early if nobody may push.
     target = Target.open(run, want.namespace, want.tag) if push else None
     with prepare.exclusive_lock(MACHINE, run.console):
         given = base_image.settings(run.workspace.home / "cache")
@@ -161,7 +161,7 @@ def copy(run: CommandContext, want: Wanted, source: str) -> Answer:
 
 
 def _insist_on_release(reference: str, want: Wanted) -> None:
-    """Tags of Kolla's images begin with the release: another one's would be deployed without a word."""
+    """Tags of Kolla's images begin with the release: another release's would be deployed silently."""
     found = _RELEASE.search(reference)
     if found and found[1] != want.release:
         raise UsageError(
