@@ -114,7 +114,7 @@ class StackLock:
             if not free or time.monotonic() > deadline:
                 raise BerthError(self._refusal(holder))
             if not waits:
-                self._log("A killed run finishes what it has under way; waiting for it.")
+                self._log("A killed run is finishing its current operations; waiting for it.")
                 waits = True
             time.sleep(0.2)
         self.interrupted = holder

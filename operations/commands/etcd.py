@@ -21,7 +21,7 @@ def backup(
 ) -> None:
     """Write a snapshot of etcd's content to a file."""
     member = stage.backup(quiet_session(stack), file)
-    typer.echo(f"{file}: {file.stat().st_size} bytes, from {member}. It holds every value in plain text.")
+    typer.echo(f"{file}: {file.stat().st_size} bytes, from {member}. It contains every value in plain text.")
 
 
 @app.command()
@@ -33,4 +33,4 @@ def restore(
     """Replace etcd's content by a snapshot; etcd is down for some seconds."""
     run = CommandContext.of(stack, yes=yes)
     stage.restore(run, file, typer.prompt if run.confirm else None)
-    run.log(f"etcd of {stack} holds what {file} holds. What it held before is kept beside its data, on each member.")
+    run.log(f"etcd of {stack} has the content of {file}. Its former data is kept beside it on each member.")

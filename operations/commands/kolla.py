@@ -108,7 +108,10 @@ def post_deploy(stack: Stack = "kolla") -> None:
 def images(
     stack: Stack = "kolla",
     accept: Annotated[
-        bool, typer.Option("--accept", help="Take tags that have moved since they were locked as they are now.")
+        bool,
+        typer.Option(
+            "--accept", help="Accept tags that have moved since they were locked, and lock them as they are now."
+        ),
     ] = False,
 ) -> None:
     """Check that the registry has every image that the nodes will pull; lock those that it has."""
@@ -137,8 +140,8 @@ def _context(stack: str, as_json: bool) -> CommandContext:
 def build(
     services: Services = None,
     stack: Stack = "kolla",
-    no_push: Annotated[bool, typer.Option("--no-push", help="Build only; the registry need not be there yet.")] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Build everything anew, with the packages of today.")] = False,
+    no_push: Annotated[bool, typer.Option("--no-push", help="Build only; the registry need not exist yet.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Rebuild everything with today's packages.")] = False,
     as_json: Json = False,
 ) -> None:
     """Build the services' images from packages, and push those that the registry lacks."""

@@ -36,7 +36,7 @@ def promote(
 ) -> None:
     """Pin in one stack the images that another has verified, and copy them, after a preview and confirmation."""
     if (source is None) == (record is None):
-        raise UsageError("Say what to promote: --from STACK, or --record FILE to go back to an older promotion.")
+        raise UsageError("Name what to promote: --from STACK, or --record FILE to return to an older promotion.")
     options = promotions.Options(source, record, image or (), dry_run, from_passphrase)
     promotion = promotions.promote(CommandContext.of(to, yes, as_json), options)
     if as_json:

@@ -71,9 +71,7 @@ def under_way(wanted: Desired) -> list[str]:
     """Pending operations in the state: of a change that runs elsewhere, or that never ended."""
     if not wanted.pending:
         return []
-    return [
-        f"operations on {', '.join(wanted.pending)} are under way or never ended: what was found may be on its way."
-    ]
+    return [f"operations on {', '.join(wanted.pending)} are under way or never ended: findings may be temporary."]
 
 
 def in_motion(session: Session) -> list[str]:
@@ -88,5 +86,5 @@ def in_motion(session: Session) -> list[str]:
     if berth and not berth.berth.is_dead:
         told.insert(0, f"'berth {berth.command}' (process {berth.berth.pid}) changes {session.stack} at this moment")
     elif berth:
-        told = [f"the last 'berth {berth.command}' did not end in order, and the next one goes on from there"]
-    return [f"{text}: what was found may be on its way." for text in told]
+        told = [f"the last 'berth {berth.command}' did not end in order, and the next one continues from there"]
+    return [f"{text}: findings may be temporary." for text in told]

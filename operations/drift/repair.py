@@ -89,7 +89,7 @@ def _refuse_with_changes(session: Session) -> None:
         shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
         raise BerthError(
             f"An up of {session.stack} is due ({shown}), and a repair must change nothing but what drifted: run "
-            f"./berth up --stack {session.stack} first, or take the new settings back."
+            f"./berth up --stack {session.stack} first, or revert the new settings."
         )
 
 

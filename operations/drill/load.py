@@ -130,7 +130,7 @@ class Load(Background):
         try:
             self._blob = self._registry.push_blob(REPOSITORY, os.urandom(BLOB_BYTES))
         except BerthError as error:
-            raise BerthError(f"The registry takes no push before the drill: {error}") from None
+            raise BerthError(f"The registry accepts no push before the drill: {error}") from None
         self._push()
         if not self._pushed:
             raise BerthError(f"docker can't push before the drill: {self.operations[-1].repeat}")

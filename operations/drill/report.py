@@ -71,7 +71,7 @@ class Result:
             found.append(f"not healthy again: {self.waited_for}")
         if self.refusals is not None:
             if any(not refusal.error for refusal in self.refusals):
-                found.append("a push was taken that should have been refused")
+                found.append("a push was accepted that should have been refused")
             slowest = max(refusal.seconds for refusal in self.refusals)
             if slowest > LONGEST_REFUSAL_SECONDS:
                 found.append(f"a push was refused after {slowest:.0f} s only")

@@ -85,7 +85,7 @@ def subnet(stack_file: StackFile, table: Path | None = None) -> Finding:
     try:
         settings = stackfile.parse(stack_file.stack, stack_file.document)
     except SettingsError:
-        remedy = f"./berth settings check --stack {stack_file.stack} says what is wrong."
+        remedy = f"./berth settings check --stack {stack_file.stack} lists the problems."
         return Finding("settings", f"{stack_file.path.name} is not accepted", False, remedy)
     if settings.lab is None:
         return Finding("network", "no lab, no network to make", True)

@@ -76,7 +76,7 @@ def _needed(home: Path, tests: bool) -> list[steps.Step]:
 
 
 def _announce(todo: list[steps.Step], yes: bool, console: Console) -> None:
-    console.print("This machine needs, before anything can be deployed:")
+    console.print("Needed on this machine before anything can be deployed:")
     for step in todo:
         console.print(f"  - {step.title}: {step.why}", markup=False, highlight=False, soft_wrap=True)
     if not yes and sys.stdin.isatty():

@@ -75,7 +75,7 @@ def _prefix(session: Session, hosts: Sequence[SshHost], host: SshHost) -> list[s
 def backup(session: Session, file: Path) -> str:
     """Write a snapshot to a file that only its owner reads; the name of the member that made it."""
     if file.exists():
-        raise UsageError(f"{file} is there already: a backup replaces no other one.")
+        raise UsageError(f"{file} exists already: name a new file.")
     if not file.absolute().parent.is_dir():
         raise UsageError(f"There is no directory {file.absolute().parent}.")
     problems = []
@@ -96,9 +96,9 @@ def restore(run: CommandContext, file: Path, typed: Callable[[str], str] | None)
     if not file.is_file():
         raise UsageError(f"There is no file {file}.")
     if not run.yes:
-        question = f"All that etcd of {run.stack} holds is replaced by what {file.name} holds. Type the stack's name"
+        question = f"All of etcd's content on {run.stack} is replaced by that of {file.name}. Type the stack's name"
         if typed is None:
-            raise UsageError("A restore replaces all that etcd holds: without a terminal to ask at, give --yes.")
+            raise UsageError("A restore replaces all of etcd's content: without a terminal to confirm at, add --yes.")
         if typed(question) != run.stack:
             raise BerthError("Nothing was changed.")
     with StackLock(run.workspace.stack_dir(run.stack), run.stack, "etcd restore", run.log):
@@ -116,7 +116,7 @@ def restore(run: CommandContext, file: Path, typed: Callable[[str], str] | None)
                     member.run("restore", "back", token)
             if isinstance(problem, KeyboardInterrupt):
                 raise
-            raise BerthError(f"{problem}\netcd holds what it held before.") from None
+            raise BerthError(f"{problem}\netcd's content is as before.") from None
 
 
 def _on_all(every: Sequence[Member], act: Callable[[Member], object]) -> None:

@@ -47,8 +47,10 @@ def answers(desired: Desired, reports: dict[str, Report], replies: EndpointRepli
 
 def _endpoints(desired: Desired, replies: EndpointReplies) -> Iterator[Answer]:
     registry = str(desired.outputs["registry"])
-    yield Answer("registry refuses strangers (401)", registry, replies.anonymous.text, replies.anonymous.status == 401)
-    yield Answer("registry lets its user in (200)", registry, replies.with_user.text, replies.with_user.status == 200)
+    yield Answer(
+        "registry rejects anonymous requests (401)", registry, replies.anonymous.text, replies.anonymous.status == 401
+    )
+    yield Answer("registry accepts its user (200)", registry, replies.with_user.text, replies.with_user.status == 200)
     days = replies.anonymous.days_left
     if days is not None:
         yield Answer("registry's certificate", registry, f"{days} days left", days >= WARN_DAYS)
@@ -117,7 +119,7 @@ def _machine(desired: Desired, name: str, machine: Machine, report: Report) -> I
         yield _agrees("files as written", name, found, (compare.FILE, compare.BLOCK), f"all {count}")
     for unknown in found:
         if isinstance(unknown, Unknown) and report.docker:
-            yield Answer("all could be asked", name, unknown.reason, False)
+            yield Answer("all could be checked", name, unknown.reason, False)
 
 
 def _agrees(question: str, name: str, found: Sequence[Difference], kinds: tuple[str, ...], fine: str) -> Answer:

@@ -130,7 +130,7 @@ def read(export: Mapping[str, Any], stack: str) -> Desired:
         (r.get("outputs") or {} for r in resources if r.get("type") == "pulumi:pulumi:Stack"), {}
     )
     if not outputs.get("node_access"):
-        raise BerthError(f"Stack {stack} was never deployed to its end: ./berth up --stack {stack} does that.")
+        raise BerthError(f"Stack {stack} was never deployed completely: run ./berth up --stack {stack}.")
     by_address = {(str(n["host"]), int(n.get("port", 22))): str(n["name"]) for n in outputs["node_access"]}
     machines = {DEPLOY_HOST: Machine(), **{name: Machine() for name in by_address.values()}}
     for resource in resources:

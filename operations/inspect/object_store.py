@@ -24,7 +24,7 @@ def client(wanted: Desired) -> Iterator[Minio]:
         (one["inputs"] for one in wanted.resources if one.get("type") == PROVIDER and not one.get("delete")), None
     )
     if login is None:
-        raise BerthError("The state knows no object store: ./berth up makes it.")
+        raise BerthError("The state has no object store: ./berth up creates it.")
     address, ca_file = str(login["minioServer"]), str(login.get("minioCacertFile") or "")
     if ca_file and not Path(ca_file).is_file():
         raise BerthError(f"{ca_file} does not exist; it must hold the CA of {address}: ./berth up writes it.")

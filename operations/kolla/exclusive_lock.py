@@ -26,7 +26,7 @@ def exclusive_lock(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise BerthError("Another run of kolla-ansible on this stack is under way: wait for its end.") from None
+            raise BerthError("Another run of kolla-ansible on this stack is running: wait for it to end.") from None
         with (folder / SESSION).open("a+", encoding="utf-8") as session:
             try:
                 fcntl.flock(session, fcntl.LOCK_EX | fcntl.LOCK_NB)

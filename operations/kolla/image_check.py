@@ -46,7 +46,7 @@ def needed(environment: Environment, folder: Path) -> ByHost:
     answer = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if answer.returncode:
         last = (answer.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise BerthError(f"Which images Kolla needs can't be found out: {last}")
+        raise BerthError(f"The list of images that Kolla needs can't be computed: {last}")
     return dict(json.loads(answer.stdout))
 
 

@@ -110,7 +110,7 @@ class Played:
         if not self.failures:
             tail = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-8:]
             lines += [f"    {line}" for line in tail]
-        return "\n".join([*lines, f"Log: {self.log}", "Running it again goes on where it stopped."])
+        return "\n".join([*lines, f"Log: {self.log}", "Run it again to continue where it stopped."])
 
 
 @contextmanager
@@ -219,7 +219,7 @@ def _follow(
                 log(f"{played.step}: {now - started:.0f} s: {task} ({now - since:.0f} s)")
             # PR_SET_PDEATHSIG is about the parent thread, and those of plugins come and go.
             if os.getppid() != parent:
-                raise BerthError(f"kolla-ansible {played.step} was ended: what had started it is gone.")
+                raise BerthError(f"kolla-ansible {played.step} was ended: its parent process is gone.")
             if running:
                 time.sleep(POLL)
 

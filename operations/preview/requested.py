@@ -134,7 +134,7 @@ def _read(path: Path) -> bytes:
     try:
         content = _opened(path, LARGEST + 1)
     except FileNotFoundError:
-        raise UsageError(f"The request has no {path.name}: to take a stack away is for a person.") from None
+        raise UsageError(f"The request has no {path.name}: removing a stack is up to a person.") from None
     except OSError:
         raise UsageError(f"{path.name} of the request is no plain file.") from None
     if len(content) > LARGEST:

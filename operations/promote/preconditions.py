@@ -74,7 +74,7 @@ def check(session: Session) -> CheckedSource:
     stack, again = session.stack, f"./berth verify --stack {session.stack}"
     last = verified.read(session)
     if last is None:
-        raise BerthError(f"{stack} was never found right: {again}, and promote what it has verified.")
+        raise BerthError(f"{stack} was never verified: {again}, and promote what it has verified.")
     if last.state != verified.fingerprint(session):
         raise BerthError(f"{stack} was deployed after its last green verify ({last.time}): {again} first.")
     seen = collect(session)
@@ -98,14 +98,14 @@ def _healthy(stack: str, seen: ClusterSnapshot) -> None:
 def _as_deployed(session: Session, seen: ClusterSnapshot) -> None:
     found = drift_in(session, seen)
     differs = [f"{one.node}: {one.kind} {one.sentence}" for one in found.findings]
-    differs += [f"{one.node} could not be asked: {one.reason}" for one in found.unknown]
+    differs += [f"{one.node} could not be checked: {one.reason}" for one in found.unknown]
     if differs:
         raise BerthError(_listed(f"{session.stack} has drifted from its state", differs, "berth drift", session.stack))
 
 
 def _listed(headline: str, lines: list[str], command: str, stack: str) -> str:
     more = [f"  and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
-    mend = f"./{command} --stack {stack} shows all; ./berth up --repair --stack {stack} mends it, then verify again."
+    mend = f"./{command} --stack {stack} shows all; ./berth up --repair --stack {stack} repairs it, then verify again."
     return "\n".join([f"{headline}:", *(f"  {line}" for line in lines[:SHOWN]), *more, mend])
 
 

@@ -110,7 +110,7 @@ def promote(run: CommandContext, options: Options) -> Promotion:
 
 def _execute(run: CommandContext, target: RegistryClient, planned: Promotion, options: Options) -> Promotion:
     if not planned.is_new:
-        run.log(f"{run.stack} has all of it already: nothing to promote.")
+        run.log(f"{run.stack} is up to date already: nothing to promote.")
         return planned
     run.log(f"{_summary(planned)}\n{planned.diff}")
     with _as_it_would_be(run, planned.after) as changed:

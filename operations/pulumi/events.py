@@ -13,7 +13,7 @@ COLOR = re.compile(r"<\{%.*?%\}>|\x1b\[[0-9;]*m")
 NOISE = re.compile(r"^(error: )?((update|preview|destroy|refresh) failed|resource .* was not successfully .*)$")
 PLUGIN_GONE = re.compile(r"error reading from server: EOF|^Detected that \S+ exited prematurely")
 """The CLI's messages when a provider's process ends while it is needed."""
-GONE = "a provider's process ended in the middle of this; run the command again, it goes on from there"
+GONE = "a provider's process ended unexpectedly; run the command again, it continues from there"
 TRACE = "Traceback (most recent call last)"
 QUIET_OPS = frozenset({"same", "read", "refresh"})
 VERBS = {

@@ -137,7 +137,7 @@ def interrupts_forwarded(process: subprocess.Popen[bytes], console: Console) -> 
     """Ctrl-C and SIGTERM go to the CLI, which ends in order and keeps what is done."""
 
     def forward(*_: object) -> None:
-        console.print("Stopping: finishing what is under way (interrupt again to stop at once).")
+        console.print("Stopping: finishing current operations (interrupt again to stop at once).")
         process.send_signal(signal.SIGINT)
 
     before = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -41,7 +41,7 @@ def resume(session: Session, interrupted: Holder | None, log: Callable[[str], No
     elif session.is_deployed:
         release_dead(session, log)
         if _pending(_export(session)):
-            log(f"A change of {session.stack} by another deploy host did not end: going on from where it stopped.")
+            log(f"A change of {session.stack} by another deploy host did not end: continuing where it stopped.")
             clear_unfinished(session, log)
 
 
@@ -70,9 +70,9 @@ def release_dead(session: Session, log: Callable[[str], None], cli: Process | No
 def clear_after(session: Session, interrupted: Holder, log: Callable[[str], None]) -> None:
     """Announce the killed run and clear what keeps a plain run from continuing."""
     last = f"The last 'berth {interrupted.command}' of {session.stack}"
-    log(f"{last} did not end in order: going on from where it stopped.")
+    log(f"{last} did not end in order: continuing where it stopped.")
     if interrupted.cli is not None and end_session(interrupted.cli):
-        log("  what it had left running was ended")
+        log("  its remaining processes were ended")
     if not session.is_deployed:
         return
     release_dead(session, log, interrupted.cli)
@@ -83,7 +83,7 @@ def clear_unfinished(session: Session, log: Callable[[str], None]) -> None:
     """Remove orphans, and drop pending operations: a plain run repeats them."""
     for orphan in _unowned_orphans(session):
         orphan.remove()
-        log(f"  {orphan.kind} {orphan.name} was half made and is removed, to be made again")
+        log(f"  {orphan.kind} {orphan.name} was half created and is removed, to be created again")
     export = _export(session)
     # No `up` drops one of a creation, and promotions wait for its end.
     if _pending(export):
@@ -156,7 +156,7 @@ class Orphan:
         """Remove it, so that the next run can make it again under the same name."""
         removed = self.daemon.run(*LISTINGS[self.type][3], self.id)
         if removed.returncode:
-            raise BerthError(f"Could not remove the half-made {self.kind} {self.name}: {removed.stderr.strip()}")
+            raise BerthError(f"Could not remove the half-created {self.kind} {self.name}: {removed.stderr.strip()}")
 
 
 def orphans(export: Mapping[str, Any], stack: str) -> Iterator[Orphan]:

@@ -102,10 +102,11 @@ class Session:
         backend = f"the state backend {self.workspace.backend_name} fails ({network[0] if network else answer})"
         if any(words in said for words in UNSAVED):
             return (
-                f"The state of {self.stack} could not be saved: {backend}. What was done is done; mend the backend, "
-                f"then ./berth up --stack {self.stack} goes on from there."
+                f"The state of {self.stack} could not be saved: {backend}. Completed changes stay; repair the "
+                f"backend, then ./berth up --stack {self.stack} continues from there."
             )
-        return f"T{backend[1:]}: mend it, or see PULUMI_BACKEND_URL and the backend's credentials. Nothing was changed."
+        remedy = "repair it, or check PULUMI_BACKEND_URL and the backend's credentials"
+        return f"T{backend[1:]}: {remedy}. Nothing was changed."
 
     def locks(self) -> list[StateLock]:
         """Who holds the state of a stack that is deployed.
@@ -192,7 +193,7 @@ def explain(text: str) -> str:
         if ERROR_LINE.match(line):
             kept = [other for other in lines[index:] if not other.startswith("Usage:")]
             return ERROR_LINE.sub("", "\n".join(kept), count=1)
-    return "\n".join(lines[-15:]) or "Pulumi ended without a word"
+    return "\n".join(lines[-15:]) or "Pulumi ended without output"
 
 
 def passthrough(session: Session, words: Sequence[str], asks: bool = False) -> int:

@@ -111,7 +111,7 @@ class RegistryClient:
             body = answer.read()
         found = f"sha256:{hashlib.sha256(body).hexdigest()}"
         if reference.startswith("sha256:") and found != reference:
-            raise Broken(f"{self.stack}'s registry gives {found} where {reference} of {repository} was asked for.")
+            raise Broken(f"{self.stack}'s registry returned {found} for {reference} of {repository}.")
         return Manifest(found, answer.headers.get("Content-Type", "").partition(";")[0], body)
 
     def tagged(self, repository: str, tag: str) -> str | None:
@@ -146,7 +146,7 @@ class RegistryClient:
                 found.update(piece)
                 yield piece
         if found.hexdigest() != wanted:
-            raise WrongDigest(f"{self.stack}'s registry gives other bytes for {digest} of {repository}.")
+            raise WrongDigest(f"{self.stack}'s registry returned wrong bytes for {digest} of {repository}.")
 
     def upload(self, repository: str, digest: str, size: int, pieces: Iterator[bytes]) -> None:
         """Upload a blob without holding all of it in memory."""
@@ -169,7 +169,7 @@ class RegistryClient:
         path = f"/v2/{repository}/manifests/{reference}"
         with self._ask("PUT", path, headers=headers, body=manifest.body) as answer:
             if answer.headers.get("Docker-Content-Digest") != manifest.digest:
-                raise Broken(f"{self.stack}'s registry took {repository}@{manifest.digest} for something else.")
+                raise Broken(f"{self.stack}'s registry stored {repository}@{manifest.digest} under another digest.")
 
     def _listed(self, path: str, word: str) -> Iterator[str]:
         last = ""

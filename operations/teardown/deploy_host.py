@@ -26,5 +26,5 @@ def clean(stack: str) -> Iterator[str]:
         argv = ["sh", "-c", as_root(stage_script(), "remove", stack, stage, user=user)]
         result = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         if result.returncode:
-            raise BerthError(f"The deploy host's {stage} settings can't be taken back: {result.stderr.strip()}")
+            raise BerthError(f"The deploy host's {stage} settings can't be removed: {result.stderr.strip()}")
         yield f"the deploy host's {stage} settings"

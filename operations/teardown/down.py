@@ -23,7 +23,9 @@ def down(run: CommandContext, delete_data: str | None) -> None:
         raise UsageError(f"--delete-data must repeat the stack's name: '{run.stack}', not '{delete_data}'.")
     if not run.stack_file.is_lab and not run.yes:
         if run.confirm is None:
-            raise UsageError(f"Taking {run.stack} down stops its registry: without a terminal to ask at, give --yes.")
+            raise UsageError(
+                f"Taking {run.stack} down stops its registry: without a terminal to confirm at, add --yes."
+            )
         if not run.confirm(f"Take {run.stack} down? Its registry stops."):
             raise BerthError(f"Nothing was changed on {run.stack}.")
     directory = run.workspace.stack_dir(run.stack)
@@ -39,7 +41,7 @@ def _down_lab(run: CommandContext, lock: StackLock) -> None:
     trouble = _destroy_lab(run, lock) if known else None
     if trouble:
         run.log(trouble)
-        run.log("A lab guards nothing: removing what is left of it by its label.")
+        run.log("A lab holds nothing of value: removing what is left of it by its label.")
     for what in [*orphans.remove(run.stack), *deploy_host.clean(run.stack)]:
         run.log(f"removed {what}")
     _forget(run)

@@ -19,7 +19,7 @@ def _docker(*words: str) -> subprocess.CompletedProcess[str]:
     try:
         return Daemon().run(*words)
     except FileNotFoundError:
-        raise BerthError("The docker program is not on this machine: ./berth doctor says how to mend that.") from None
+        raise BerthError("The docker program is not on this machine: ./berth doctor shows how to install it.") from None
 
 
 def missing_nodes(export: Mapping[str, Any], stack: str) -> list[str]:
@@ -47,7 +47,7 @@ def remove(stack: str) -> Iterator[str]:
     for kind, listing, form, words in (*LISTINGS.values(), volumes):
         found = _docker(*listing, "--filter", f"label={STACK_LABEL}={stack}", "--format", form)
         if found.returncode:
-            raise BerthError(f"Docker can't be asked what is left of {stack}: {found.stderr.strip()}")
+            raise BerthError(f"Docker can't list what is left of {stack}: {found.stderr.strip()}")
         for name in found.stdout.split():
             removed = _docker(*words, name)
             if removed.returncode:

@@ -86,7 +86,7 @@ def _members(file: Path) -> set[str]:
         with tarfile.open(file) as tar:
             return set(tar.getnames())
     except (tarfile.TarError, EOFError, OSError, LZMAError, zlib.error) as error:
-        raise BerthError(f"{file} is cut off or damaged ({error}): bring it again. Nothing was pushed.") from None
+        raise BerthError(f"{file} is truncated or damaged ({error}): copy it again. Nothing was pushed.") from None
 
 
 def _load_oci(tar: tarfile.TarFile, own: str) -> Iterator[tuple[str, str]]:

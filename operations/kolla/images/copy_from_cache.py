@@ -63,7 +63,7 @@ def copy(target: Target, names: Sequence[str], place: str, tag: str, display: St
     locked = dict[str, Locked]()
     for name, image in images.items():
         if store.tagged(image.repository, image.tag) != image.digest:
-            raise BerthError(f"{target.end.registry} took {image.name}, and does not have it now.")
+            raise BerthError(f"{target.end.registry} accepted {image.name}, but does not have it now.")
         locked[name] = Locked(image.repository, image.tag, image.digest)
     new = [name for name, image in images.items() if image.name in lacking.tags]
     return Published(target.end.registry, locked, new)

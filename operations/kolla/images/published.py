@@ -91,7 +91,7 @@ def publish(target: Target, references: Mapping[str, str], display: StepDisplay)
     for name in references:
         digest = store.tagged(target.repository(name), target.tag)
         if digest is None:
-            raise BerthError(f"{registry} took {target.name(name)}, and does not have it now.")
+            raise BerthError(f"{registry} accepted {target.name(name)}, but does not have it now.")
         found[name] = Locked(target.repository(name), target.tag, digest)
     return Published(registry, found, new)
 

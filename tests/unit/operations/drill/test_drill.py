@@ -253,7 +253,7 @@ def test_writes_that_have_to_be_refused_are_refused_loudly_and_soon() -> None:
         "a push was refused after 85 s only"
     ]
     assert result(counts=failed, refusals=[Refusal(1.0, "")]).problems(1.0) == [
-        "a push was taken that should have been refused"
+        "a push was accepted that should have been refused"
     ]
     assert result(counts={PULL: Count(9, 1, 1)}, refusals=[Refusal(1.0, "503")]).problems(1.0) == [
         "1 pulls failed after one repeat"

@@ -132,7 +132,7 @@ def test_the_state_says_which_files_services_and_answers_belong_where() -> None:
 
 
 def test_a_stack_that_never_came_up_whole_says_what_to_do() -> None:
-    with pytest.raises(BerthError, match="Stack dev was never deployed to its end"):
+    with pytest.raises(BerthError, match="Stack dev was never deployed completely"):
         expected.read({"deployment": {"resources": []}}, "dev")
 
 
@@ -242,7 +242,7 @@ def test_an_unreachable_node_is_one_red_line() -> None:
 def test_a_registry_that_lets_strangers_in_is_an_alarm() -> None:
     replies = EndpointReplies(Reply(200), Reply(200), Reply(503), 12)
     assert wrong(reports(), replies) == {
-        "registry.berth.test:4000: registry refuses strangers (401)": "200",
+        "registry.berth.test:4000: registry rejects anonymous requests (401)": "200",
         "registry.berth.test:4000: CA": "12 days left",
         "https://registry.berth.test:9443: object store takes writes": "no write quorum",
     }

@@ -188,7 +188,7 @@ def test_a_run_ends_with_the_program_that_started_it(
     made = environment(tmp_path, [TASK])
     program = Path(made.program("kolla-ansible"))
     program.write_text(program.read_text().replace("exit 0", "sleep 600"))
-    with pytest.raises(BerthError, match="what had started it is gone"):
+    with pytest.raises(BerthError, match="its parent process is gone"):
         run_in(made, tmp_path, inputs)
 
 

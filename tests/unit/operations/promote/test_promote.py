@@ -230,7 +230,7 @@ def test_a_second_promotion_of_the_same_is_no_promotion(stacks: Stacks) -> None:
     stacks.promote("--from", "staging")
     before = everything(stacks.checkout.workspace.root)
     done = stacks.promote("--from", "staging")
-    assert done.code == 0 and "prod has all of it already" in done.out
+    assert done.code == 0 and "prod is up to date already" in done.out
     assert everything(stacks.checkout.workspace.root) == before
 
 
@@ -376,7 +376,7 @@ REFUSED = [
     ),
     refused(
         "never verified",
-        "never found right: ./berth verify --stack staging",
+        "was never verified: ./berth verify --stack staging",
         Stacks.forget_verify,
     ),
     refused(
@@ -390,7 +390,7 @@ REFUSED = [
         set_("replies", EndpointReplies(Reply(401), Reply(503), Reply(200), 3000)),
     ),
     refused("drifted", "node2: file /etc/hosts is changed, not as written", set_("drift", DRIFTED)),
-    refused("a node that is out of reach", "node3 could not be asked: no route", set_("drift", UNKNOWN)),
+    refused("a node that is out of reach", "node3 could not be checked: no route", set_("drift", UNKNOWN)),
     refused(
         "pending in the source",
         "staging has operations that never ended (1, the first on registry-node1)",

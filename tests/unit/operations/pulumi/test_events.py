@@ -56,7 +56,7 @@ def test_a_provider_whose_process_ended_is_said_once_and_with_what_to_do() -> No
     for text in ("error reading from server: EOF", premature):
         view.apply({"diagnosticEvent": {"urn": URN, "severity": "error", "message": f"<{{%reset%}}>error: {text}"}})
     (said,) = view.failures()
-    assert said[1] == "a provider's process ended in the middle of this; run the command again, it goes on from there"
+    assert said[1] == "a provider's process ended unexpectedly; run the command again, it continues from there"
 
 
 def test_an_event_log_is_read_line_by_line_as_it_grows(tmp_path: Path) -> None:

@@ -577,8 +577,8 @@ def tar_of(path: Path, **members: bytes) -> bytes:
     ("content", "said"),
     [
         (lambda tar: b"hello\n" * 1000, "is no archive that can be read: it is not a tar, plain or compressed"),
-        (lambda tar: tar[:2000], "is cut off or damaged .*: bring it again"),
-        (lambda tar: gzip.compress(tar)[:3000], "is cut off or damaged .*: bring it again"),
+        (lambda tar: tar[:2000], "is truncated or damaged .*: copy it again"),
+        (lambda tar: gzip.compress(tar)[:3000], "is truncated or damaged .*: copy it again"),
         (lambda tar: tar, "is no archive of images: `docker save`, or `skopeo copy`"),
     ],
 )
