@@ -36,12 +36,12 @@ def purge(
     run = CommandContext.of(stack, yes, as_json)
     check_settings(run.stack_file)
     known = stackfile.parse(stack, run.stack_file.document)
-    wanted = purging.target(known, repository, tag)
+    target = purging.target(known, repository, tag)
     state = collect.desired(quiet_session(stack))
-    if not yes and run.confirm and not run.confirm(f"Take {wanted.name} out of the cache {wanted.upstream}?"):
+    if not yes and run.confirm and not run.confirm(f"Remove {target.name} from the cache {target.upstream}?"):
         raise BerthError("Nothing was removed.")
     with object_store.client(state) as store:
-        done = purging.purge(store, known.object_store.bucket, wanted)
+        done = purging.purge(store, known.object_store.bucket, target)
     if as_json:
         print_json(done.as_json())
     else:

@@ -27,38 +27,38 @@ SECONDS = 60.0
 
 def detect(session: Session) -> DriftReport:
     """Differences from the stack's state, and what could not be checked. BerthError for a stack without state."""
-    wanted = collect.desired(session)
-    probe = Probe(session.stack, str(wanted.outputs["registry"]), wanted.address, wanted.machines, SECONDS)
+    desired = collect.desired(session)
+    probe = Probe(session.stack, str(desired.outputs["registry"]), desired.address, desired.machines, SECONDS)
     with ThreadPoolExecutor(1) as beside:
-        stored = beside.submit(lambda: list(object_store.differences(wanted)))
-        reports = probe.ask(ssh.hosts(session.workspace, wanted.outputs))
-    return _report(session, wanted, reports, stored.result())
+        stored = beside.submit(lambda: list(object_store.differences(desired)))
+        reports = probe.ask(ssh.hosts(session.workspace, desired.outputs))
+    return _report(session, desired, reports, stored.result())
 
 
-def drift_in(session: Session, seen: ClusterSnapshot) -> DriftReport:
+def drift_in(session: Session, snapshot: ClusterSnapshot) -> DriftReport:
     """The same for a snapshot that was taken already."""
-    return _report(session, seen.desired, seen.reports, object_store.differences(seen.desired))
+    return _report(session, snapshot.desired, snapshot.reports, object_store.differences(snapshot.desired))
 
 
 def _report(
-    session: Session, wanted: Desired, reports: Mapping[str, Report], stored: Iterable[Difference]
+    session: Session, desired: Desired, reports: Mapping[str, Report], stored: Iterable[Difference]
 ) -> DriftReport:
     found: list[Difference] = [
-        one for name, machine in wanted.machines.items() for one in compare.of_machine(name, machine, reports[name])
+        one for name, machine in desired.machines.items() for one in compare.of_machine(name, machine, reports[name])
     ]
     found += stored
     return DriftReport(
         session.stack,
         [one for one in found if isinstance(one, Finding)],
         [one for one in found if isinstance(one, Unknown)],
-        [*(in_motion(session) or under_way(wanted)), *ending(wanted)],
+        [*(in_motion(session) or under_way(desired)), *ending(desired)],
     )
 
 
-def ending(wanted: Desired) -> list[str]:
+def ending(desired: Desired) -> list[str]:
     """Certificates in the state that expire soon."""
     found = []
-    for resource in wanted.resources:
+    for resource in desired.resources:
         end = (resource.get("outputs") or {}).get("validityEndTime")
         days = (datetime.fromisoformat(str(end)) - datetime.now(UTC)).days if end else WARN_DAYS
         if days < WARN_DAYS:
@@ -67,11 +67,11 @@ def ending(wanted: Desired) -> list[str]:
     return found
 
 
-def under_way(wanted: Desired) -> list[str]:
+def under_way(desired: Desired) -> list[str]:
     """Pending operations in the state: of a change that runs elsewhere, or that never ended."""
-    if not wanted.pending:
+    if not desired.pending:
         return []
-    return [f"operations on {', '.join(wanted.pending)} are under way or never ended: findings may be temporary."]
+    return [f"operations on {', '.join(desired.pending)} are under way or never ended: findings may be temporary."]
 
 
 def in_motion(session: Session) -> list[str]:

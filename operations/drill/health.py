@@ -54,10 +54,10 @@ class Health:
             if STORE in node.services:
                 # "Could you go without harm?" is answered with yes only while the drives of all the others are there.
                 yield from self._minio(node)
-        seen = collect.query(self._session, self._desired)
-        yield from (f"{row.service} on {row.node}: {row.detail}" for row in status.rows(seen) if not row.healthy)
-        if seen.endpoints.with_user.status != 200:
-            yield f"the registry answers {seen.endpoints.with_user.text}"
+        snapshot = collect.query(self._session, self._desired)
+        yield from (f"{row.service} on {row.node}: {row.detail}" for row in status.rows(snapshot) if not row.healthy)
+        if snapshot.endpoints.with_user.status != 200:
+            yield f"the registry answers {snapshot.endpoints.with_user.text}"
 
     def _nginx(self, node: LabNode) -> Iterator[str]:
         reply = endpoint_checks.get(

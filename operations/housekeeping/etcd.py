@@ -53,11 +53,11 @@ class Member:
 
 def members(session: Session) -> list[Member]:
     """Every member, in the settings' order."""
-    wanted = collect.desired(session)
-    hosts = ssh.hosts(session.workspace, wanted.outputs)
+    desired = collect.desired(session)
+    hosts = ssh.hosts(session.workspace, desired.outputs)
     lines = {
         str(resource["urn"]).rpartition("::etcd-")[2]: str(resource["inputs"]["stdin"])
-        for resource in wanted.resources
+        for resource in desired.resources
         if MEMBER_URN in str(resource.get("urn"))
     }
     # Each of these writes the file with the nodes' keys: one after the other, before members are queried.

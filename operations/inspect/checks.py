@@ -109,8 +109,8 @@ def _machine(desired: Desired, name: str, machine: Machine, report: Report) -> I
         yield Answer("disk", name, free, disk.free_kib >= FREE_KIB)
     yield from _services(name, machine, report, found)
     for question in machine.readiness:
-        wanted, got = report.urls.get(question.url, (question.status, "not asked"))
-        yield Answer(f"{question.service} answers {wanted} at {question.url}", name, got, got == wanted)
+        expected, actual = report.urls.get(question.url, (question.status, "not asked"))
+        yield Answer(f"{question.service} answers {expected} at {question.url}", name, actual, actual == expected)
     if machine.listeners and report.docker:
         text = f"all {len(machine.listeners)}"
         yield _agrees("certificates as issued", name, found, (compare.CERTIFICATE,), text)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from operations.inspect.expected import Machine, Service, WantedFile
+from operations.inspect.expected import DesiredFile, Machine, Service
 from operations.inspect.reports import ContainerFact, FileFact, Report
 
 FILE, BLOCK, UNIT, SETTING, CONTAINER, CERTIFICATE = "file", "block", "unit", "setting", "container", "certificate"
@@ -97,39 +97,39 @@ def of_machine(name: str, machine: Machine, report: Report) -> Iterator[Differen
 
 
 def _files(name: str, machine: Machine, report: Report) -> Iterator[Difference]:
-    for path, wanted in machine.files.items():
+    for path, desired in machine.files.items():
         found = report.files.get(path)
         if found is not None and not found.checksum:
             yield Unknown(name, f"{path} can't be read")
         else:
-            for expected, got in _of_file(wanted, found):
-                yield Finding(name, FILE, path, expected, got, wanted.resource, UNWRITTEN)
+            for expected, actual in _of_file(desired, found):
+                yield Finding(name, FILE, path, expected, actual, desired.resource, UNWRITTEN)
 
 
-def _of_file(wanted: WantedFile, found: FileFact | None) -> Iterator[tuple[str, str]]:
+def _of_file(desired: DesiredFile, found: FileFact | None) -> Iterator[tuple[str, str]]:
     if found is None:
-        if not wanted.optional:
+        if not desired.optional:
             yield "there", MISSING
         return
-    if found.checksum != wanted.checksum and found.checksum not in wanted.instead:
+    if found.checksum != desired.checksum and found.checksum not in desired.instead:
         yield "as written", "changed"
-    if found.mode != wanted.mode:
-        yield f"mode {wanted.mode}", f"mode {found.mode}"
+    if found.mode != desired.mode:
+        yield f"mode {desired.mode}", f"mode {found.mode}"
     # The state may name a user, or give a number that the node has no name for.
     users, groups = zip(*(owner.split(":") for owner in found.owners), strict=True)
-    user, group = wanted.owner.split(":")
+    user, group = desired.owner.split(":")
     if user not in users or group not in groups:
-        yield f"owned by {wanted.owner}", f"owned by {found.owners[0]}"
+        yield f"owned by {desired.owner}", f"owned by {found.owners[0]}"
 
 
 def _blocks(name: str, machine: Machine, report: Report) -> Iterator[Difference]:
-    for path, wanted in machine.blocks.items():
+    for path, desired in machine.blocks.items():
         found = report.blocks.get(path, MISSING)
         if found == "unreadable":
             yield Unknown(name, f"{path} can't be read")
-        elif found != wanted.checksum:
-            got = "without Berth's lines" if found == MISSING else "changed between Berth's marks"
-            yield Finding(name, BLOCK, path, "as written", got, wanted.resource, UNWRITTEN)
+        elif found != desired.checksum:
+            actual = "without Berth's lines" if found == MISSING else "changed between Berth's marks"
+            yield Finding(name, BLOCK, path, "as written", actual, desired.resource, UNWRITTEN)
 
 
 def _units(name: str, machine: Machine, report: Report) -> Iterator[Difference]:
@@ -159,16 +159,18 @@ def _settings(name: str, machine: Machine, report: Report) -> Iterator[Differenc
     if machine.info and not report.info:
         yield Unknown(name, "docker info does not answer")
         return
-    for format_, wanted, got in zip(machine.info, machine.info.values(), report.info, strict=False):
-        if got.strip() != wanted.strip():
-            yield Finding(name, SETTING, format_, repr(wanted.strip()), repr(got.strip()), machine.daemon, UNWRITTEN)
+    for format_, desired, actual in zip(machine.info, machine.info.values(), report.info, strict=False):
+        if actual.strip() != desired.strip():
+            yield Finding(
+                name, SETTING, format_, repr(desired.strip()), repr(actual.strip()), machine.daemon, UNWRITTEN
+            )
 
 
 def _containers(name: str, machine: Machine, report: Report) -> Iterator[Finding]:
     for service in machine.services:
         found = report.containers.get(service.name)
-        for expected, got in _of_container(service, found):
-            yield Finding(name, CONTAINER, service.name, expected, got, service.resource, _as_found(found, service))
+        for expected, actual in _of_container(service, found):
+            yield Finding(name, CONTAINER, service.name, expected, actual, service.resource, _as_found(found, service))
     for extra in sorted(set(report.containers) - {service.name for service in machine.services}):
         yield Finding(name, CONTAINER, extra, "absent", "there with this stack's label")
 
@@ -234,6 +236,6 @@ def _certificates(name: str, machine: Machine, report: Report, others: set[str])
         if shown.startswith("("):
             yield Unknown(name, f"{place} shows no certificate {shown}")
         else:
-            got = f"showing another one, sha256 {shown[:16]}"
+            actual = f"showing another one, sha256 {shown[:16]}"
             mark = _as_found(found, service)
-            yield Finding(name, CERTIFICATE, place, "showing the state's certificate", got, service.resource, mark)
+            yield Finding(name, CERTIFICATE, place, "showing the state's certificate", actual, service.resource, mark)

@@ -73,12 +73,12 @@ def _promoted(end: Endpoint, stack: str, ca: str, tags: Iterable[str]) -> dict[s
     from operations.registry.client import RegistryClient
 
     store = RegistryClient(stack, end.registry, ca, end.users["pull"])
-    wanted = [name.rsplit(":", 1) for name in tags]
-    repositories = list(dict.fromkeys(repository for repository, _ in wanted))
+    expected = [name.rsplit(":", 1) for name in tags]
+    repositories = list(dict.fromkeys(repository for repository, _ in expected))
     try:
         listed = dict(zip(repositories, copy_images.each(store.tags, repositories), strict=True))
         # Lists never come from caches. Asked for a tag that only an upstream has, its cache would fetch and keep it.
-        there = [(repository, tag) for repository, tag in wanted if tag in listed[repository]]
+        there = [(repository, tag) for repository, tag in expected if tag in listed[repository]]
         digests = copy_images.each(lambda one: store.tagged(*one), there)
         found = {f"{repository}:{tag}": digest for (repository, tag), digest in zip(there, digests, strict=True)}
         return {name: found.get(name) for name in tags}

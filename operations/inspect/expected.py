@@ -51,7 +51,7 @@ class Service:
 
 
 @dataclass(frozen=True)
-class WantedFile:
+class DesiredFile:
     """A file that Berth wrote whole."""
 
     mode: str
@@ -68,7 +68,7 @@ class WantedFile:
 
 
 @dataclass(frozen=True)
-class WantedBlock:
+class DesiredBlock:
     """Berth's lines in a file that others own too."""
 
     checksum: str
@@ -88,8 +88,8 @@ class Listener:
 class Machine:
     """What one machine should be like."""
 
-    files: dict[str, WantedFile] = field(default_factory=dict)
-    blocks: dict[str, WantedBlock] = field(default_factory=dict)
+    files: dict[str, DesiredFile] = field(default_factory=dict)
+    blocks: dict[str, DesiredBlock] = field(default_factory=dict)
     info: dict[str, str] = field(default_factory=dict)
     """format for `docker info` -> expected output"""
     daemon: str = ""
@@ -190,7 +190,7 @@ def add_bundle(machine: Machine, text: str, urn: str) -> None:
     for entry in bundle.entries.values():
         if entry.kind == "file":
             before = machine.files.get(entry.path) if entry.when else None
-            machine.files[entry.path] = WantedFile(
+            machine.files[entry.path] = DesiredFile(
                 mode=entry.mode.lstrip("0") or "0",
                 owner=entry.owner,
                 checksum=_sum(entry.body),
@@ -202,7 +202,7 @@ def add_bundle(machine: Machine, text: str, urn: str) -> None:
             machine.certificates |= found
             has_certificate |= bool(found)
         elif entry.kind == "block":
-            machine.blocks[entry.path] = WantedBlock(_sum(entry.body), urn)
+            machine.blocks[entry.path] = DesiredBlock(_sum(entry.body), urn)
     container, ports = "", []
     for fact in bundle.directives:
         match fact:

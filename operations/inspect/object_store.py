@@ -18,10 +18,10 @@ PROVIDER = "pulumi:providers:minio"
 
 
 @contextmanager
-def client(wanted: Desired) -> Iterator[Minio]:
+def client(desired: Desired) -> Iterator[Minio]:
     """A client of the stack's store; what goes wrong with it is an error that names the store."""
     login = next(
-        (one["inputs"] for one in wanted.resources if one.get("type") == PROVIDER and not one.get("delete")), None
+        (one["inputs"] for one in desired.resources if one.get("type") == PROVIDER and not one.get("delete")), None
     )
     if login is None:
         raise BerthError("The state has no object store: ./berth up creates it.")

@@ -73,9 +73,9 @@ def _failing(service: str, node: str, snapshot: ClusterSnapshot) -> str:
         for question in machine.readiness:
             # One node may check all of them: the address shows which node replied.
             about = addresses.get(urlsplit(question.url).hostname or "", asked)
-            wanted, got = snapshot.reports[asked].urls.get(question.url, ("", ""))
-            if (question.service, about) == (service, node) and wanted != got:
-                return f"{question.url} answers {got}"
+            expected, actual = snapshot.reports[asked].urls.get(question.url, ("", ""))
+            if (question.service, about) == (service, node) and expected != actual:
+                return f"{question.url} answers {actual}"
     return ""
 
 

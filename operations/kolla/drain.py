@@ -16,7 +16,7 @@ SURE = ("--yes-i-really-really-mean-it",)
 
 
 @contextmanager
-def drained(session: Session, wanted: play.Inputs, nodes: Sequence[str], log: Callable[[str], None]) -> Iterator[None]:
+def drained(session: Session, desired: play.Inputs, nodes: Sequence[str], log: Callable[[str], None]) -> Iterator[None]:
     """Around the deployment without these nodes, on the inputs of the one that had them.
 
     A node that does not answer is left as it is: what is lost serves nobody, and nobody can remove it.
@@ -33,7 +33,7 @@ def drained(session: Session, wanted: play.Inputs, nodes: Sequence[str], log: Ca
         yield
         return
     made = environment(workspace, log)
-    then = dataclasses.replace(wanted, document=before.document, access=before.access)
+    then = dataclasses.replace(desired, document=before.document, access=before.access)
     options = ("--limit", ",".join(reached), *SURE)
     with play.inputs_on_disk(deployed.folder(workspace, stack) / "leaving", then, made) as folder:
 

@@ -41,10 +41,10 @@ def by_hand(step: str, stack: str, options: Sequence[str] = (), accept: bool = F
 
     with StackLock(workspace.stack_dir(stack), stack, f"kolla {step}", log):
         session = Session.open(workspace, stack_file)
-        wanted = inputs.of_stack(session, settings)
-        typer.echo(run(step, session, wanted, log, options, verify.BY_HAND, accept))
+        desired = inputs.of_stack(session, settings)
+        typer.echo(run(step, session, desired, log, options, verify.BY_HAND, accept))
         if step in CHANGING and not options:
-            _save_deployed(session, wanted)
+            _save_deployed(session, desired)
     if step == "post-deploy":
         typer.echo(f"clouds.yaml: {run_folder(workspace, stack) / CLOUDS}")
 
@@ -57,7 +57,7 @@ def run_folder(workspace: Workspace, stack: str) -> Path:
 def run(
     step: str,
     session: Session,
-    wanted: play.Inputs,
+    desired: play.Inputs,
     log: Callable[[str], None],
     options: Sequence[str] = (),
     timeout: float = verify.TIMEOUT,
@@ -67,12 +67,12 @@ def run(
     workspace, stack = session.workspace, session.stack
     made = environment(workspace, log)
     if step in CHANGING and (before := deployed.read(session)):
-        plan.check_upgrade(str(before.document["release"]), release(str(wanted.document["release"])))
-    with play.inputs_on_disk(run_folder(workspace, stack), wanted, made) as folder:
+        plan.check_upgrade(str(before.document["release"]), release(str(desired.document["release"])))
+    with play.inputs_on_disk(run_folder(workspace, stack), desired, made) as folder:
         if step == "images":
-            return _check_images(session, wanted, image_check.needed(made, folder), accept)
+            return _check_images(session, desired, image_check.needed(made, folder), accept)
         if step == "verify":
-            return verify.raise_if_failed(_verify(wanted, image_check.needed(made, folder), log, timeout))
+            return verify.raise_if_failed(_verify(desired, image_check.needed(made, folder), log, timeout))
         log_file = new_log(workspace, stack, f"kolla-{step}")
         played = play.raise_if_failed(play.play(step, folder, made, log_file, log, options))
     if step == "destroy":
@@ -94,26 +94,26 @@ def _digests(session: Session, document: Mapping[str, Any]) -> dict[str, str]:
     return {f"{registry}/{image.repository}:{image.tag}": image.digest for image in locked}
 
 
-def _save_deployed(session: Session, wanted: play.Inputs) -> None:
-    deployed.save(session, wanted.document, wanted.access, _digests(session, wanted.document))
+def _save_deployed(session: Session, desired: play.Inputs) -> None:
+    deployed.save(session, desired.document, desired.access, _digests(session, desired.document))
 
 
-def reconcile(session: Session, wanted: play.Inputs, log: Callable[[str], None]) -> str:
+def reconcile(session: Session, desired: play.Inputs, log: Callable[[str], None]) -> str:
     """Reconcile the deployment with the inputs, running the least that is needed."""
-    found = plan_of(session, wanted.document, environment(session.workspace, log))
+    found = plan_of(session, desired.document, environment(session.workspace, log))
     log(f"deploy: {found}")
-    with drain.drained(session, wanted, found.leaving, log):
-        summary = run(found.verb, session, wanted, log, found.options)
-    _save_deployed(session, wanted)
+    with drain.drained(session, desired, found.leaving, log):
+        summary = run(found.verb, session, desired, log, found.options)
+    _save_deployed(session, desired)
     return f"{found}\n{summary}"
 
 
-def _check_images(session: Session, wanted: play.Inputs, needed: image_check.ByHost, accept: bool) -> str:
-    variables = wanted.document["globals"]
+def _check_images(session: Session, desired: play.Inputs, needed: image_check.ByHost, accept: bool) -> str:
+    variables = desired.document["globals"]
     registry, user = str(variables["docker_registry"]), variables.get("docker_registry_username")
-    login = User(str(user), wanted.given["docker_registry_password"]) if user else None
+    login = User(str(user), desired.given["docker_registry_password"]) if user else None
     found = image_check.images(needed, registry)
-    store = RegistryClient(session.stack, registry, wanted.ca, login)
+    store = RegistryClient(session.stack, registry, desired.ca, login)
     before = read_lock(session)
     now = image_check.check(found, store, before, accept)
     new = [name for name, image in now.items() if before.get(name) != image]
@@ -123,14 +123,14 @@ def _check_images(session: Session, wanted: play.Inputs, needed: image_check.ByH
 
 
 def _verify(
-    wanted: play.Inputs, needed: image_check.ByHost, log: Callable[[str], None], timeout: float
+    desired: play.Inputs, needed: image_check.ByHost, log: Callable[[str], None], timeout: float
 ) -> list[verify.Finding]:
-    variables, nodes = wanted.document["globals"], wanted.document["nodes"]
-    admin = str(password(wanted.secret, "keystone_admin_password"))
+    variables, nodes = desired.document["globals"], desired.document["nodes"]
+    admin = str(password(desired.secret, "keystone_admin_password"))
     has_keystone = any("/keystone:" in image for own in needed.values() for image in own)
 
     def on(node: str, command: str) -> subprocess.CompletedProcess[str]:
-        return inputs.on_node(wanted.access[node], command)
+        return inputs.on_node(desired.access[node], command)
 
     def ask() -> list[verify.Finding]:
         found = verify.containers(nodes, needed, on)
@@ -145,7 +145,7 @@ def from_stdin(step: str, stack: str) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     workspace = Workspace.current()
     session = Session.open(workspace, StackFile.read(workspace, stack))
-    wanted = play.Inputs(**json.load(sys.stdin))
+    desired = play.Inputs(**json.load(sys.stdin))
     progress = workspace.progress_file(stack)
 
     def log(line: str) -> None:
@@ -153,11 +153,11 @@ def from_stdin(step: str, stack: str) -> None:
 
     try:
         if step == "deploy":
-            typer.echo(reconcile(session, wanted, log))
+            typer.echo(reconcile(session, desired, log))
         else:
             # Requested in the settings. Limited to the nodes: the deploy host is in the inventory, too.
-            nodes = ",".join(wanted.document["nodes"])
+            nodes = ",".join(desired.document["nodes"])
             options = ("--limit", nodes, *drain.SURE) if step == "destroy" else ()
-            typer.echo(run(step, session, wanted, log, options))
+            typer.echo(run(step, session, desired, log, options))
     finally:
         progress.unlink(missing_ok=True)

@@ -30,8 +30,8 @@ def preview_with(run: CommandContext, session: Session, incomplete: str = "") ->
     planned: Planned = plan(session)
     settings = stackfile.parse(run.stack, run.stack_file.document)
     anew = rebuilt.notices(planned.outputs, settings, read_lock(run.workspace.home))
-    seen = report(run.stack, planned, settings, incomplete, anew)
-    return seen, seen.redact.all({**planned.document, "berth": seen.as_json()})
+    result = report(run.stack, planned, settings, incomplete, anew)
+    return result, result.redact.all({**planned.document, "berth": result.as_json()})
 
 
 @contextmanager

@@ -37,8 +37,8 @@ def preview(run: CommandContext, against: str | None = None) -> tuple[Report, di
     before = base or Recording()
     found = planned(before, record(run.workspace, run.workspace.root, run.stack_file, before))
     incomplete = _FIRST if base is None else _AGAINST.format(base=against)
-    seen = report(run.stack, found, stackfile.parse(run.stack, run.stack_file.document), incomplete)
-    return seen, seen.redact.all({**found.document, "berth": seen.as_json()})
+    result = report(run.stack, found, stackfile.parse(run.stack, run.stack_file.document), incomplete)
+    return result, result.redact.all({**found.document, "berth": result.as_json()})
 
 
 def _base(run: CommandContext, against: str) -> Recording | None:

@@ -70,8 +70,8 @@ def parent(resource: Declared, settings: StackSettings) -> Iterator[str]:
     if resource.type.startswith("pulumi:pulumi:") or re.search(r"::pulumi:providers:\w+::default", _urn(resource)):
         return
     above = resource.parent.split("::")[-2].rsplit("$", 1)[-1] if resource.parent else ""
-    wanted = "pulumi:pulumi:Stack" if resource.type.startswith("berth:") else "berth:"
-    if not above.startswith(wanted):
+    expected = "pulumi:pulumi:Stack" if resource.type.startswith("berth:") else "berth:"
+    if not above.startswith(expected):
         yield "has no component as its parent: pass opts=ResourceOptions(parent=self) in its component"
 
 

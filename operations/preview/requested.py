@@ -50,11 +50,11 @@ def preview(run: CommandContext, folder: Path) -> tuple[Report, dict[str, Any]]:
     changed = changed_code(run.workspace.root, folder)
     with tempfile.TemporaryDirectory(prefix="berth-requested-") as directory:
         asked = replace(run, stack_file=requested(run.workspace, run.stack_file, folder, Path(directory)))
-        seen, document = preview_with(
+        result, document = preview_with(
             asked, Session.open(asked.workspace, asked.stack_file, session.cli), sentence(changed)
         )
-        seen = replace(seen, by_hand=bool(changed))
-        return seen, {**document, "berth": seen.redact.all(seen.as_json())}
+        result = replace(result, by_hand=bool(changed))
+        return result, {**document, "berth": result.redact.all(result.as_json())}
 
 
 def requested(workspace: Workspace, ours: StackFile, folder: Path, directory: Path) -> StackFile:

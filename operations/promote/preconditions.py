@@ -77,16 +77,16 @@ def check(session: Session) -> CheckedSource:
         raise BerthError(f"{stack} was never verified: {again}, and promote what it has verified.")
     if last.state != verified.fingerprint(session):
         raise BerthError(f"{stack} was deployed after its last green verify ({last.time}): {again} first.")
-    seen = collect(session)
-    _healthy(stack, seen)
-    _as_deployed(session, seen)
-    return CheckedSource(last, seen.desired.outputs, dict(_versions(seen)))
+    snapshot = collect(session)
+    _healthy(stack, snapshot)
+    _as_deployed(session, snapshot)
+    return CheckedSource(last, snapshot.desired.outputs, dict(_versions(snapshot)))
 
 
-def _healthy(stack: str, seen: ClusterSnapshot) -> None:
+def _healthy(stack: str, snapshot: ClusterSnapshot) -> None:
     wrong = [
         f"{answer.question} on {answer.node}: {answer.answer}"
-        for answer in answers(seen.desired, seen.reports, seen.endpoints)
+        for answer in answers(snapshot.desired, snapshot.reports, snapshot.endpoints)
         if not answer.ok
     ]
     if wrong:
@@ -95,8 +95,8 @@ def _healthy(stack: str, seen: ClusterSnapshot) -> None:
         )
 
 
-def _as_deployed(session: Session, seen: ClusterSnapshot) -> None:
-    found = drift_in(session, seen)
+def _as_deployed(session: Session, snapshot: ClusterSnapshot) -> None:
+    found = drift_in(session, snapshot)
     differs = [f"{one.node}: {one.kind} {one.sentence}" for one in found.findings]
     differs += [f"{one.node} could not be checked: {one.reason}" for one in found.unknown]
     if differs:
@@ -109,9 +109,9 @@ def _listed(headline: str, lines: list[str], command: str, stack: str) -> str:
     return "\n".join([f"{headline}:", *(f"  {line}" for line in lines[:SHOWN]), *more, mend])
 
 
-def _versions(seen: ClusterSnapshot) -> Iterator[tuple[str, str]]:
-    for name, machine in seen.desired.machines.items():
+def _versions(snapshot: ClusterSnapshot) -> Iterator[tuple[str, str]]:
+    for name, machine in snapshot.desired.machines.items():
         for service in machine.services:
-            fact = seen.reports[name].containers.get(service.name)
+            fact = snapshot.reports[name].containers.get(service.name)
             if fact is not None and fact.version:
                 yield service.service, fact.version

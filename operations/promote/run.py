@@ -130,11 +130,11 @@ def _execute(run: CommandContext, target: RegistryClient, planned: Promotion, op
 def _preview(changed: CommandContext) -> dict[str, object]:
     """What `up` would do on the target; printed, and returned as JSON."""
     session = Session.open(changed.workspace, changed.stack_file)
-    seen, _ = build.preview_with(changed, session)
-    changed.log(text.text(seen, False))
-    if seen.failed:
+    result, _ = build.preview_with(changed, session)
+    changed.log(text.text(result, False))
+    if result.failed:
         raise BerthError(f"{changed.stack} could not be deployed with these pins; nothing was changed.")
-    return seen.as_json()
+    return result.as_json()
 
 
 def _source(run: CommandContext, options: Options) -> Session:
@@ -168,9 +168,9 @@ def _store_if_any(session: Session, outputs: Mapping[str, Any], right: str) -> R
 def _from_stack(run: CommandContext, target: RegistryClient, source: Session, options: Options) -> Promotion:
     checked = check(source)
     store = _store(source, checked.outputs, "pull")
-    wanted = copy_images.names(store, _store_if_any(source, checked.outputs, "admin"), options.patterns)
-    found = copy_images.each(lambda name: _present(store, name), wanted)
-    kept = _others(run.stack_file, wanted) if options.patterns else {}
+    chosen = copy_images.names(store, _store_if_any(source, checked.outputs, "admin"), options.patterns)
+    found = copy_images.each(lambda name: _present(store, name), chosen)
+    kept = _others(run.stack_file, chosen) if options.patterns else {}
     pins = _pins(source.stack, checked, {**kept, **{image.name: image.digest for image in found}})
     record = Record(
         time=pins.source.time,
@@ -182,10 +182,10 @@ def _from_stack(run: CommandContext, target: RegistryClient, source: Session, op
     return _planned(run, target, record, found, lambda: store)
 
 
-def _others(stack_file: StackFile, wanted: Sequence[str]) -> dict[str, str]:
+def _others(stack_file: StackFile, chosen: Sequence[str]) -> dict[str, str]:
     """What was promoted before and is not among the chosen images: it stays pinned."""
     pins = stackfile.parse(stack_file.stack, stack_file.document).pins
-    return {name: digest for name, digest in (pins.repositories if pins else {}).items() if name not in wanted}
+    return {name: digest for name, digest in (pins.repositories if pins else {}).items() if name not in chosen}
 
 
 def _pins(stack: str, checked: CheckedSource, repositories: Mapping[str, str]) -> PinSettings:
@@ -250,10 +250,10 @@ def _planned(
 
 def _seed_has(run: CommandContext, pins: PinSettings) -> None:
     """The target's nodes take these from this machine, be they built last or long ago."""
-    wanted = pins.images.model_dump(by_alias=True, exclude_none=True)
+    pinned = pins.images.model_dump(by_alias=True, exclude_none=True)
     lost = [
         f"{name} {digest}"
-        for name, digest in wanted.items()
+        for name, digest in pinned.items()
         if "@" not in digest and not recipes.stored(run.workspace.home / "seed", name, digest)
     ]
     if lost:

@@ -88,9 +88,9 @@ def _refuse_taken(run: CommandContext) -> None:
 
 def _ask_first(run: CommandContext, session: Session, confirm: Callable[[str], bool]) -> None:
 
-    seen, _ = build.preview_with(run, session)
-    run.log(text.text(seen))
-    if seen.failed:
+    result, _ = build.preview_with(run, session)
+    run.log(text.text(result))
+    if result.failed:
         raise BerthError(f"The preview of {session.stack} failed; nothing was changed.")
     if not confirm(f"Deploy this to {session.stack}?"):
         raise BerthError(f"Nothing was changed on {session.stack}.")

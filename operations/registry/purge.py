@@ -88,20 +88,20 @@ def target(settings: Settings, repository: str, tag: str | None = None) -> Targe
     )
 
 
-def purge(store: Minio, bucket: str, wanted: Target) -> Purged:
+def purge(store: Minio, bucket: str, target: Target) -> Purged:
     """Take it out; an error where nothing of it is cached."""
-    keys = [key for part in _PARTS for key in _below(store, bucket, f"{wanted.directory}/", part)]
-    if wanted.tag is not None:
-        keys = _of_tag(keys, wanted.tag)
+    keys = [key for part in _PARTS for key in _below(store, bucket, f"{target.directory}/", part)]
+    if target.tag is not None:
+        keys = _of_tag(keys, target.tag)
     if not keys:
-        raise BerthError(f"{wanted.name} is not in the cache {wanted.upstream}: nothing was removed.")
-    objects = (DeleteObject(f"{wanted.directory}/{key}") for key in keys)
+        raise BerthError(f"{target.name} is not in the cache {target.upstream}: nothing was removed.")
+    objects = (DeleteObject(f"{target.directory}/{key}") for key in keys)
     problems = [f"{problem.name}: {problem.message}" for problem in store.remove_objects(bucket, objects)]
     if problems:
-        raise BerthError(f"{len(problems)} of {len(keys)} links of {wanted.name} are still there: {problems[0]}")
+        raise BerthError(f"{len(problems)} of {len(keys)} links of {target.name} are still there: {problems[0]}")
     return Purged(
-        wanted.name,
-        wanted.upstream,
+        target.name,
+        target.upstream,
         tuple(sorted(_found(_TAG, keys))),
         len(_found(_REVISION, keys)),
         len(_found(_LAYER, keys)),

@@ -28,17 +28,17 @@ def missing_nodes(export: Mapping[str, Any], stack: str) -> list[str]:
     remote = {
         r.get("urn") for r in resources if r.get("type") == PROVIDER and daemon(r.get("inputs") or {}) != Daemon()
     }
-    wanted = {}
+    expected = {}
     for resource in resources:
         if resource.get("type") != CONTAINER or str(resource.get("provider", "")).rpartition("::")[0] in remote:
             continue
         labels = {entry.get("label"): entry.get("value") for entry in resource["inputs"].get("labels") or []}
         if NODE_LABEL in labels:
-            wanted[str(labels[NODE_LABEL])] = str(resource["inputs"].get("name", ""))
-    if not wanted:
+            expected[str(labels[NODE_LABEL])] = str(resource["inputs"].get("name", ""))
+    if not expected:
         return []
     running = _docker("ps", "--filter", f"label={STACK_LABEL}={stack}", "--format", "{{.Names}}").stdout.split()
-    return sorted(node for node, container in wanted.items() if container not in running)
+    return sorted(node for node, container in expected.items() if container not in running)
 
 
 def remove(stack: str) -> Iterator[str]:

@@ -17,7 +17,15 @@ import asyncssh
 import pytest
 
 from operations.inspect import probe
-from operations.inspect.expected import DEPLOY_HOST, Listener, Machine, Readiness, WantedBlock, WantedFile, fingerprint
+from operations.inspect.expected import (
+    DEPLOY_HOST,
+    DesiredBlock,
+    DesiredFile,
+    Listener,
+    Machine,
+    Readiness,
+    fingerprint,
+)
 from operations.inspect.parser import parse
 from operations.inspect.probe import Probe
 from operations.inspect.reports import FileFact, JournalFact, Report, UnitFact
@@ -95,7 +103,7 @@ def test_files_are_compared_by_mode_owner_and_checksum_whatever_their_names(node
     odd = tmp_path / "it's $(touch hacked) \\ ü.txt"
     odd.write_text("content\n")
     odd.chmod(0o640)
-    wanted = WantedFile("640", "root:root", "", "urn")
+    wanted = DesiredFile("640", "root:root", "", "urn")
     found = ask(node, Machine(files={str(odd): wanted, "/nowhere/file": wanted})).files[str(odd)]
     assert (found.mode, found.checksum) == ("640", hashlib.sha256(b"content\n").hexdigest())
     assert found.owners == (f"{odd.owner()}:{odd.group()}", f"{odd.stat().st_uid}:{odd.stat().st_gid}")
@@ -103,7 +111,7 @@ def test_files_are_compared_by_mode_owner_and_checksum_whatever_their_names(node
 
 
 def test_a_file_that_is_gone_is_told_from_one_that_cannot_be_seen(node: Node, checkout: Checkout) -> None:
-    wanted = WantedFile("640", "root:root", "", "urn")
+    wanted = DesiredFile("640", "root:root", "", "urn")
     assert ask(node, Machine(files={"/nowhere/file": wanted})).files == {}
     (checkout.bin / "ls").write_text("#!/bin/sh\necho 'ls: cannot access: Permission denied' >&2\nexit 2\n")
     (checkout.bin / "ls").chmod(0o755)
@@ -113,7 +121,7 @@ def test_a_file_that_is_gone_is_told_from_one_that_cannot_be_seen(node: Node, ch
 def test_a_block_is_compared_without_its_markers_and_neighbours(node: Node, tmp_path: Path) -> None:
     hosts = tmp_path / "hosts"
     hosts.write_text("1.1.1.1 a\n# BEGIN berth dev\n10.0.0.1 registry\n# END berth dev\n2.2.2.2 b\n")
-    machine = Machine(blocks={str(hosts): WantedBlock("", "urn")})
+    machine = Machine(blocks={str(hosts): DesiredBlock("", "urn")})
     assert ask(node, machine).blocks[str(hosts)] == hashlib.sha256(b"10.0.0.1 registry\n").hexdigest()
     hosts.write_text("1.1.1.1 a\n")
     assert ask(node, machine).blocks[str(hosts)] == "missing"
@@ -254,7 +262,7 @@ def test_an_answer_that_breaks_off_is_not_taken_for_a_whole_one() -> None:
 
 
 def test_the_probe_opens_one_connection_and_sends_one_constant_script(node: Node) -> None:
-    ask(node, Machine(files={"/etc/hosts": WantedFile("", "", "", "")}))
+    ask(node, Machine(files={"/etc/hosts": DesiredFile("", "", "", "")}))
     ask(node)
     assert len(node.commands) == 2 and node.commands[0] == node.commands[1]
     assert json.dumps(probe.TEXT)[5:40] in json.dumps(node.commands[0])
