@@ -79,12 +79,14 @@ def in_motion(session: Session) -> list[str]:
     file = session.workspace.stack_dir(session.stack) / "lock"
     berth = Holder.parse(file.read_text(encoding="utf-8")) if file.exists() else None
     # Other backends name a lock only to a change: see `under_way`.
-    held = locks(session.workspace.locks(session.stack)) if session.workspace.has_file_backend else []
-    told = [f"the state is locked by {lock}" for lock in held if not lock.surely_dead()]
+    locked = locks(session.workspace.locks(session.stack)) if session.workspace.has_file_backend else []
+    warnings = [f"the state is locked by {lock}" for lock in locked if not lock.surely_dead()]
     if berth and berth.berth.pid == os.getpid():
         return []  # a repair detects while it holds the lock itself
     if berth and not berth.berth.is_dead:
-        told.insert(0, f"'berth {berth.command}' (process {berth.berth.pid}) changes {session.stack} at this moment")
+        warnings.insert(
+            0, f"'berth {berth.command}' (process {berth.berth.pid}) changes {session.stack} at this moment"
+        )
     elif berth:
-        told = [f"the last 'berth {berth.command}' did not end in order, and the next one continues from there"]
-    return [f"{text}: findings may be temporary." for text in told]
+        warnings = [f"the last 'berth {berth.command}' did not end in order, and the next one continues from there"]
+    return [f"{text}: findings may be temporary." for text in warnings]

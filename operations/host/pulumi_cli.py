@@ -127,10 +127,10 @@ def _compile(home: Path, shell: Shell) -> None:
 
 def _explained(error: CommandFailed, shell: Shell, cache: Path) -> BootstrapError:
     """One sentence where the reason is known: Go's own message names neither cause nor remedy."""
-    said = shell.log.read_text(encoding="utf-8", errors="replace")
-    if FULL in said:
+    output = shell.log.read_text(encoding="utf-8", errors="replace")
+    if FULL in output:
         return BootstrapError(f"The disk with {cache} is full: make room there and run it again.")
-    if UNREACHABLE.search(said):
+    if UNREACHABLE.search(output):
         return BootstrapError(
             "A Go module of the Pulumi CLI can't be fetched: set GOPROXY to a mirror that has it, name a folder with a "
             f"compiled CLI in {SITE_VARIABLE}, or install Pulumi; see {shell.log}."

@@ -116,11 +116,11 @@ def push(name: str, identity: str, registry: Loopback, shell: Shell) -> str:
     target = f"{registry.address}/berth/{name}:{images.input_hash(name)}"
     shell.run(["docker", "tag", identity, target])
     try:
-        with tempfile.TemporaryFile() as said:
+        with tempfile.TemporaryFile() as output:
             environment = {"DOCKER_CONFIG": str(registry.login)}
-            shell.run(["docker", "push", target], environment=environment, target=said)
-            said.seek(0)
-            sent = SENT.findall(said.read())
+            shell.run(["docker", "push", target], environment=environment, target=output)
+            output.seek(0)
+            sent = SENT.findall(output.read())
     finally:
         subprocess.run(["docker", "rmi", "--no-prune", target], capture_output=True, check=False)
     digest = sent[-1].decode() if sent else ""

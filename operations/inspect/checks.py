@@ -94,8 +94,8 @@ def _machine(desired: Desired, name: str, machine: Machine, report: Report) -> I
     docker = report.docker or f"does not answer: {report.docker_error}"
     yield Answer("docker runs", name, docker, report.docker is not None)
     for unit, journal in report.journals.items():
-        said = f"{journal.errors} errors since it was started"
-        text = f"{said}, {journal.fatal} fatal: {journal.last}" if journal.fatal else said
+        errors = f"{journal.errors} errors since it was started"
+        text = f"{errors}, {journal.fatal} fatal: {journal.last}" if journal.fatal else errors
         yield Answer(f"journal of {unit}", name, text, not journal.fatal)
     if machine.info and report.docker:
         yield _agrees("daemon settings in force", name, found, (compare.SETTING,), f"all {len(machine.info)}")
@@ -156,8 +156,8 @@ def _services(name: str, machine: Machine, report: Report, found: Sequence[Diffe
     for service in machine.services:
         fact = report.containers.get(service.name)
         state = "no container" if fact is None else fact.condition
-        told = wrong.pop(service.name, [])
-        fine = fact is not None and fact.is_healthy and not told
-        yield Answer(f"{service.service} runs", name, "; ".join([state, *(told if fact else ())]), fine)
+        sentences = wrong.pop(service.name, [])
+        fine = fact is not None and fact.is_healthy and not sentences
+        yield Answer(f"{service.service} runs", name, "; ".join([state, *(sentences if fact else ())]), fine)
     for extra in wrong:
         yield Answer("no container too many", name, f"{extra} is not of this stack's state", False)

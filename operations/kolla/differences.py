@@ -1,4 +1,4 @@
-"""What a deployment would be shown differently from the last one."""
+"""Differences between the inputs of the next deployment and those of the last one."""
 
 from __future__ import annotations
 

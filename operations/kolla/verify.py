@@ -98,7 +98,7 @@ def wait_until_ok(
         wrong = [finding for finding in found if not finding.ok]
         if not wrong or time.monotonic() - started > timeout:
             return found
-        log(f"verify: {len(wrong)} of {len(found)} checks fail still: {wrong[0].line()}")
+        log(f"verify: {len(wrong)} of {len(found)} checks still fail: {wrong[0].line()}")
         time.sleep(3)
 
 

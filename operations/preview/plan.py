@@ -202,10 +202,10 @@ def _configured_secrets(session: Session) -> list[str]:
     sealed = [(key, path) for key, value in _config(session).items() for path in _sealed(value)]
     if not sealed:
         return []
-    told = json.loads(session.ask("config", "--json", "--show-secrets"))
+    config = json.loads(session.ask("config", "--json", "--show-secrets"))
     found = []
     for key, path in sealed:
-        value: Any = told[key]["value"]
+        value: Any = config[key]["value"]
         if path:
             value = json.loads(value)
         for step in path:

@@ -78,12 +78,12 @@ def _run(words: Sequence[str], environment: Mapping[str, str], seconds: float) -
         start_new_session=True,
     ) as process:
         try:
-            said, _ = process.communicate(timeout=seconds)
+            output, _ = process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             return f"it took longer than {seconds:g} s"
         except KeyboardInterrupt:
             os.killpg(process.pid, signal.SIGKILL)
             raise
-    lines = [line for line in said.splitlines() if line.strip()]
+    lines = [line for line in output.splitlines() if line.strip()]
     return "" if process.returncode == 0 else (lines[-1].strip()[:200] if lines else f"exit code {process.returncode}")

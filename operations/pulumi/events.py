@@ -121,13 +121,13 @@ class RunView:
     def failures(self) -> list[tuple[str, str]]:
         """(what, why) for everything that failed, without the noise around it."""
         result = []
-        told = set()
+        reported = set()
         for step in self.failed:
             texts = self.errors.get(step.urn, [])
-            told.add(step.urn)
+            reported.add(step.urn)
             result.append((step.title, "\n".join(without_trace(text) for text in texts) or "no reason given"))
         for urn, texts in self.errors.items():
-            if urn not in told and texts:
+            if urn not in reported and texts:
                 name = display_name(urn) if urn and not _is_stack(urn) else "the program"
                 result.append((name, "\n".join(without_trace(text) for text in texts)))
         return result

@@ -83,11 +83,11 @@ def follow(
                     shown.finished(step, step in view.failed)
             view.note = _note(session)
             shown.show(view)
-    said = log.read_text(encoding="utf-8", errors="replace")
-    unsaved = any(words in said for words in UNSAVED)
+    text = log.read_text(encoding="utf-8", errors="replace")
+    unsaved = any(words in text for words in UNSAVED)
     lock.unfinished = process.returncode < 0 or unsaved
     outcome = Outcome(process.returncode, view, time.monotonic() - started, log, events)
-    refusal = session.known_refusal(said) if outcome.failed and (unsaved or not view.finished) else None
+    refusal = session.known_refusal(text) if outcome.failed and (unsaved or not view.finished) else None
     if refusal is not None:
         raise refusal
     return outcome

@@ -68,8 +68,8 @@ def locks(directory: Path) -> list[StateLock]:
             continue
         except ValueError:
             raw = {}
-        said = [str(raw.get(key, "?")) for key in ("username", "hostname", "timestamp")]
-        found.append(StateLock(int(raw.get("pid", 0)), *said))
+        names = [str(raw.get(key, "?")) for key in ("username", "hostname", "timestamp")]
+        found.append(StateLock(int(raw.get("pid", 0)), *names))
     return found
 
 

@@ -57,9 +57,9 @@ class Session:
 
     def ask(self, *words: str) -> str:
         """Standard output of a call that changes little or nothing; raises with the CLI's message if it fails."""
-        return self._said(self.argv(words))
+        return self._output(self.argv(words))
 
-    def _said(self, argv: Sequence[str]) -> str:
+    def _output(self, argv: Sequence[str]) -> str:
         result = subprocess.run(
             argv,
             cwd=self.workspace.root,
@@ -79,28 +79,28 @@ class Session:
 
     def known_refusal(self, text: str) -> BerthError | None:
         """The sentence for a reason that has nothing to do with the program; None for any other."""
-        said = explain(text)
-        if LOCKED in said:
-            return StateLocked(self.stack, named_in(said))
-        if WRONG_PASSPHRASE in said:
+        output = explain(text)
+        if LOCKED in output:
+            return StateLocked(self.stack, named_in(output))
+        if WRONG_PASSPHRASE in output:
             return BerthError(
                 f"The passphrase is not the one of stack {self.stack}: "
                 "see PULUMI_CONFIG_PASSPHRASE_FILE or PULUMI_CONFIG_PASSPHRASE."
             )
-        if DAMAGED_STATE in said and self.workspace.has_file_backend:
+        if DAMAGED_STATE in output and self.workspace.has_file_backend:
             path = self.workspace.checkpoint(self.stack)
             return BerthError(
-                f"The state file {path} is damaged ({said.rpartition(': ')[2]}). {path.name}.bak beside it is the "
+                f"The state file {path} is damaged ({output.rpartition(': ')[2]}). {path.name}.bak beside it is the "
                 "state before its last change: keep the damaged one, copy the other over it, then ./berth up."
             )
-        if failed := BACKEND_FAILED.search(said):
-            return BerthError(self._backend_failed(said, failed[1]))
+        if failed := BACKEND_FAILED.search(output):
+            return BerthError(self._backend_failed(output, failed[1]))
         return None
 
-    def _backend_failed(self, said: str, answer: str) -> str:
+    def _backend_failed(self, output: str, answer: str) -> str:
         network = NETWORK_ERROR.search(answer)
         backend = f"the state backend {self.workspace.backend_name} fails ({network[0] if network else answer})"
-        if any(words in said for words in UNSAVED):
+        if any(words in output for words in UNSAVED):
             return (
                 f"The state of {self.stack} could not be saved: {backend}. Completed changes stay; repair the "
                 f"backend, then ./berth up --stack {self.stack} continues from there."
@@ -126,7 +126,7 @@ class Session:
         """Whether the backend knows the stack."""
         if self.workspace.has_file_backend:
             return self.workspace.stack_exists(self.stack)
-        listed = json.loads(self._said([str(self.cli.program), "stack", "ls", "--json"]) or "[]")
+        listed = json.loads(self._output([str(self.cli.program), "stack", "ls", "--json"]) or "[]")
         return any(str(entry["name"]).rpartition("/")[2] == self.stack for entry in listed)
 
     def outputs(self, show_secrets: bool = False) -> dict[str, Any]:

@@ -109,11 +109,11 @@ def _load_oci(tar: tarfile.TarFile, own: str) -> Iterator[tuple[str, str]]:
             out.addfile(member, tar.extractfile(member) if member.isfile() else None)
         out.addfile(added, BytesIO(content))
     assert docker.stdout
-    said = docker.stdout.read().decode()
+    output = docker.stdout.read().decode()
     docker.wait()
-    loaded = _LOADED.findall(said)
+    loaded = _LOADED.findall(output)
     if docker.returncode or len(loaded) != len(images):
-        raise BerthError(f"Docker can't read {tar.name!s}: {said.strip()} Nothing was pushed.")
+        raise BerthError(f"Docker can't read {tar.name!s}: {output.strip()} Nothing was pushed.")
     # In the order of the list.
     yield from zip((name for name, _ in images), loaded, strict=True)
 
@@ -121,9 +121,9 @@ def _load_oci(tar: tarfile.TarFile, own: str) -> Iterator[tuple[str, str]]:
 def _below(tar: tarfile.TarFile, index: Mapping[str, Any], name: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Name and manifest of each image of an index that this machine could run."""
     for entry in index["manifests"]:
-        said = next((entry["annotations"][key] for key in _NAMES if key in entry.get("annotations", {})), "")
+        annotated = next((entry["annotations"][key] for key in _NAMES if key in entry.get("annotations", {})), "")
         # Some write a tag alone there.
-        own = _name(said) if "/" in said or ":" in said else name
+        own = _name(annotated) if "/" in annotated or ":" in annotated else name
         document = _json(tar, _blob(entry))
         if "manifests" in document:
             yield from _below(tar, document, own)

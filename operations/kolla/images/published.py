@@ -153,7 +153,7 @@ class Lock:
     images: Mapping[str, Locked]
     """By Kolla's own name: what was pushed, or seen first."""
     imported: str = ""
-    """A value other than at the last deployment says that somebody imported images that no node has yet."""
+    """A value other than at the last deployment means that somebody imported images that no node has yet."""
 
 
 def read_lock(session: Session) -> Mapping[str, Locked]:
