@@ -21,7 +21,7 @@ from components.kolla.passwords import password
 from operations.drill.lab_node import LabNode
 from operations.kolla import verify
 from operations.kolla.plan import ONE_BY_ONE
-from operations.registry.client import Manifest, Store
+from operations.registry.client import Manifest, RegistryClient
 from operations.registry.endpoint import Endpoint
 
 ASK_EVERY = 0.7
@@ -99,7 +99,7 @@ def _run(*words: str) -> str:
 def one_service(stage: Stage, options: argparse.Namespace) -> list[dict[str, Any]]:
     """To a new digest and back: the old one is under the tag again whatever happens."""
     endpoint, login = Endpoint(str(stage.variables["docker_registry"]), "", {}), stage.lab.user("push", "admin")
-    store = Store(stage.stack, endpoint, stage.inputs.ca, login)
+    store = RegistryClient(stage.stack, endpoint.registry, stage.inputs.ca, login)
     repository, tag = f"{stage.variables['docker_namespace']}/{options.service}", str(stage.variables["openstack_tag"])
     old = store.manifest(repository, tag)
     if old is None:
@@ -179,7 +179,7 @@ def longest_gap(times: Sequence[float]) -> float:
     return max(later - sooner for sooner, later in itertools.pairwise(sorted(times)))
 
 
-def relabelled(store: Store, repository: str, manifest: Manifest) -> Manifest:
+def relabelled(store: RegistryClient, repository: str, manifest: Manifest) -> Manifest:
     """The same layers under another configuration, which makes another image."""
     document = manifest.document
     whole = json.loads(b"".join(store.read_blob(repository, document["config"]["digest"])))

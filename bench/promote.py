@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from bench.common import Lab, conditions, save, table
 from operations.promote.records import FOLDER
 from operations.registry import copy_images
-from operations.registry.client import MANIFESTS, Manifest, Store
+from operations.registry.client import MANIFESTS, Manifest, RegistryClient
 from operations.registry.endpoint import Endpoint, endpoint
 
 T = TypeVar("T")
@@ -41,20 +41,20 @@ def end_of(lab: Lab) -> Endpoint:
     return endpoint(lab.workspace, lab.settings.stack, lab.desired.outputs, show_secrets=True)
 
 
-def store(lab: Lab, right: str) -> Store:
+def store(lab: Lab, right: str) -> RegistryClient:
     """The lab's registry as promotions see it."""
     end = end_of(lab)
-    return Store(lab.settings.stack, end, str(lab.desired.outputs["registry_ca"]), end.users[right])
+    return RegistryClient(lab.settings.stack, end.registry, str(lab.desired.outputs["registry_ca"]), end.users[right])
 
 
-def upload(target: Store, repository: str, data: bytes) -> dict[str, Any]:
+def upload(target: RegistryClient, repository: str, data: bytes) -> dict[str, Any]:
     """A blob, and how a manifest names it."""
     digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
     target.upload(repository, digest, len(data), iter([data]))
     return {"mediaType": "application/vnd.oci.image.layer.v1.tar", "size": len(data), "digest": digest}
 
 
-def push_layers(target: Store, images: int, layers: int, size: int) -> list[dict[str, Any]]:
+def push_layers(target: RegistryClient, images: int, layers: int, size: int) -> list[dict[str, Any]]:
     """Images of incompressible layers, some of which they share; their manifests, without tags as yet."""
     shared = [os.urandom(size) for _ in range(min(SHARED, layers))]
 
@@ -69,7 +69,7 @@ def push_layers(target: Store, images: int, layers: int, size: int) -> list[dict
         return list(pool.map(one, range(images)))
 
 
-def tag(target: Store, documents: Sequence[dict[str, Any]], name: str) -> None:
+def tag(target: RegistryClient, documents: Sequence[dict[str, Any]], name: str) -> None:
     """New manifests of the same layers under a tag."""
     for number, document in enumerate(documents):
         body = json.dumps({**document, "annotations": {"tag": name}}).encode()
@@ -91,8 +91,8 @@ def steps(source: Lab, target: Lab, name: str) -> dict[str, float]:
     names = timed("list", lambda: copy_images.names(origin, lister, [f"{PREFIX}*:{name}"]))
     read = timed("read", lambda: copy_images.each(lambda one: copy_images.read(origin, one), names))
     images = [image for image in read if image]
-    missing = timed("look", lambda: copy_images.look(into, images))
-    timed("move", lambda: copy_images.move(into, lambda: origin, images, missing))
+    missing = timed("find", lambda: copy_images.find_missing(into, images))
+    timed("copy", lambda: copy_images.copy(into, lambda: origin, images, missing))
     timed("check", lambda: copy_images.check(into, images))
     return seconds
 

@@ -28,7 +28,7 @@ LONGEST_SUMMARY = 200
 
 
 class Commands(TyperGroup):
-    """Commands by section; a module is imported when its command is looked up."""
+    """Commands by section; a command's module is imported when it is needed."""
 
     # Typer keeps the types of its own copy of click private.
     def list_commands(self, ctx: Any) -> list[str]:
@@ -86,5 +86,5 @@ def main(arguments: list[str] | None = None) -> None:
     except Exception as error:
         log = new_log(Workspace.current(), "berth", "crash")
         log.write_text(traceback.format_exc(), encoding="utf-8")
-        print_error(f"berth stopped on something unexpected ({type(error).__name__}); the details are in {log}.")
+        print_error(f"berth stopped on an unexpected error ({type(error).__name__}); the details are in {log}.")
         sys.exit(FAILED)

@@ -1,4 +1,4 @@
-"""What the commands have in common: workspace, stack file, console, and whether they may ask."""
+"""What the commands have in common: workspace, stack file, console, and whether they may prompt."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class CommandContext:
     console: Console
     yes: bool = False
     confirm: Callable[[str], bool] | None = None
-    """Asks a question; None where there is no terminal to ask at."""
+    """Prompts for confirmation; None without a terminal."""
     download: bool = False
     """Whether Pulumi's own installer may fetch the CLI and the published plugins."""
 
@@ -44,13 +44,13 @@ class CommandContext:
     def stack(self) -> str:
         return self.stack_file.stack
 
-    def say(self, text: str) -> None:
+    def log(self, text: str) -> None:
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def session(self) -> Session:
         """The CLI, announced, ready to be called."""
         chosen = cli.choose()
-        self.say(chosen.sentence)
+        self.log(chosen.sentence)
         return Session.open(self.workspace, self.stack_file, chosen)
 
 

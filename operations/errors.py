@@ -9,7 +9,7 @@ DIFFERENT = 3
 
 
 class BerthError(Exception):
-    """Something known went wrong; the text says what and what to do, and is shown as it is."""
+    """Something known went wrong; the text names the problem and the remedy, and is shown as it is."""
 
     exit_code = FAILED
 

@@ -1,4 +1,4 @@
-"""One change of a stack at a time on this machine, and what an interrupted one left."""
+"""Locks: one change of a stack at a time on this machine, and the record of an interrupted one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TIMEOUT = 120.0
 
 @dataclass(frozen=True)
 class Process:
-    """A process that can be told from a later one with the same number."""
+    """A process, distinguishable from a later one with the same pid."""
 
     pid: int
     started: int
@@ -87,13 +87,13 @@ class StackLock:
         directory: Path,
         stack: str,
         command: str,
-        say: Callable[[str], None] = lambda _: None,
+        log: Callable[[str], None] = lambda _: None,
         timeout: float = TIMEOUT,
     ) -> None:
         self._path = directory / "lock"
         self._stack = stack
         self._command = command
-        self._say = say
+        self._log = log
         self._timeout = timeout
         self._cli: Process | None = None
         self.unfinished = False
@@ -114,7 +114,7 @@ class StackLock:
             if not free or time.monotonic() > deadline:
                 raise BerthError(self._refusal(holder))
             if not waits:
-                self._say("A killed run finishes what it has under way; waiting for it.")
+                self._log("A killed run is finishing its current operations; waiting for it.")
                 waits = True
             time.sleep(0.2)
         self.interrupted = holder
@@ -153,11 +153,11 @@ class StackLock:
         return f"Stack {self._stack} is being changed by 'berth {holder.command}' (process {pid}): wait for it to end."
 
     def write(self, holder: Holder) -> None:
-        """Say in the lock file who holds it."""
+        """Write the holder into the lock file."""
         os.truncate(self.descriptor, 0)
         os.pwrite(self.descriptor, json.dumps(asdict(holder)).encode(), 0)
 
     def cli_started(self, pid: int) -> None:
-        """Name the CLI's process too, for whoever finds this run dead."""
+        """Add the CLI's process, for the run that finds this one dead."""
         self._cli = Process.of(pid)
         self.write(Holder(self._command, Process.of(os.getpid()), self._cli))

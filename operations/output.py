@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 WIDE = 200
-"""Columns where no terminal says how many it has."""
+"""Columns if there is no terminal."""
 
 
 def answer_console() -> Console:

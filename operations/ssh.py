@@ -1,4 +1,4 @@
-"""The doors to nodes: from the stack's outputs to an ssh command line with a pinned host key."""
+"""SSH connections to nodes: from the stack's outputs to an ssh command line with a pinned host key."""
 
 from __future__ import annotations
 
@@ -13,26 +13,27 @@ from operations.workspace import Workspace, write_private
 
 
 @dataclass(frozen=True)
-class Door:
-    """How the deploy host gets into one node."""
+class SshHost:
+    """One node as ssh reaches it from the deploy host."""
 
     name: str
-    host: str
+    hostname: str
     port: int
     user: str
     host_key: str
     key_file: Path
     address: str
+    """In the settings: that of the stack's own network."""
     roles: tuple[str, ...]
 
 
-def doors(workspace: Workspace, outputs: Mapping[str, Any]) -> list[Door]:
-    """One door per node, in the settings' order."""
+def hosts(workspace: Workspace, outputs: Mapping[str, Any]) -> list[SshHost]:
+    """How to reach each node, in the settings' order."""
     nodes = {node["name"]: node for node in outputs.get("nodes", [])}
     return [
-        Door(
+        SshHost(
             name=entry["name"],
-            host=entry["host"],
+            hostname=entry["host"],
             port=int(entry.get("port", 22)),
             user=entry.get("user", "root"),
             host_key=" ".join(entry["host_key"].split()[:2]),
@@ -45,29 +46,29 @@ def doors(workspace: Workspace, outputs: Mapping[str, Any]) -> list[Door]:
 
 
 def ssh_command(
-    workspace: Workspace, stack: str, every: Sequence[Door], node: str, command: Sequence[str]
+    workspace: Workspace, stack: str, every: Sequence[SshHost], node: str, command: Sequence[str]
 ) -> list[str]:
     """The ssh program's command line for a shell or a command on one node; pins all nodes' keys in a file."""
-    named = {door.name: door for door in every}
+    named = {host.name: host for host in every}
     if node not in named:
         raise UsageError(f"There is no node '{node}' in stack {stack}: {', '.join(named) or 'it has no nodes'}.")
-    door = named[node]
+    host = named[node]
     known_hosts = workspace.stack_dir(stack) / "ssh_known_hosts"
     write_private(known_hosts, "".join(f"{other.name} {other.host_key}\n" for other in every))
-    argv = ["ssh", "-i", str(door.key_file), "-p", str(door.port), "-l", door.user]
+    argv = ["ssh", "-i", str(host.key_file), "-p", str(host.port), "-l", host.user]
     for option in (
         f"UserKnownHostsFile={known_hosts}",
         "GlobalKnownHostsFile=/dev/null",
         "StrictHostKeyChecking=yes",
         # Two nodes may share an address and differ by port alone: the key is looked up by the node's name.
-        f"HostKeyAlias={door.name}",
+        f"HostKeyAlias={host.name}",
         "IdentitiesOnly=yes",
         "ConnectTimeout=15",
         "LogLevel=ERROR",
     ):
         argv += ["-o", option]
-    argv.append(door.host)
+    argv.append(host.hostname)
     if command:
-        # One word is a command line for the node's shell, several are one command with its arguments.
+        # One argument is a command line for the node's shell, several are one command with its arguments.
         argv += ["--", command[0] if len(command) == 1 else shlex.join(command)]
     return argv

@@ -74,7 +74,7 @@ class Workspace:
         return self.home / "stacks" / stack
 
     def progress_file(self, stack: str) -> Path:
-        """Where a resource that takes minutes says how far it is."""
+        """Progress of a resource that takes minutes."""
         return self.stack_dir(stack) / "progress"
 
     def stack_file(self, stack: str) -> Path:
@@ -131,7 +131,7 @@ def _of_project(root: Path) -> str:
 
 @dataclass(frozen=True)
 class StackFile:
-    """A stack's settings file as it stands, before anything judges it."""
+    """A stack's settings file before validation."""
 
     stack: str
     path: Path
@@ -162,7 +162,7 @@ class StackFile:
 
     @property
     def is_lab(self) -> bool:
-        """A lab guards nothing: fixed passphrase, no questions asked, everything goes on `down`."""
+        """A lab holds nothing of value: fixed passphrase, no prompts, `down` removes everything."""
         return bool(self.settings.get("lab"))
 
 

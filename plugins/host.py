@@ -68,24 +68,24 @@ class Instances:
             package.cancel()
 
     def run(self, package: str, version: str, ended: Callable[[Callable[[], None]], bool]) -> Iterator[str | int]:
-        """Serve one instance: its port first, then what it has to say for the CLI's log, until the caller is gone.
+        """Serve one instance: its port first, then lines for the CLI's log, until the caller is gone.
 
-        `ended` takes what to call when the caller goes, and says whether it is still there.
+        `ended` registers a callback for the end of the call, and returns whether the call is active.
         """
         packages = self.load()
         known = packages.get(package)
         if known is None:
             raise LookupError(f"Berth has no provider {package}; it has {', '.join(sorted(packages))}")
-        said: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        servicer = ProviderServer(known, version, said.put, self.cancel)
+        output: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        servicer = ProviderServer(known, version, output.put, self.cancel)
         server = grpc.server(self._calls, options=OPTIONS)
         provider_pb2_grpc.add_ResourceProviderServicer_to_server(servicer, server)
         port = server.add_insecure_port("127.0.0.1:0")
         server.start()
         try:
-            if ended(lambda: said.put(None)):
+            if ended(lambda: output.put(None)):
                 yield port
-                while (text := said.get()) is not None:
+                while (text := output.get()) is not None:
                     yield text
         finally:
             server.stop(None)

@@ -68,7 +68,7 @@ class Created:
 
 @dataclass(frozen=True)
 class Imported:
-    """A resource that no program made yet: what a program would say to get it, and what there is."""
+    """A resource that no program made yet: the inputs that a program would give, and the resource's outputs."""
 
     id: str
     inputs: Checked

@@ -62,9 +62,9 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         return empty_pb2.Empty()
 
     def Run(self, request: pb.RunRequest, context: grpc.ServicerContext) -> Any:
-        """Run the program; what it is told holds secrets and goes in by standard input."""
+        """Run the program; its job holds secrets and is passed on standard input."""
         folder = request.info.program_directory or request.pwd or str(Path.cwd())
-        told = {
+        job = {
             "folder": folder,
             "entry": request.info.entry_point or request.program or ".",
             "root": request.info.root_directory or folder,
@@ -85,7 +85,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
             context.add_callback(program.terminate)
             try:
                 # Standard input stays open: its end tells the program that this process is gone.
-                program.stdin.write(json.dumps(told).encode() + b"\n")
+                program.stdin.write(json.dumps(job).encode() + b"\n")
                 program.stdin.flush()
             except BrokenPipeError:
                 pass
@@ -100,11 +100,11 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         options = request.info.options.fields
         package, own_version = options["package"].string_value, options["version"].string_value
         try:
-            for said in self._instance(package, own_version, context.add_callback):
-                if isinstance(said, int):
-                    yield pb.RunPluginResponse(stdout=f"{said}\n".encode())
+            for output in self._instance(package, own_version, context.add_callback):
+                if isinstance(output, int):
+                    yield pb.RunPluginResponse(stdout=f"{output}\n".encode())
                 else:
-                    yield pb.RunPluginResponse(stderr=said.encode())
+                    yield pb.RunPluginResponse(stderr=output.encode())
         except LookupError as error:
             yield pb.RunPluginResponse(stderr=f"{error}\n".encode())
             yield pb.RunPluginResponse(exitcode=1)

@@ -20,13 +20,13 @@ def outputs_of(struct: Struct) -> Properties:
 
 
 def inputs(given: Properties, checked: Checked) -> Properties:
-    """Checked inputs, secret where the given ones or the schema say so."""
+    """Checked inputs, secret where the given ones or the schema mark them so."""
     marked = {key: remark(value, given.get(key)) for key, value in plain(checked.inputs).items()}
     return mark({key: value for key, value in marked.items() if value is not None}, sorted(checked.secrets))
 
 
 def sealed(outputs: Properties, like: Properties, secret: frozenset[str]) -> Properties:
-    """Outputs, secret where the schema or what they came from says so."""
+    """Outputs, secret where the schema or their inputs mark them so."""
     return {
         key: Secret(value) if key in secret else remark(value, like.get(key))
         for key, value in plain(outputs).items()

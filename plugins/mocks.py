@@ -1,4 +1,4 @@
-"""`python -m plugins.mocks`: runs a Pulumi program once on the SDK's mocks and says what it registered.
+"""`python -m plugins.mocks`: runs a Pulumi program once on the SDK's mocks and reports what it registered.
 
 Berth's providers check inputs, fill in defaults and tell an update from a replacement: for that they need no machine
 and no server. Standard input is a job as JSON: what `plugins.program` takes, and `before`, the entries of an earlier
@@ -248,7 +248,7 @@ def record(job: dict[str, Any]) -> dict[str, Any]:
         "code": code,
         "resources": [asdict(entry) for entry in monitor.entries],
         "outputs": monitor.outputs,
-        "diagnostics": messages.said,
+        "diagnostics": messages.messages,
     }
 
 

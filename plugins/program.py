@@ -1,4 +1,4 @@
-"""`python -m plugins.program`: runs a Pulumi program once, told on standard input what and for whom."""
+"""`python -m plugins.program`: runs a Pulumi program once, by the job on standard input."""
 
 from __future__ import annotations
 
@@ -28,29 +28,29 @@ WIDEST = 64
 """Steps at once for which threads are kept; a run without a limit gets as many as that."""
 
 
-def connect(told: dict[str, Any]) -> None:
-    """Let the SDK speak with the CLI."""
+def connect(job: dict[str, Any]) -> None:
+    """Connect the SDK to the CLI."""
     reset_options(
-        project=told["project"],
-        stack=told["stack"],
-        organization=told["organization"],
-        monitor_address=told["monitor"],
-        engine_address=told["engine"],
-        root_directory=told["root"],
-        parallel=told["parallel"],
-        preview=told["preview"],
+        project=job["project"],
+        stack=job["stack"],
+        organization=job["organization"],
+        monitor_address=job["monitor"],
+        engine_address=job["engine"],
+        root_directory=job["root"],
+        parallel=job["parallel"],
+        preview=job["preview"],
     )
 
 
-def run(told: dict[str, Any], connect: Callable[[dict[str, Any]], None] = connect) -> int:
-    """The exit code: 0, or that of a program that has told why it failed."""
-    folder = Path(told["folder"])
-    entry = folder / told["entry"]
+def run(job: dict[str, Any], connect: Callable[[dict[str, Any]], None] = connect) -> int:
+    """The exit code: 0, EXPLAINED if the reason was printed, or the program's own."""
+    folder = Path(job["folder"])
+    entry = folder / job["entry"]
     if entry.is_dir():
         entry = entry / "__main__.py"
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-    connect(told)
-    set_all_config(told["config"], told["secrets"])
+    connect(job)
+    set_all_config(job["config"], job["secrets"])
     sys.path.insert(0, str(entry.parent))
 
     def main() -> Awaitable[None]:
@@ -62,18 +62,18 @@ def run(told: dict[str, Any], connect: Callable[[dict[str, Any]], None] = connec
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     # Registrations wait in the pool for their turn, so it must be wider than what runs at once.
-    loop.set_default_executor(ThreadPoolExecutor(4 * min(max(told["parallel"], 1), WIDEST)))
+    loop.set_default_executor(ThreadPoolExecutor(4 * min(max(job["parallel"], 1), WIDEST)))
     try:
         loop.run_until_complete(run_in_stack(main))
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else int(error.code is not None)
     except grpc.RpcError as error:
-        # An engine that answers no more has said why, or was told to stop.
+        # An engine that does not answer any more has reported why, or was cancelled.
         if error.code() is not grpc.StatusCode.UNAVAILABLE:
-            _say(f"the engine refused: {error.details()}")
+            _print_error(f"the engine refused: {error.details()}")
         return EXPLAINED
     except BaseException as error:
-        _say(explain(error, entry))
+        _print_error(explain(error, entry))
         return EXPLAINED
     return 0
 
@@ -102,7 +102,7 @@ def explain(error: BaseException, entry: Path) -> str:
     return "\n".join([*lines, "".join(traceback.format_exception_only(error)).rstrip()])
 
 
-def _say(text: str) -> None:
+def _print_error(text: str) -> None:
     """As an error of the run; on standard error where the engine takes none any more."""
     try:
         pulumi.log.error(text)

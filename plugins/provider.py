@@ -143,7 +143,7 @@ class ProviderServer(ResourceProviderServicer):
 
     @_answered
     def Read(self, request: pb.ReadRequest, context: grpc.ServicerContext) -> Any:
-        """The resource as it is now; an answer without an id says that it is gone.
+        """The resource as it is now; an answer without an id means that it is gone.
 
         A request with an id alone asks for a resource to be imported: its inputs are answered, too.
         """

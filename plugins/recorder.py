@@ -75,14 +75,14 @@ class Recorder(mocks.MockMonitor):
 
 
 class Messages:
-    """The engine that a program says something to."""
+    """The engine that a program logs to."""
 
     def __init__(self) -> None:
-        self.said: list[dict[str, str]] = []
+        self.messages: list[dict[str, str]] = []
         """Warnings and errors as the CLI's events have them."""
 
     def Log(self, request: Any) -> Any:
         severity = SEVERITIES.get(request.severity)
         if severity:
-            self.said.append({"severity": severity, "message": request.message, "urn": request.urn})
+            self.messages.append({"severity": severity, "message": request.message, "urn": request.urn})
         return empty_pb2.Empty()

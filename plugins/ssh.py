@@ -58,7 +58,7 @@ class Cancelled(SSHError):
 
 
 class _Client(asyncssh.SSHClient):
-    """Checks the host key itself, so that a refusal can say what was expected and what was found."""
+    """Checks the host key itself, so that an error can name the expected and the found one."""
 
     def __init__(self, target: Target) -> None:
         self._target = target
@@ -94,7 +94,7 @@ class Session:
         env: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> Result:
-        """Run one command to its end. A failing exit status is the caller's to judge."""
+        """Run one command to its end. The caller decides about a failing exit status."""
         data = stdin.encode() if isinstance(stdin, str) else stdin or b""
         return self._wait(self._run(target, command, data, dict(env or {}), timeout))
 

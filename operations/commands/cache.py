@@ -27,22 +27,22 @@ def purge(
     repository: Annotated[str, typer.Argument(help="As in image names: docker.io/library/x.")],
     stack: Stack = "dev",
     tag: Annotated[
-        str | None, typer.Option("--tag", metavar="TAG", help="Only this tag, and the manifests that no other has.")
+        str | None, typer.Option("--tag", metavar="TAG", help="Only this tag, and manifests that no other tag uses.")
     ] = None,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Take a repository out of a cache: the next pull asks the upstream. What was pushed is left alone."""
+    """Remove a repository from a cache, so that the next pull goes to the upstream. Pushed images are kept."""
     run = CommandContext.of(stack, yes, as_json)
     check_settings(run.stack_file)
     known = stackfile.parse(stack, run.stack_file.document)
-    wanted = purging.target(known, repository, tag)
+    target = purging.target(known, repository, tag)
     state = collect.desired(quiet_session(stack))
-    if not yes and run.confirm and not run.confirm(f"Take {wanted.name} out of the cache {wanted.upstream}?"):
+    if not yes and run.confirm and not run.confirm(f"Remove {target.name} from the cache {target.upstream}?"):
         raise BerthError("Nothing was removed.")
     with object_store.client(state) as store:
-        done = purging.purge(store, known.object_store.bucket, wanted)
+        done = purging.purge(store, known.object_store.bucket, target)
     if as_json:
         print_json(done.as_json())
     else:
-        run.say(str(done))
+        run.log(str(done))

@@ -27,7 +27,7 @@ def doctor(stack: Stack = "dev", as_json: Json = False) -> None:
 
 
 def _table(found: list[Finding]) -> Table:
-    """What is, and what to do about it."""
+    """Findings and remedies."""
     table = Table("subject", "ok", "found", "what to do")
     for finding in found:
         mark = Text("yes", "green") if finding.ok else Text("NO", "red")

@@ -19,5 +19,5 @@ def down(
     ] = None,
     yes: Yes = False,
 ) -> None:
-    """Take the stack down; of a lab nothing stays, of real nodes their data."""
+    """Destroy the stack; a lab is removed completely, real nodes keep their data."""
     teardown.down(CommandContext.of(stack, yes), delete_data)

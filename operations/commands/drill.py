@@ -33,7 +33,7 @@ def drill(
     """Inject faults into a lab under load; exit with 1 if clients saw an outage."""
     run = CommandContext.of(stack, as_json=as_json)
     if only_undo:
-        run.say("Undone." if drills.undo(run) else f"No drill has left anything on {stack}.")
+        run.log("Undone." if drills.undo(run) else f"No drill has left anything on {stack}.")
         return
     options = drills.Options(fault or (), rounds, count, duration, max_outage, load)
     shown = drills.drill(run, options, lambda so_far: so_far.write(report) if report else None)

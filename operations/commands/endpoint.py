@@ -19,6 +19,4 @@ def endpoint(stack: Stack = "dev", show_secrets: ShowSecrets = False, as_json: J
         return
     typer.echo(f"registry  {end.registry}\nca_file   {end.ca_file}")
     for word, user in end.users.items():
-        typer.echo(
-            f"{word:<9} {user.username} {user.password or '(--show-secrets)'}" if user else f"{word:<9} nobody may"
-        )
+        typer.echo(f"{word:<9} {user.username} {user.password or '(--show-secrets)'}" if user else f"{word:<9} no user")

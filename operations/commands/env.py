@@ -12,7 +12,7 @@ from operations.workspace import StackFile, Workspace
 
 
 def env(stack: Stack = "dev") -> None:
-    """Print the shell lines with which plain `pulumi` works on the stack."""
+    """Print shell commands that let plain `pulumi` work on the stack."""
     workspace = Workspace.current()
     for name, value in pulumi_environment.shell_environment(workspace, StackFile.read(workspace, stack)).items():
         typer.echo(f"export {name}={shlex.quote(value)}")

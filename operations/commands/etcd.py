@@ -16,12 +16,12 @@ app = typer.Typer(help="Back up and restore a stack's etcd.", no_args_is_help=Tr
 
 @app.command()
 def backup(
-    file: Annotated[Path, typer.Argument(help="Where the snapshot goes; nothing may be there yet.")],
+    file: Annotated[Path, typer.Argument(help="The snapshot's file; must not exist.")],
     stack: Stack = "dev",
 ) -> None:
-    """Write a snapshot of everything that etcd holds to a file."""
+    """Write a snapshot of etcd's content to a file."""
     member = stage.backup(quiet_session(stack), file)
-    typer.echo(f"{file}: {file.stat().st_size} bytes, from {member}. It holds every value in plain text.")
+    typer.echo(f"{file}: {file.stat().st_size} bytes, from {member}. It contains every value in plain text.")
 
 
 @app.command()
@@ -30,7 +30,7 @@ def restore(
     stack: Stack = "dev",
     yes: Yes = False,
 ) -> None:
-    """Replace everything that etcd holds by a snapshot; it does not answer for some seconds."""
+    """Replace etcd's content by a snapshot; etcd is down for some seconds."""
     run = CommandContext.of(stack, yes=yes)
     stage.restore(run, file, typer.prompt if run.confirm else None)
-    run.say(f"etcd of {stack} holds what {file} holds. What it held before is kept beside its data, on each member.")
+    run.log(f"etcd of {stack} has the content of {file}. Its former data is kept beside it on each member.")

@@ -17,7 +17,7 @@ from operations.kolla.images import run as kolla_images
 from operations.kolla.images.published import Target
 from operations.output import print_json
 from operations.pulumi.session import Session
-from operations.registry.client import Store
+from operations.registry.client import RegistryClient
 from operations.registry.endpoint import Endpoint, User
 from operations.workspace import StackFile, Workspace
 
@@ -30,22 +30,22 @@ Tags = Annotated[str | None, typer.Option("--tags", metavar="TAGS", help="Only t
 Limit = Annotated[str | None, typer.Option("--limit", metavar="NODES", help="Only these nodes or groups.")]
 
 
-def _say(text: str) -> None:
+def _log(text: str) -> None:
     typer.echo(text, err=True)
 
 
 @app.command()
 def inventory(stack: Stack = "kolla") -> None:
-    """Print the inventory that kolla-ansible gets."""
+    """Print kolla-ansible's inventory."""
     workspace = Workspace.current()
     settings = inputs.settings_of(StackFile.read(workspace, stack))
-    files = differences.files(inputs.document(workspace, settings), environment(workspace, _say).sample_inventory)
+    files = differences.files(inputs.document(workspace, settings), environment(workspace, _log).sample_inventory)
     typer.echo(files["inventory/multinode"], nl=False)
 
 
 @app.command()
 def diff(stack: Stack = "kolla") -> None:
-    """Show what changed in globals, inventory and overrides since the last deployment, and what that asks for.
+    """Show changes of globals, inventory and overrides since the last deployment, and what the next `up` will run.
 
     Exits with 3 if anything did.
     """
@@ -53,7 +53,7 @@ def diff(stack: Stack = "kolla") -> None:
     stack_file = StackFile.read(workspace, stack)
     document = inputs.document(workspace, inputs.settings_of(stack_file))
     session = Session.open(workspace, stack_file)
-    made = environment(workspace, _say)
+    made = environment(workspace, _log)
     before = deployed.read(session)
     old = differences.files(before.document, made.sample_inventory) if before else {}
     changed = differences.text(old, differences.files(document, made.sample_inventory))
@@ -70,7 +70,7 @@ def _step(name: str, stack: str, tags: str | None, limit: str | None) -> None:
 
 @app.command()
 def prechecks(stack: Stack = "kolla", tags: Tags = None, limit: Limit = None) -> None:
-    """Ask every node whether Kolla may deploy to it."""
+    """Run kolla-ansible's prechecks on every node."""
     _step("prechecks", stack, tags, limit)
 
 
@@ -88,13 +88,13 @@ def deploy_(stack: Stack = "kolla", tags: Tags = None, limit: Limit = None) -> N
 
 @app.command()
 def reconfigure(stack: Stack = "kolla", tags: Tags = None, limit: Limit = None) -> None:
-    """Bring the services to changed settings."""
+    """Reconfigure the services with changed settings."""
     _step("reconfigure", stack, tags, limit)
 
 
 @app.command()
 def upgrade(stack: Stack = "kolla", tags: Tags = None, limit: Limit = None) -> None:
-    """Bring the services to the release of the settings."""
+    """Upgrade the services to the release in the settings."""
     _step("upgrade", stack, tags, limit)
 
 
@@ -108,16 +108,19 @@ def post_deploy(stack: Stack = "kolla") -> None:
 def images(
     stack: Stack = "kolla",
     accept: Annotated[
-        bool, typer.Option("--accept", help="Take tags that have moved since they were locked as they are now.")
+        bool,
+        typer.Option(
+            "--accept", help="Accept tags that have moved since they were locked, and lock them as they are now."
+        ),
     ] = False,
 ) -> None:
-    """Ask the registry for every image that the nodes will pull, name those that it lacks, and lock the others."""
+    """Check that the registry has every image that the nodes will pull; lock those that it has."""
     steps.by_hand("images", stack, accept=accept)
 
 
 @app.command()
 def verify(stack: Stack = "kolla") -> None:
-    """Ask every node for its containers, and Keystone for a token through the internal address."""
+    """Check every node's containers, and get a token from Keystone through the internal address."""
     _step("verify", stack, None, None)
 
 
@@ -137,8 +140,8 @@ def _context(stack: str, as_json: bool) -> CommandContext:
 def build(
     services: Services = None,
     stack: Stack = "kolla",
-    no_push: Annotated[bool, typer.Option("--no-push", help="Build only; the registry need not be there yet.")] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Build everything anew, with the packages of today.")] = False,
+    no_push: Annotated[bool, typer.Option("--no-push", help="Build only; the registry need not exist yet.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Rebuild everything with today's packages.")] = False,
     as_json: Json = False,
 ) -> None:
     """Build the services' images from packages, and push those that the registry lacks."""
@@ -155,7 +158,7 @@ def push(stack: Stack) -> None:
     context, given = _context(stack, as_json=True), json.load(sys.stdin)
     end, user = Endpoint(given["registry"], "", {}), User(given["username"], given["password"])
     want = kolla_images.wanted(context.stack_file)
-    target = Target(Store(stack, end, given["ca"], user), end, user, want.namespace, want.tag)
+    target = Target(RegistryClient(stack, end.registry, given["ca"], user), end, user, want.namespace, want.tag)
     typer.echo(kolla_images.push_built(context, want, target).summary())
 
 

@@ -15,9 +15,9 @@ from operations.promote import run as promotions
 
 
 def promote(
-    to: Annotated[str, typer.Option("--to", metavar="STACK", help="The stack that gets the pins and the images.")],
+    to: Annotated[str, typer.Option("--to", metavar="STACK", help="The target stack.")],
     source: Annotated[
-        str | None, typer.Option("--from", metavar="STACK", help="The stack to take them from: healthy and verified.")
+        str | None, typer.Option("--from", metavar="STACK", help="The source stack: healthy and verified.")
     ] = None,
     record: Annotated[
         Path | None, typer.Option("--record", metavar="FILE", help="Return to an older promotion instead.")
@@ -34,9 +34,9 @@ def promote(
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Pin in one stack the images that another has verified, and copy them; shows a preview and asks first."""
+    """Pin in one stack the images that another has verified, and copy them, after a preview and confirmation."""
     if (source is None) == (record is None):
-        raise UsageError("Say what to promote: --from STACK, or --record FILE to go back to an older promotion.")
+        raise UsageError("Name what to promote: --from STACK, or --record FILE to return to an older promotion.")
     options = promotions.Options(source, record, image or (), dry_run, from_passphrase)
     promotion = promotions.promote(CommandContext.of(to, yes, as_json), options)
     if as_json:

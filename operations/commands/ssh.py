@@ -21,6 +21,6 @@ def ssh(
 ) -> None:
     """Open a shell or run a command on a node, its host key pinned."""
     session = quiet_session(stack)
-    every = access.doors(session.workspace, session.outputs())
+    every = access.hosts(session.workspace, session.outputs())
     argv = access.ssh_command(session.workspace, stack, every, node, command or [])
     os.execvp(argv[0], argv)

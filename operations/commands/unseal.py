@@ -17,14 +17,14 @@ from operations.workspace import StackFile, Workspace
 
 def unseal(
     file: Annotated[Path, typer.Argument(help="A file below .berth/stacks/STACK/exports.")],
-    output: Annotated[Path, typer.Argument(help="Where its content goes, in plain text; nothing may be there yet.")],
+    output: Annotated[Path, typer.Argument(help="The file for its content in plain text; must not exist.")],
     stack: Stack = "dev",
 ) -> None:
-    """Open an export of the object store's settings with the stack's passphrase."""
+    """Decrypt an export of the object store's settings with the stack's passphrase."""
     if not file.is_file():
         raise UsageError(f"There is no file {file}.")
     if output.exists() or not output.absolute().parent.is_dir():
-        raise UsageError(f"{output} is there already, or its folder is not: name a new file.")
+        raise UsageError(f"{output} exists already, or its folder does not: name a new file.")
     workspace = Workspace.current()
     known = pulumi_environment.passphrase(workspace, StackFile.read(workspace, stack), os.environ)
     try:
@@ -32,4 +32,4 @@ def unseal(
     except BerthError as problem:
         raise BerthError(f"{file} cannot be opened: {problem}") from None
     encryption.write(output, content)
-    typer.echo(f"{output}: {len(content)} bytes. Secret keys are in it: remove it when you have read it.")
+    typer.echo(f"{output}: {len(content)} bytes. It contains secret keys: delete it after use.")

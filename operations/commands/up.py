@@ -34,7 +34,7 @@ def up(
     if as_json:
         print_json({**end.as_json(), "changes": outcome.view.changes or {}, "seconds": round(outcome.seconds, 1)})
     else:
-        run.say(deployment.closing_words(outcome, end, stack))
+        run.log(deployment.closing_words(outcome, end, stack))
 
 
 def _repair(run: CommandContext, as_json: bool) -> NoReturn:

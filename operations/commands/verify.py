@@ -23,7 +23,7 @@ def verify(stack: Stack = "dev", as_json: Json = False) -> None:
     found = answers(snapshot.desired, snapshot.reports, snapshot.endpoints)
     wrong = sum(1 for answer in found if not answer.ok)
     if not wrong:
-        verified.note(session, state)
+        verified.save_last_verify(session, state)
     if as_json:
         print_json({"stack": stack, "ok": not wrong, "answers": [answer.as_json() for answer in found]})
     else:

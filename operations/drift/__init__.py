@@ -1,1 +1,1 @@
-"""Drift: what nodes and services are like, beside what the stack's state says; nothing is changed by looking."""
+"""Drift: nodes and services compared with the stack's state; read-only."""

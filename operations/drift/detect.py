@@ -1,4 +1,4 @@
-"""Asks every node and service at once, and compares."""
+"""Queries every node and service at once, and compares."""
 
 from __future__ import annotations
 
@@ -15,49 +15,50 @@ from operations.inspect.checks import WARN_DAYS
 from operations.inspect.collect import ClusterSnapshot
 from operations.inspect.compare import Difference, Finding, Unknown
 from operations.inspect.expected import Desired
-from operations.inspect.probe import Probe, Report
+from operations.inspect.probe import Probe
+from operations.inspect.reports import Report
 from operations.locks import Holder
 from operations.pulumi.locks import locks
 from operations.pulumi.session import Session
 
 SECONDS = 60.0
-"""For a node's whole answer: a hundred of them together may keep this machine busy for longer than a glance takes."""
+"""Timeout per node: a hundred of them at once keep this machine busy for a while."""
 
 
 def detect(session: Session) -> DriftReport:
-    """What differs from the stack's state, and what could not be asked. Raises BerthError for a stack without state."""
-    wanted = collect.desired(session)
-    probe = Probe(session.stack, str(wanted.outputs["registry"]), wanted.address, wanted.machines, SECONDS)
+    """Differences from the stack's state, and what could not be checked. BerthError for a stack without state."""
+    desired = collect.desired(session)
+    probe = Probe(session.stack, str(desired.outputs["registry"]), desired.address, desired.machines, SECONDS)
     with ThreadPoolExecutor(1) as beside:
-        stored = beside.submit(lambda: list(object_store.differences(wanted)))
-        reports = probe.ask(ssh.doors(session.workspace, wanted.outputs))
-    return _report(session, wanted, reports, stored.result())
+        stored = beside.submit(lambda: list(object_store.differences(desired)))
+        reports = probe.ask(ssh.hosts(session.workspace, desired.outputs))
+    return _report(session, desired, reports, stored.result())
 
 
-def drift_in(session: Session, seen: ClusterSnapshot) -> DriftReport:
-    """The same, of machines that were asked already."""
-    return _report(session, seen.desired, seen.reports, object_store.differences(seen.desired))
+def drift_in(session: Session, snapshot: ClusterSnapshot) -> DriftReport:
+    """The same for a snapshot that was taken already."""
+    return _report(session, snapshot.desired, snapshot.reports, object_store.differences(snapshot.desired))
 
 
 def _report(
-    session: Session, wanted: Desired, reports: Mapping[str, Report], stored: Iterable[Difference]
+    session: Session, desired: Desired, reports: Mapping[str, Report], stored: Iterable[Difference]
 ) -> DriftReport:
     found: list[Difference] = [
-        one for name, machine in wanted.machines.items() for one in compare.of_machine(name, machine, reports[name])
+        one for name, machine in desired.machines.items() for one in compare.of_machine(name, machine, reports[name])
     ]
     found += stored
     return DriftReport(
         session.stack,
         [one for one in found if isinstance(one, Finding)],
         [one for one in found if isinstance(one, Unknown)],
-        [*(in_motion(session) or under_way(wanted)), *ending(wanted)],
+        [*(in_motion(session) or under_way(desired)), *ending(desired)],
     )
 
 
-def ending(wanted: Desired) -> list[str]:
-    """Certificates of the state that end soon: what is served is compared with them."""
+def ending(desired: Desired) -> list[str]:
+    """Certificates in the state that expire soon."""
     found = []
-    for resource in wanted.resources:
+    for resource in desired.resources:
         end = (resource.get("outputs") or {}).get("validityEndTime")
         days = (datetime.fromisoformat(str(end)) - datetime.now(UTC)).days if end else WARN_DAYS
         if days < WARN_DAYS:
@@ -66,26 +67,26 @@ def ending(wanted: Desired) -> list[str]:
     return found
 
 
-def under_way(wanted: Desired) -> list[str]:
-    """Operations that the state says have begun: of a change that goes on elsewhere, or that never ended."""
-    if not wanted.pending:
+def under_way(desired: Desired) -> list[str]:
+    """Pending operations in the state: of a change that runs elsewhere, or that never ended."""
+    if not desired.pending:
         return []
-    return [
-        f"operations on {', '.join(wanted.pending)} are under way or never ended: what was found may be on its way."
-    ]
+    return [f"operations on {', '.join(desired.pending)} are under way or never ended: findings may be temporary."]
 
 
 def in_motion(session: Session) -> list[str]:
-    """Who changes the stack while it is looked at, or left its lock: what was found may be on its way."""
+    """Who is changing the stack now, or left its lock: findings may be temporary."""
     file = session.workspace.stack_dir(session.stack) / "lock"
     berth = Holder.parse(file.read_text(encoding="utf-8")) if file.exists() else None
-    # Other backends tell it to nobody but a change, and this is none: see `under_way`.
-    held = locks(session.workspace.locks(session.stack)) if session.workspace.has_file_backend else []
-    told = [f"the state is locked by {lock}" for lock in held if not lock.surely_dead()]
+    # Other backends name a lock only to a change: see `under_way`.
+    locked = locks(session.workspace.locks(session.stack)) if session.workspace.has_file_backend else []
+    warnings = [f"the state is locked by {lock}" for lock in locked if not lock.surely_dead()]
     if berth and berth.berth.pid == os.getpid():
-        return []  # a repair looks while it holds the lock itself
+        return []  # a repair detects while it holds the lock itself
     if berth and not berth.berth.is_dead:
-        told.insert(0, f"'berth {berth.command}' (process {berth.berth.pid}) changes {session.stack} at this moment")
+        warnings.insert(
+            0, f"'berth {berth.command}' (process {berth.berth.pid}) changes {session.stack} at this moment"
+        )
     elif berth:
-        told = [f"the last 'berth {berth.command}' did not end in order, and the next one goes on from there"]
-    return [f"{text}: what was found may be on its way." for text in told]
+        warnings = [f"the last 'berth {berth.command}' did not end in order, and the next one continues from there"]
+    return [f"{text}: findings may be temporary." for text in warnings]

@@ -1,4 +1,4 @@
-"""MinIO's side of drift: buckets, users, policies and keys, asked the way a refresh asks."""
+"""MinIO's side of drift: buckets, users, policies and keys, read as a refresh reads them."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ LOGINS = {"user": ("name", "secret"), "key": ("accessKey", "secretKey")}
 """Outputs with which one who has the secret logs in."""
 
 
-def differences(wanted: Desired) -> Iterator[Difference]:
+def differences(desired: Desired) -> Iterator[Difference]:
     """Each resource of each MinIO server in the state; a server that does not answer is unknown with all it has."""
     from plugins.interface import ProviderError
 
-    for provider in wanted.resources:
+    for provider in desired.resources:
         if provider.get("type") != PROVIDER or provider.get("delete"):
             continue
         reference = f"{provider['urn']}::{provider['id']}"
@@ -35,11 +35,11 @@ def differences(wanted: Desired) -> Iterator[Difference]:
             # What does not listen at all is given up sooner than the client would.
             host, _, port = address.rpartition(":")
             socket.create_connection((host, int(port)), SECONDS).close()
-            for resource in wanted.resources:
+            for resource in desired.resources:
                 if resource.get("provider") == reference and not resource.get("delete"):
                     yield from _of_resource(dict(provider["inputs"]), resource, address)
         except OSError as error:
-            yield Unknown(address, f"the object store can't be asked: {error.strerror or error}")
+            yield Unknown(address, f"the object store can't be reached: {error.strerror or error}")
         except ProviderError as error:
             yield Unknown(address, str(error))
 

@@ -1,8 +1,8 @@
-"""`up --repair`: mends what drifted, in the program's own order, and touches nothing else.
+"""`up --repair`: repairs what drifted, in the program's own order, and changes nothing else.
 
-The state is told what was found, resource by resource, and an ordinary `up` does the rest: it sees a difference exactly
-there, and stops, waits and goes on at the same gates as ever. A run that is killed in the middle leaves a state that
-still says what is wrong; the next `up` mends it.
+The findings are written into the state, resource by resource, and an ordinary `up` does the rest: it sees a difference
+exactly there, and drains, waits and continues as in any deployment. A run that is killed in the middle leaves a state
+with the differences; the next `up` repairs them.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from operations.pulumi.session import Session
 
 REMOTE = "command:remote:Command"
 RAW_STATE = ("__pulumi_raw_state_delta", "__meta")
-"""What the published providers keep beside their outputs; none of it is true any more when an output is another."""
+"""What the published providers keep beside their outputs; it is wrong once an output is changed."""
 
 
 @dataclass(frozen=True)
 class Repair:
-    """What was found before, what was done about it, and what is found now."""
+    """The drift before, what was changed, and the drift after."""
 
     before: DriftReport
     changed: list[Step]
@@ -40,29 +40,29 @@ class Repair:
     def as_json(self) -> dict[str, object]:
         return {
             **self.after.as_json(),
-            "mended": [one.as_json() for one in self.before.findings if one not in self.after.findings],
+            "repaired": [one.as_json() for one in self.before.findings if one not in self.after.findings],
             "changed": [{"urn": step.urn, "op": step.op} for step in self.changed],
         }
 
 
 def repair(run: CommandContext) -> Repair:
-    """Look, say what will be mended, ask, mend, look again."""
+    """Detect, show what will be repaired, confirm, repair, detect again."""
     check_settings(run.stack_file)
-    with StackLock(run.workspace.stack_dir(run.stack), run.stack, "up --repair", run.say) as lock:
+    with StackLock(run.workspace.stack_dir(run.stack), run.stack, "up --repair", run.log) as lock:
         session = run.session()
-        recovery.go_on(session, lock.interrupted, run.say)
+        recovery.resume(session, lock.interrupted, run.log)
         follow_other_hosts(run, session)
         before = detect(session)
         before.show(run.console)
-        mendable = [one for one in before.findings if one.mark or _is_too_many(one)]
-        if not mendable:
+        repairable = [one for one in before.findings if one.mark or _is_extra(one)]
+        if not repairable:
             return Repair(before, [], before)
         _refuse_with_changes(session)
-        if run.confirm and not run.stack_file.is_lab and not run.yes and not run.confirm("Mend this?"):
+        if run.confirm and not run.stack_file.is_lab and not run.yes and not run.confirm("Repair this?"):
             raise BerthError(f"Nothing was changed on {run.stack}.")
         export = json.loads(session.ask("stack", "export"))
-        _remove({one.name for one in mendable if _is_too_many(one)}, export, session.stack)
-        session.import_state(marked(export, mendable))
+        _remove({one.name for one in repairable if _is_extra(one)}, export, session.stack)
+        session.import_state(marked(export, repairable))
         outcome = follow(
             session,
             ["up", "--yes", "--skip-preview"],
@@ -76,12 +76,12 @@ def repair(run: CommandContext) -> Repair:
         return Repair(before, [step for step in outcome.view.finished if step.is_change], detect(session))
 
 
-def _is_too_many(finding: Finding) -> bool:
+def _is_extra(finding: Finding) -> bool:
     return finding.kind == CONTAINER and not finding.resource
 
 
 def _refuse_with_changes(session: Session) -> None:
-    """What the settings ask for beyond the state must not come along with a repair."""
+    """Refuse a repair while `up` has other changes to make."""
     text = session.ask("preview", "--json")
     steps = json.loads(text[text.index("{") :]).get("steps") or []
     names = [step["urn"].rpartition("::")[2] for step in steps if step["op"] not in QUIET_OPS]
@@ -89,19 +89,19 @@ def _refuse_with_changes(session: Session) -> None:
         shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
         raise BerthError(
             f"An up of {session.stack} is due ({shown}), and a repair must change nothing but what drifted: run "
-            f"./berth up --stack {session.stack} first, or take the new settings back."
+            f"./berth up --stack {session.stack} first, or revert the new settings."
         )
 
 
 def _remove(names: set[str], export: Mapping[str, Any], stack: str) -> None:
-    """Containers that bear the stack's label and that its state does not know."""
+    """Remove containers that have the stack's label and are not in its state."""
     for orphan in recovery.orphans(export, stack) if names else ():
         if orphan.name in names and orphan.type == recovery.CONTAINER:
             orphan.remove()
 
 
 def marked(export: Mapping[str, Any], findings: Iterable[Finding]) -> dict[str, Any]:
-    """The deployment as it would be if it told what was found."""
+    """The deployment's state with the findings written into it."""
     document: dict[str, Any] = json.loads(json.dumps(export))
     resources = {one["urn"]: one for one in document["deployment"]["resources"] if not one.get("delete")}
     gone = {finding.resource for finding in findings if finding.mark == GONE}
@@ -111,7 +111,7 @@ def marked(export: Mapping[str, Any], findings: Iterable[Finding]) -> dict[str, 
         if resource is None or finding.resource in gone:
             continue
         if "id" in finding.mark:
-            _pass_again(resource, resources)
+            _rerun_gates(resource, resources)
         for key, value in finding.mark.items():
             resource[key] = {**resource.get(key, {}), **value} if isinstance(value, dict) else value
         for key in RAW_STATE:
@@ -120,7 +120,7 @@ def marked(export: Mapping[str, Any], findings: Iterable[Finding]) -> dict[str, 
 
 
 def _forget(deployment: dict[str, Any], gone: set[str]) -> None:
-    """Take resources out, and with them what the others say of them."""
+    """Remove resources, and every reference to them."""
     deployment["resources"] = [one for one in deployment["resources"] if one["urn"] not in gone or one.get("delete")]
     for one in deployment["resources"]:
         if one.get("dependencies"):
@@ -129,8 +129,8 @@ def _forget(deployment: dict[str, Any], gone: set[str]) -> None:
             one["propertyDependencies"][key] = [urn for urn in urns or [] if urn not in gone]
 
 
-def _pass_again(container: Mapping[str, Any], resources: Mapping[str, dict[str, Any]]) -> None:
-    """The gates before a container that is there: the balancers let go of it, and those that serve meanwhile do."""
+def _rerun_gates(container: Mapping[str, Any], resources: Mapping[str, dict[str, Any]]) -> None:
+    """Run the gates before a replaced container again: it is drained, and the others serve."""
     for urn in container.get("dependencies") or []:
         gate = resources.get(urn, {})
         if gate.get("type") == REMOTE and gate["inputs"].get("triggers"):

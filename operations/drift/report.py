@@ -1,4 +1,4 @@
-"""What a look for drift found, in the forms in which it is shown."""
+"""The result of drift detection, and its output formats."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class DriftReport:
 
     @property
     def exit_code(self) -> int:
-        """A difference counts more than what is unknown, and neither is fine."""
+        """Drift takes precedence over unknown; both are failures."""
         return DIFFERENT if self.findings else FAILED if self.unknown else DONE
 
     @property

@@ -1,4 +1,4 @@
-"""Healthy: all that `status` asks, every drive of the object store, each balancer alone, one bearer of the address."""
+"""Health of a lab: what `status` checks, every drive of the object store, each balancer, one holder of the VIP."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ AUTHORITY = f"{naming.node_directory('object-store')}/certs/CAs/ca.crt"
 
 
 class Health:
-    """One stack's health, asked again and again."""
+    """Checks one stack's health, repeatedly."""
 
     def __init__(self, session: Session, desired: Desired, settings: Settings, nodes: Sequence[LabNode]) -> None:
         self._session = session
@@ -54,10 +54,10 @@ class Health:
             if STORE in node.services:
                 # "Could you go without harm?" is answered with yes only while the drives of all the others are there.
                 yield from self._minio(node)
-        seen = collect.query(self._session, self._desired)
-        yield from (f"{row.service} on {row.node}: {row.detail}" for row in status.rows(seen) if not row.healthy)
-        if seen.endpoints.with_user.status != 200:
-            yield f"the registry answers {seen.endpoints.with_user.text}"
+        snapshot = collect.query(self._session, self._desired)
+        yield from (f"{row.service} on {row.node}: {row.detail}" for row in status.rows(snapshot) if not row.healthy)
+        if snapshot.endpoints.with_user.status != 200:
+            yield f"the registry answers {snapshot.endpoints.with_user.text}"
 
     def _nginx(self, node: LabNode) -> Iterator[str]:
         reply = endpoint_checks.get(

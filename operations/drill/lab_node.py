@@ -1,6 +1,6 @@
-"""A lab node as the deploy host has it in hand: its processes, its addresses, its port on the lab's bridge.
+"""A lab node seen from the deploy host: its processes, its addresses, its port on the lab's bridge.
 
-All of it works from outside, so that a fault strikes at once and is undone although nothing inside answers.
+All of it works from outside, so that a fault takes effect at once and can be undone although nothing inside answers.
 """
 
 from __future__ import annotations

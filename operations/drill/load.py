@@ -1,4 +1,4 @@
-"""What goes on during a drill: pushes and pulls by the deploy host's own docker, and blobs read byte by byte."""
+"""The load during a drill: pushes and pulls by the deploy host's own docker, and blobs read byte by byte."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from types import TracebackType
 from typing import Self
 
 from operations.drill.background import Background
-from operations.drill.oci import Refused, Registry, WrongBytes, layer
+from operations.drill.traffic import layer, push_image, read_slowly
 from operations.errors import BerthError
+from operations.registry.client import RegistryClient, WrongDigest
 from operations.registry.endpoint import User
 
 REPOSITORY = "drill/load"
@@ -95,39 +96,41 @@ class Docker:
 
 
 @dataclass(frozen=True)
-class Behind:
-    """A registry that only caches lead to, and the names under which they do."""
+class CachedUpstream:
+    """A registry cached the stack's caches, and the names under which they serve it."""
 
-    upstream: Registry
+    upstream: RegistryClient
     names: Sequence[str]
 
     def new_image(self, labels: Mapping[str, str]) -> str:
         """Put a new image there; the reference by which a cache gets it."""
-        found = self.upstream.push_image(REPOSITORY, "latest", layer(LAYER_BYTES), labels)
+        found = push_image(self.upstream, REPOSITORY, "latest", layer(LAYER_BYTES), labels)
         return f"{random.choice(self.names)}/{REPOSITORY}@{found}"
 
 
 class Load(Background):
-    """Workers that push and pull until they are told to stop, each noting what it did."""
+    """Workers that push and pull until they are stopped, each recording its operations."""
 
-    def __init__(self, registry: Registry, docker: Docker, workers: int, behind: Behind | None = None) -> None:
+    def __init__(
+        self, registry: RegistryClient, docker: Docker, workers: int, cached: CachedUpstream | None = None
+    ) -> None:
         self._registry = registry
         self._docker = docker
-        self._behind = behind
+        self._cached = cached
         self._pushed: list[str] = []
         self._blob = ""
         self._number = 0
         self._name = f"{int(time.time()):x}"
         self._busy: dict[int, float] = {}
-        loops = [self._push, self._pull, self._read] + ([self._pull_cached] if behind else [])
+        loops = [self._push, self._pull, self._read] + ([self._pull_cached] if cached else [])
         super().__init__(partial(self._again, loop) for loop in loops for _ in range(workers))
         self.operations: list[Operation] = []
 
     def __enter__(self) -> Self:
         try:
             self._blob = self._registry.push_blob(REPOSITORY, os.urandom(BLOB_BYTES))
-        except Refused as error:
-            raise BerthError(f"The registry takes no push before the drill: {error}") from None
+        except BerthError as error:
+            raise BerthError(f"The registry accepts no push before the drill: {error}") from None
         self._push()
         if not self._pushed:
             raise BerthError(f"docker can't push before the drill: {self.operations[-1].repeat}")
@@ -139,7 +142,7 @@ class Load(Background):
         super().__exit__(kind, error, trace)
         self._docker.clean()
 
-    def settle(self, seconds: float) -> bool:
+    def wait_for_current(self, seconds: float) -> bool:
         """Wait until all that is under way now has ended; whether it did."""
         now, deadline = time.monotonic(), time.monotonic() + seconds
         while any(since < now for since in list(self._busy.values())):
@@ -153,7 +156,7 @@ class Load(Background):
             loop()
 
     def _try(self, kind: str, do: Callable[[Operation], object]) -> bool:
-        """Do it, once more after a second if it failed, and note how it went; whether it succeeded."""
+        """Do it, once more after a second if it failed, and record the result; whether it succeeded."""
         done = Operation(kind, time.monotonic())
         self._busy[threading.get_ident()] = done.started
         done.first = self._once(done, do)
@@ -169,17 +172,17 @@ class Load(Background):
     def _once(done: Operation, do: Callable[[Operation], object]) -> str:
         try:
             do(done)
-        except WrongBytes as error:
+        except WrongDigest as error:
             done.wrong_digest = True
             return str(error)
-        except (Failed, Refused) as error:
+        except (Failed, BerthError) as error:
             done.wrong_digest = done.wrong_digest or bool(WRONG.search(str(error)))
             return str(error) or type(error).__name__
         return ""
 
     def _push(self) -> None:
         self._number += 1
-        reference = f"{self._registry.endpoint}/{REPOSITORY}:{self._name}-{self._number}-{threading.get_ident() % 997}"
+        reference = f"{self._registry.registry}/{REPOSITORY}:{self._name}-{self._number}-{threading.get_ident() % 997}"
         self._docker.make_image(reference)
         found: list[str] = []
 
@@ -187,7 +190,7 @@ class Load(Background):
             found.extend(DIGEST.findall(self._docker.run("push", reference)))
 
         if self._try(PUSH, push) and found:
-            self._pushed = [*self._pushed, f"{self._registry.endpoint}/{REPOSITORY}@{found[-1]}"][-KEPT_IMAGES:]
+            self._pushed = [*self._pushed, f"{self._registry.registry}/{REPOSITORY}@{found[-1]}"][-KEPT_IMAGES:]
         self._docker.forget(reference)
 
     def _pull(self) -> None:
@@ -195,8 +198,8 @@ class Load(Background):
         self._pull_one(PULL, random.choice(self._pushed[:-1] or self._pushed))
 
     def _pull_cached(self) -> None:
-        assert self._behind is not None
-        self._pull_one(CACHED, self._behind.new_image({LABEL: self._docker.stack}))
+        assert self._cached is not None
+        self._pull_one(CACHED, self._cached.new_image({LABEL: self._docker.stack}))
 
     def _pull_one(self, kind: str, reference: str) -> None:
         self._try(kind, lambda _: self._docker.run("pull", "--quiet", reference) and None)
@@ -207,7 +210,7 @@ class Load(Background):
             def waited(seconds: float) -> None:
                 done.stall = max(done.stall, seconds)
 
-            self._registry.read_blob(REPOSITORY, self._blob, BLOB_BYTES_PER_SECOND, waited)
+            read_slowly(self._registry, REPOSITORY, self._blob, BLOB_BYTES_PER_SECOND, waited)
 
         self._try(BLOB, read)
 
@@ -220,7 +223,7 @@ class Refusal:
     error: str
 
 
-def refusals(registry: Registry, seconds: float) -> list[Refusal]:
+def refusals(registry: RegistryClient, seconds: float) -> list[Refusal]:
     """Small pushes, one after the other, for so long."""
     found: list[Refusal] = []
     until = time.monotonic() + seconds
@@ -228,7 +231,7 @@ def refusals(registry: Registry, seconds: float) -> list[Refusal]:
         begun, error = time.monotonic(), ""
         try:
             registry.push_blob(REPOSITORY, os.urandom(1024))
-        except Refused as refused:
+        except BerthError as refused:
             error = str(refused)
         found.append(Refusal(time.monotonic() - begun, error))
         time.sleep(REPEAT_AFTER_SECONDS)

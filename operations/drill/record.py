@@ -1,4 +1,4 @@
-"""The fault that is under way, on disk before it strikes: a drill that was killed is undone by the next one."""
+"""The injected fault, on disk before it takes effect: the next drill undoes what a killed one left."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from config.naming import lab_container
-from operations.drill.faults import Fault, Strike, named
+from operations.drill.faults import Fault, Injection, named
 from operations.drill.lab_node import LabNode
 from operations.errors import BerthError
 from operations.workspace import write_private
@@ -25,47 +25,47 @@ class Record:
         self._stack = stack
 
     @contextlib.contextmanager
-    def struck(self, fault: Fault, strike: Strike) -> Iterator[None]:
-        """The fault strikes, is noted down before, and is undone after, whatever happened."""
+    def injected(self, fault: Fault, injection: Injection) -> Iterator[None]:
+        """Record the fault, inject it, and undo it at the end of the block, whatever happened."""
         try:
-            self._strike(fault, strike)
+            self._inject(fault, injection)
             yield
         finally:
             self.undo()
 
-    def _strike(self, fault: Fault, strike: Strike) -> None:
+    def _inject(self, fault: Fault, injection: Injection) -> None:
         entry = {
             "fault": fault.name,
-            "nodes": [node.name for node in strike.nodes],
-            "service": strike.service,
-            "data_directory": strike.data_directory,
+            "nodes": [node.name for node in injection.nodes],
+            "service": injection.service,
+            "data_directory": injection.data_directory,
         }
         write_private(self._path, json.dumps(entry))
         # A machine that loses its power in the middle must find it too.
         descriptor = os.open(self._path.parent, os.O_RDONLY)
         os.fsync(descriptor)
         os.close(descriptor)
-        fault.begin(strike)
+        fault.inject(injection)
 
-    def undo(self, say: Callable[[str], None] = lambda _: None) -> bool:
-        """Undo the fault that is noted down; whether there was one."""
+    def undo(self, log: Callable[[str], None] = lambda _: None) -> bool:
+        """Undo the recorded fault; whether there was one."""
         if not self._path.exists():
             return False
         try:
             entry = json.loads(self._path.read_text(encoding="utf-8"))
             fault = named(str(entry["fault"]))
             nodes = [LabNode(str(name), lab_container(self._stack, str(name))) for name in entry["nodes"]]
-            strike = Strike(nodes, str(entry["service"]), str(entry["data_directory"]))
+            injection = Injection(nodes, str(entry["service"]), str(entry["data_directory"]))
         except (ValueError, KeyError, TypeError, StopIteration):
             raise BerthError(
                 f"{self._path} does not say what a killed drill left: ./berth down --stack {self._stack} and "
                 f"./berth up --stack {self._stack} make the lab anew."
             ) from None
-        say(f"Undoing {fault.name} on {', '.join(node.name for node in nodes)} ...")
+        log(f"Undoing {fault.name} on {', '.join(node.name for node in nodes)} ...")
         # A second Ctrl-C must not leave a fault behind.
         with _signals(signal.SIG_IGN):
-            if fault.end is not None:
-                fault.end(strike)
+            if fault.undo is not None:
+                fault.undo(injection)
             self._path.unlink()
         return True
 

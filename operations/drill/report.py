@@ -1,4 +1,4 @@
-"""What a drill has shown: one result per fault, as a table, JSON, Markdown and a picture; pure functions."""
+"""The results of a drill: one result per fault, as a table, JSON, Markdown and a picture; pure functions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.table import Table
 
 from operations.drill.load import BLOB, CACHED, PULL, PUSH, Operation, Refusal
 
-# MinIO waits a minute for a lock that it cannot get, and the front a little longer for MinIO.
+# MinIO waits a minute for a lock that it cannot get, and nginx a little longer for MinIO.
 LONGEST_REFUSAL_SECONDS = 80.0
 # What needs the store to take a write: a push, and an image that no cache has yet.
 WRITES = (PUSH, CACHED)
@@ -37,8 +37,9 @@ class Result:
     fault: str
     nodes: list[str]
     held_seconds: float
-    """How long it lasted until it was undone; 0 where the lab mended it by itself."""
-    gap: float
+    """How long it lasted until it was undone; 0 where the lab recovered by itself."""
+    outage: float
+    """The longest time without an answer on a new connection."""
     stall: float
     """The longest wait for the next bytes of a blob."""
     moves: int
@@ -55,7 +56,7 @@ class Result:
     waited_for: str = ""
     """What became healthy last."""
 
-    def problems(self, gap_limit: float) -> list[str]:
+    def problems(self, max_outage: float) -> list[str]:
         """Why this was not good enough; nothing if it was."""
         found = [
             f"{self.counts[kind].failed_repeat} {title} failed after one repeat"
@@ -64,27 +65,28 @@ class Result:
         ]
         if self.wrong_digests:
             found.append(f"{self.wrong_digests} wrong digests")
-        if self.gap > gap_limit:
-            found.append(f"{self.gap:.2f} s without an answer, more than {gap_limit:g} s")
+        if self.outage > max_outage:
+            found.append(f"{self.outage:.2f} s without an answer, more than {max_outage:g} s")
         if self.healthy_after is None:
             found.append(f"not healthy again: {self.waited_for}")
         if self.refusals is not None:
             if any(not refusal.error for refusal in self.refusals):
-                found.append("a push was taken that should have been refused")
+                found.append("a push was accepted that should have been refused")
             slowest = max(refusal.seconds for refusal in self.refusals)
             if slowest > LONGEST_REFUSAL_SECONDS:
                 found.append(f"a push was refused after {slowest:.0f} s only")
         return found
 
-    def sentence(self, gap_limit: float) -> str:
+    def sentence(self, max_outage: float) -> str:
         """One line while the drill goes on."""
         failed = sum(count.failed_first for count in self.counts.values())
         healthy = "never healthy" if self.healthy_after is None else f"healthy after {self.healthy_after:.1f} s"
         if self.waited_for:
             healthy += f" (last: {self.waited_for})"
-        problems = self.problems(gap_limit)
+        problems = self.problems(max_outage)
         return (
-            f"{self.fault} on {', '.join(self.nodes)}: gap {self.gap:.2f} s, stall {self.stall:.2f} s, {failed} of "
+            f"{self.fault} on {', '.join(self.nodes)}: outage {self.outage:.2f} s, stall {self.stall:.2f} s, "
+            f"{failed} of "
             f"{sum(count.done for count in self.counts.values())} first tries failed, {healthy}"
             + (f" - NOT OK: {'; '.join(problems)}" if problems else "")
         )
@@ -108,19 +110,19 @@ class Report:
     """A whole drill."""
 
     about: dict[str, Any]
-    gap_limit: float
+    max_outage: float
     results: list[Result]
 
     @property
     def ok(self) -> bool:
-        return bool(self.results) and not any(result.problems(self.gap_limit) for result in self.results)
+        return bool(self.results) and not any(result.problems(self.max_outage) for result in self.results)
 
     def as_json(self) -> dict[str, Any]:
         faults = [
-            {**asdict(one), "problems": one.problems(self.gap_limit), "ok": not one.problems(self.gap_limit)}
+            {**asdict(one), "problems": one.problems(self.max_outage), "ok": not one.problems(self.max_outage)}
             for one in self.results
         ]
-        return {**self.about, "gap_limit": self.gap_limit, "ok": self.ok, "faults": faults}
+        return {**self.about, "max_outage": self.max_outage, "ok": self.ok, "faults": faults}
 
     def lines(self) -> list[list[str]]:
         """Title line, one line per kind of fault with its worst figures, and one for the whole drill."""
@@ -143,12 +145,12 @@ class Report:
             failed("failed_repeat"),
             _refused(results),
             str(sum(one.wrong_digests for one in results)),
-            f"{max((one.gap for one in results), default=0):.2f}",
+            f"{max((one.outage for one in results), default=0):.2f}",
             f"{max((one.stall for one in results), default=0):.2f}",
             str(sum(one.moves for one in results)),
             f"{max((one.shared for one in results), default=0):.1f}",
             f"{max(known, default=0):.1f}" if len(known) == len(healthy) else "never",
-            "NO" if any(one.problems(self.gap_limit) for one in results) else "yes",
+            "NO" if any(one.problems(self.max_outage) for one in results) else "yes",
         ]
 
     def table(self) -> Table:
@@ -179,8 +181,8 @@ class Report:
             (directory / name).write_text(text, encoding="utf-8")
 
     def picture(self) -> str:
-        """For the docs too: each fault's gap and stall as dots on a line per kind, and the limit."""
-        return plot([(one.fault, one.gap, one.stall) for one in self.results], self.gap_limit)
+        """For the docs too: each fault's outage and stall as dots on a line per kind, and the limit."""
+        return plot([(one.fault, one.outage, one.stall) for one in self.results], self.max_outage)
 
 
 TITLES = [
@@ -191,7 +193,7 @@ TITLES = [
     "failed after repeat",
     "writes refused within, s",
     "wrong digests",
-    "longest gap, s",
+    "longest outage, s",
     "longest stall, s",
     "address moved",
     "address shared, s",
@@ -218,9 +220,9 @@ LEAST, TICKS = 0.05, (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200)
 
 
 def plot(runs: Sequence[tuple[str, float, float]], limit: float) -> str:
-    """Each run's (fault, longest gap, longest stall) as dots over seconds, one row per kind of fault; SVG."""
+    """Each run's (fault, longest outage, longest stall) as dots over seconds, one row per kind of fault; SVG."""
     kinds = list(dict.fromkeys(name for name, _, _ in runs))
-    most = max([limit * 1.25, *(max(gap, stall) for _, gap, stall in runs)])
+    most = max([limit * 1.25, *(max(outage, stall) for _, outage, stall in runs)])
     bottom = TOP + ROW * len(kinds)
 
     def x(seconds: float) -> float:
@@ -231,7 +233,7 @@ def plot(runs: Sequence[tuple[str, float, float]], limit: float) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {bottom + 46}" width="{WIDTH}" '
         f'height="{bottom + 46}" role="img" aria-labelledby="title" font-size="12" '
         "font-family=\"system-ui, 'Segoe UI', 'Liberation Sans', Arial, sans-serif\">",
-        '<title id="title">Longest gap and longest stall of every fault, in seconds</title>',
+        '<title id="title">Longest outage and longest stall of every fault, in seconds</title>',
         f'<rect width="{WIDTH}" height="{bottom + 46}" rx="14" fill="#f8fafc"/>',
         '<g fill="#475569">',
     ]
@@ -242,14 +244,14 @@ def plot(runs: Sequence[tuple[str, float, float]], limit: float) -> str:
     for row, kind in enumerate(kinds):
         middle = TOP + ROW * row + ROW // 2
         parts.append(f'<text x="{LEFT - 12}" y="{middle + 4}" text-anchor="end" fill="#0f172a">{escape(kind)}</text>')
-        for name, gap, stall in runs:
+        for name, outage, stall in runs:
             if name == kind:
                 parts.append(f'<circle cx="{x(stall)}" cy="{middle}" r="4" fill="none" stroke="#d97706"/>')
-                parts.append(f'<circle cx="{x(gap)}" cy="{middle}" r="3.5" fill="#2563eb" fill-opacity="0.6"/>')
+                parts.append(f'<circle cx="{x(outage)}" cy="{middle}" r="3.5" fill="#2563eb" fill-opacity="0.6"/>')
     at = x(limit)
     parts += [
         f'<line x1="{at}" y1="{TOP - 6}" x2="{at}" y2="{bottom}" stroke="#dc2626" stroke-dasharray="5 4"/>',
-        f'<text x="{at}" y="{TOP - 12}" text-anchor="middle" fill="#dc2626">limit of a gap: {limit:g} s</text>',
+        f'<text x="{at}" y="{TOP - 12}" text-anchor="middle" fill="#dc2626">max. outage: {limit:g} s</text>',
         f'<circle cx="{LEFT}" cy="{bottom + 32}" r="3.5" fill="#2563eb" fill-opacity="0.6"/>',
         f'<text x="{LEFT + 10}" y="{bottom + 36}">longest time without an answer on a new connection</text>',
         f'<circle cx="{LEFT + 370}" cy="{bottom + 32}" r="4" fill="none" stroke="#d97706"/>',

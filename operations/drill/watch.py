@@ -12,7 +12,6 @@ from itertools import pairwise
 
 from operations.drill.background import Background
 from operations.drill.lab_node import LabNode, addresses
-from operations.drill.oci import authorization
 from operations.errors import BerthError
 from operations.registry.endpoint import User
 
@@ -31,7 +30,7 @@ class Watch(Background):
         self._host, _, port = endpoint.rpartition(":")
         self._port = int(port)
         self._tls = tls
-        words = {"Host": endpoint, **authorization(user), "Connection": "close"}
+        words = {"Host": endpoint, "Authorization": f"Basic {user.basic}", "Connection": "close"}
         lines = ["GET /v2/ HTTP/1.1", *(f"{name}: {value}" for name, value in words.items()), "", ""]
         self._question = "\r\n".join(lines).encode()
         self._address = address
@@ -89,21 +88,21 @@ class Watch(Background):
         have = self.holders[-1][1] if self.holders else frozenset()
         return next(iter(have)) if len(have) == 1 else ""
 
-    def gap(self, start: float, end: float) -> float:
+    def outage(self, start: float, end: float) -> float:
         """The longest time without an answer that reaches into the given time."""
-        return longest_gap(sorted(self.answers), start, end)
+        return longest_outage(sorted(self.answers), start, end)
 
     def moves(self, start: float, end: float) -> int:
         """How often the address went to another node in that time."""
         return moves([have for when, have in self.holders if start - LOOK_EVERY <= when <= end])
 
-    def shared(self, start: float, end: float, struck: frozenset[str]) -> float:
+    def shared(self, start: float, end: float, affected: frozenset[str]) -> float:
         """For how long two nodes that no fault held had the address."""
-        seen = [(when, have - struck) for when, have in self.holders if start <= when <= end]
+        seen = [(when, have - affected) for when, have in self.holders if start <= when <= end]
         return sum(after - when for (when, have), (after, _) in pairwise(seen) if len(have) > 1)
 
 
-def longest_gap(answers: Sequence[float], start: float, end: float) -> float:
+def longest_outage(answers: Sequence[float], start: float, end: float) -> float:
     """The longest time between answers, of those that reach into the time from start to end."""
     first = max(0, bisect_right(answers, start) - 1)
     last = bisect_left(answers, end)

@@ -28,7 +28,7 @@ ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 @dataclass(frozen=True)
 class ImageConfig:
-    """What an image says about how it is run, in Docker's words."""
+    """An image's run configuration, in Docker's terms."""
 
     entrypoint: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
@@ -59,7 +59,7 @@ class ImageConfig:
 
 
 def run_config(name: str, version: str) -> ImageConfig:
-    """How one of Berth's images is run, as its recipe says, and what it says about itself."""
+    """The run configuration and labels of one of Berth's images, from its recipe."""
     pins = images.recipe(name)
     labels = {
         LABEL: name,
@@ -78,7 +78,7 @@ def run_config(name: str, version: str) -> ImageConfig:
 
 
 class Layer:
-    """A root file system being written as a tar: owner root and time zero, unless said otherwise."""
+    """A root file system being written as a tar: owner root and time zero by default."""
 
     def __init__(self, tar: tarfile.TarFile) -> None:
         self._tar = tar

@@ -87,7 +87,7 @@ def _version(shell: Shell) -> str:
     """A build script's last line is the version of what it installed."""
     lines = shell.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     if not lines:
-        raise BootstrapError(f"The build said no version; see {shell.log}.")
+        raise BootstrapError(f"The build printed no version; see {shell.log}.")
     return lines[-1].strip()
 
 

@@ -49,7 +49,7 @@ def check(version: str) -> Check:
 
 
 def missing_packages() -> list[str]:
-    """Packages that bring what is not there; the client is a package of its own on newer Debians."""
+    """Packages that provide what is missing; the client is a package of its own on newer Debians."""
     packages = []
     if not shutil.which("dockerd"):
         # Without recommended packages nothing else brings iptables, and the daemon does not start without it.
@@ -60,8 +60,8 @@ def missing_packages() -> list[str]:
     return sorted(set(packages))
 
 
-def forget_the_dead(pid_file: Path, program: str) -> None:
-    """Remove what a daemon left behind that died with its session: its number may be another process's by now."""
+def remove_stale_pid_file(pid_file: Path, program: str) -> None:
+    """Remove the pid file of a daemon that died: its pid may belong to another process by now."""
     if not pid_file.is_file():
         return
     number = pid_file.read_text(encoding="utf-8").strip()
@@ -79,7 +79,7 @@ def start(home: Path, shell: Shell) -> None:
         log = "journalctl --unit docker"
     else:
         for pid_file, program in PID_FILES.items():
-            forget_the_dead(pid_file, program)
+            remove_stale_pid_file(pid_file, program)
         path = home / "logs" / "dockerd.log"
         path.parent.mkdir(parents=True, exist_ok=True)
         shell.note(f"$ dockerd >{path}")

@@ -1,4 +1,4 @@
-"""What on this machine will not work, and how to remedy it."""
+"""What will not work on this machine, and how to fix it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Finding:
 
 
 def findings(stack_file: StackFile) -> list[Finding]:
-    """Everything there is to say, bootstrap's own checks first."""
+    """All findings, the preparation's own checks first."""
 
     result = [Finding(c.name, c.found, c.ok, "" if c.ok else c.remedy) for c in prepare.checks()]
     result += [cgroup(), capabilities(), pulumi(), names(stack_file), subnet(stack_file)]
@@ -85,7 +85,7 @@ def subnet(stack_file: StackFile, table: Path | None = None) -> Finding:
     try:
         settings = stackfile.parse(stack_file.stack, stack_file.document)
     except SettingsError:
-        remedy = f"./berth settings check --stack {stack_file.stack} says what is wrong."
+        remedy = f"./berth settings check --stack {stack_file.stack} lists the problems."
         return Finding("settings", f"{stack_file.path.name} is not accepted", False, remedy)
     if settings.lab is None:
         return Finding("network", "no lab, no network to make", True)

@@ -6,4 +6,4 @@ from operations.errors import BerthError
 
 
 class BootstrapError(BerthError):
-    """The machine cannot be made ready; the text is for the user and says what to do."""
+    """The machine cannot be made ready; the text is for the user and names what to do."""

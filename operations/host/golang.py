@@ -87,7 +87,7 @@ def load(name: str, shell: Shell, cache: Path, work: Path) -> None:
 
 
 def _changes(name: str, out: Layer) -> None:
-    """MinIO's licence wants whoever runs a changed program to have the change: it is in the image itself."""
+    """MinIO's licence requires that users of a changed program get the change: it is in the image itself."""
     changes = images.edited(name)
     if not changes:
         return

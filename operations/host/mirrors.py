@@ -100,7 +100,7 @@ def host_sources(etc: Path = ETC) -> list[AptSource]:
 
 
 def _resolved(uri: str) -> str:
-    """Cloud images name a file with a list of mirrors; the first one stands for them."""
+    """Cloud images name a file with a list of mirrors; the first one is used."""
     path = Path(re.sub(r"^mirror\+file:/*", "/", uri))
     if not uri.startswith("mirror+file:") or not path.is_file():
         return uri
@@ -153,7 +153,7 @@ def proxy_environment(environment: dict[str, str] | None = None) -> dict[str, st
 
 
 def apt_settings(dump: str) -> list[str]:
-    """Those lines of `apt-config dump` that say how to reach a mirror."""
+    """The lines of `apt-config dump` about reaching a mirror."""
     kept = [line for line in dump.splitlines() if KEPT_APT_SETTINGS.match(line) and not line.endswith(' "";')]
     return [line for line in kept if not line.lower().startswith("acquire::https::cainfo ")]
 
@@ -171,7 +171,7 @@ def apt_proxies(dump: str) -> dict[str, str]:
 
 
 def armored(text: str) -> bytes:
-    """The bytes of an ASCII-armored key, as debootstrap's verifier wants them."""
+    """The bytes of an ASCII-armored key, as debootstrap's verifier needs them."""
     body = text.replace("\n .", "\n").split("-----")[2]
     lines = [line.strip() for line in body.splitlines()]
     start = lines.index("", 1) if "" in lines[1:] else 0

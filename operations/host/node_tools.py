@@ -1,4 +1,4 @@
-"""A lab node with cloud-init and Ignition's judge in it, for tests: on this machine itself neither is installed."""
+"""A lab node with cloud-init and Ignition's validator in it, for tests: on this machine itself neither is installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which steps this machine still needs; looks, and changes nothing."""
+"""Which steps this machine still needs; read-only."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from operations.host.steps import Step
 
 GO_IMAGES = ("registry", "upstream", "minio")
 DEBIAN_IMAGES = ("nginx", "lab-node")
-# Programs that only tests run, with the packages that bring them: other clients than Docker's, a judge of TLS, and a
+# Programs that only tests run, with their packages: other clients than Docker's, a TLS scanner, and a
 # database for state (whose own programs Debian keeps off PATH).
 TEST_PROGRAMS = {
     "curl": "curl",
@@ -24,7 +24,7 @@ TEST_PROGRAMS = {
     "testssl": "testssl.sh",
 }
 CLUSTERS = Path("/etc/postgresql-common/createcluster.d/berth.conf")
-"""Where Debian's postgresql is told not to start a server when it is installed: tests start their own."""
+"""Keeps Debian's postgresql from starting a server when it is installed: tests start their own."""
 
 
 def _install(packages: tuple[str, ...], shell: Shell) -> None:
@@ -45,7 +45,7 @@ def _packages(docker_missing: list[str], base_needed: bool, tests: bool) -> Iter
         packages.append("openssh-client")
         reasons.append("nodes are reached by SSH only")
     if base_needed and not shutil.which("debootstrap"):
-        # The keyring by name: where Debian is not the host's distribution, nothing else brings it.
+        # The keyring by name: where Debian is not the host's distribution, nothing else installs it.
         packages += ["debootstrap", "debian-archive-keyring"]
         reasons.append("debootstrap makes the bare Debian that images start from")
     missing = [package for program, package in TEST_PROGRAMS.items() if tests and not shutil.which(program)]
@@ -119,7 +119,7 @@ def _debian_steps(missing: set[str], base_needed: bool, cache: Path) -> Iterator
 
 
 def needed(folder: Path, tests: bool = False) -> list[Step]:
-    """The steps that bring this machine from what it is to ready, for tests too if asked; empty when it is."""
+    """The steps that this machine still needs, with `tests` those for tests too; empty when it is ready."""
     cache = folder / "cache"
     docker_missing = docker_engine.missing_packages()
     running = not docker_missing and bool(docker_engine.server_version())

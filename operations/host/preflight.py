@@ -22,7 +22,7 @@ MEMORY_TOLERANCE = 0.95
 
 @dataclass(frozen=True)
 class Check:
-    """One finding: whether it is as it should be, what was found and, if not, how to mend it."""
+    """One finding: whether it passed, what was found and, if not, the remedy."""
 
     name: str
     ok: bool

@@ -19,14 +19,14 @@ from operations.host import archive, docker_engine, plan, preflight, pulumi_cli,
 from operations.host.errors import BootstrapError
 from operations.host.preflight import Check, refuse_taken_ports
 
-__all__ = ["BootstrapError", "Check", "alone", "checks", "clean", "refuse_taken_ports", "run"]
+__all__ = ["BootstrapError", "Check", "checks", "clean", "exclusive_lock", "refuse_taken_ports", "run"]
 
 DOCKER_DATA = Path("/var/lib/docker")
 CACHES = ("cache", "pulumi", "pulumi-home", "seed", "images.json", "dockerd.pid")
 
 
 @contextmanager
-def alone(folder: Path, console: Console) -> Iterator[None]:
+def exclusive_lock(folder: Path, console: Console) -> Iterator[None]:
     """One run at a time of those that share a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
@@ -41,11 +41,11 @@ def alone(folder: Path, console: Console) -> Iterator[None]:
 def run(yes: bool, console: Console, only_check: bool = False, tests: bool = False, pulumi: str = "") -> None:
     """Install, build and store what is missing; `only_check` refuses instead of changing anything.
 
-    `pulumi` says why Pulumi's CLI has to be brought along; nothing where it has not.
+    `pulumi` is the reason why Pulumi's CLI has to be built; empty if it has not.
     """
     preflight.refuse([preflight.system, preflight.root])
     home = paths.home()
-    with alone(home / "cache", console):
+    with exclusive_lock(home / "cache", console):
         todo = _needed(home, tests)
         if pulumi:
             todo += pulumi_cli.steps(home, pulumi, todo)
@@ -76,7 +76,7 @@ def _needed(home: Path, tests: bool) -> list[steps.Step]:
 
 
 def _announce(todo: list[steps.Step], yes: bool, console: Console) -> None:
-    console.print("This machine needs, before anything can be deployed:")
+    console.print("Needed on this machine before anything can be deployed:")
     for step in todo:
         console.print(f"  - {step.title}: {step.why}", markup=False, highlight=False, soft_wrap=True)
     if not yes and sys.stdin.isatty():
@@ -121,7 +121,7 @@ def checks() -> list[Check]:
 
 def clean(console: Console | None = None) -> None:
     """Remove the images and caches; Docker itself and the virtual environment stay."""
-    say = console or Console()
+    out = console or Console()
     home = paths.home()
     if docker_engine.server_version():
         listed = subprocess.run(
@@ -134,7 +134,7 @@ def clean(console: Console | None = None) -> None:
             removed = subprocess.run(["docker", "rmi", "--force", image], capture_output=True, text=True, check=False)
             if removed.returncode:
                 raise BootstrapError(f"An image can't be removed (`./berth down` first): {removed.stderr.strip()}")
-        say.print("Removed Berth's images.")
+        out.print("Removed Berth's images.")
     for name in CACHES:
         path = home / name
         # A daemon that Berth started keeps running, and its number stays known.
@@ -144,4 +144,4 @@ def clean(console: Console | None = None) -> None:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
-    say.print("Removed caches and the seed's storage.")
+    out.print("Removed caches and the seed's storage.")

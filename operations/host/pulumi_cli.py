@@ -26,7 +26,7 @@ UNREACHABLE = re.compile(
     r"dial tcp|no such host|connection refused|i/o timeout|proxyconnect|module lookup disabled"
     r"|(reading|Get) .*: [45]\d\d "
 )
-"""What Go says of a mirror that does not answer, or that has not got a module."""
+"""Go's messages for a mirror that does not answer or lacks a module."""
 FULL = "no space left on device"
 ROOM = 6 * 10**9
 """Bytes for the sources, Go's build cache and the program, all measured and rounded up."""
@@ -49,7 +49,7 @@ def _pinned(pattern: str) -> str:
 
 
 def linker() -> str:
-    """What the linker is told; without its version the CLI takes itself for a development build."""
+    """The linker's flags; without a version the CLI considers itself a development build."""
     return f"-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version={version()}"
 
 
@@ -79,7 +79,7 @@ def _program_in(place: Path) -> Path | None:
 
 
 def steps(home: Path, reason: str, others: Sequence[Step] = ()) -> list[Step]:
-    """What brings the CLI here; `reason` says why it is needed, `others` are steps that run beside these."""
+    """The steps that build the CLI; `reason` is why it is needed, `others` are steps that run beside these."""
     if program(home):
         return []
     site = os.environ.get(SITE_VARIABLE, "")
@@ -126,11 +126,11 @@ def _compile(home: Path, shell: Shell) -> None:
 
 
 def _explained(error: CommandFailed, shell: Shell, cache: Path) -> BootstrapError:
-    """One sentence where the reason is known, for Go's own words name neither cause nor remedy."""
-    said = shell.log.read_text(encoding="utf-8", errors="replace")
-    if FULL in said:
+    """One sentence where the reason is known: Go's own message names neither cause nor remedy."""
+    output = shell.log.read_text(encoding="utf-8", errors="replace")
+    if FULL in output:
         return BootstrapError(f"The disk with {cache} is full: make room there and run it again.")
-    if UNREACHABLE.search(said):
+    if UNREACHABLE.search(output):
         return BootstrapError(
             "A Go module of the Pulumi CLI can't be fetched: set GOPROXY to a mirror that has it, name a folder with a "
             f"compiled CLI in {SITE_VARIABLE}, or install Pulumi; see {shell.log}."

@@ -30,6 +30,7 @@ import bcrypt
 import images
 from operations.host.errors import BootstrapError
 from operations.host.shell import Shell
+from operations.workspace import write_private
 
 TIMEOUT = 30.0
 
@@ -67,7 +68,7 @@ def read_lock(home: Path) -> dict[str, dict[str, str]]:
 
 
 def inspect() -> dict[str, dict[str, Any]]:
-    """What Docker says of each image of Berth that it has, by name."""
+    """Docker's data on each of Berth's images that it has, by name."""
     references = {images.reference(name): name for name in images.NAMES}
     answer = subprocess.run(["docker", "image", "inspect", *references], capture_output=True, text=True, check=False)
     found: dict[str, dict[str, Any]] = {}
@@ -115,11 +116,11 @@ def push(name: str, identity: str, registry: Loopback, shell: Shell) -> str:
     target = f"{registry.address}/berth/{name}:{images.input_hash(name)}"
     shell.run(["docker", "tag", identity, target])
     try:
-        with tempfile.TemporaryFile() as said:
+        with tempfile.TemporaryFile() as output:
             environment = {"DOCKER_CONFIG": str(registry.login)}
-            shell.run(["docker", "push", target], environment=environment, target=said)
-            said.seek(0)
-            sent = SENT.findall(said.read())
+            shell.run(["docker", "push", target], environment=environment, target=output)
+            output.seek(0)
+            sent = SENT.findall(output.read())
     finally:
         subprocess.run(["docker", "rmi", "--no-prune", target], capture_output=True, check=False)
     digest = sent[-1].decode() if sent else ""
@@ -161,12 +162,12 @@ def _registry(home: Path, shell: Shell) -> Iterator[Loopback]:
         password, hashed = secrets.token_urlsafe(32), Path(folder) / "htpasswd"
         # Cheap to check: nobody guesses 256 bits.
         text = f"{USER}:{bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).decode()}\n"
-        _private(hashed, text)
+        write_private(hashed, text)
         paths = {"storage": json.dumps(str(storage)), "passwords": json.dumps(str(hashed))}
         config.write_text(CONFIG.format(port=port, **paths), encoding="utf-8")
         address, login = f"127.0.0.1:{port}", Path(folder) / "docker"
         login.mkdir(0o700)
-        _private(login / "config.json", json.dumps({"auths": {address: {"auth": _basic(password)}}}))
+        write_private(login / "config.json", json.dumps({"auths": {address: {"auth": _basic(password)}}}))
         environment = {**os.environ, "OTEL_TRACES_EXPORTER": "none"}
         with shell.log.open("ab") as log:
             process = subprocess.Popen(
@@ -193,11 +194,6 @@ def _extract(reference: str, program: Path, shell: Shell) -> None:
         shell.run(["docker", "cp", f"{name}:/bin/registry", str(program)])
     finally:
         subprocess.run(["docker", "rm", "--force", name], capture_output=True, check=False)
-
-
-def _private(path: Path, text: str) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
 
 
 def _basic(password: str) -> str:

@@ -57,7 +57,7 @@ def prepare(name: str, go: str, shell: Shell, environment: Mapping[str, str], wo
 
 
 def change(changes: Path, module: Path, path: str) -> None:
-    """Change a copy of a module's source (its path is `path`) as `edit.toml` says, or refuse it whole."""
+    """Change a copy of a module's source (its path is `path`) as `edit.toml` defines, or refuse it as a whole."""
     document = tomllib.loads((changes / "edit.toml").read_text(encoding="utf-8"))
     new: dict[Path, str] = {}
     for one in document.get("after", []):
@@ -85,7 +85,7 @@ def change(changes: Path, module: Path, path: str) -> None:
 
 
 def _module_file(name: str, pins: Mapping[str, Any]) -> str:
-    """The site's module brings its own dependencies: those that the pinned one is built with are not imposed on it."""
+    """The site's module brings its own dependencies: the pinned one's are not imposed on it."""
     minimum, module, version = images.versions()["go"]["minimum"], pins["module"], pins["version"]
     lines = [f"module berth.invalid/images/{name}", f"go {minimum}"]
     if "replace" in pins:

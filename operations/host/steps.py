@@ -30,7 +30,7 @@ class Step:
     """False for a package manager, which must not be stopped half way."""
 
 
-class Display:
+class StepDisplay:
     """A line with a running clock per step at a terminal, plain lines elsewhere."""
 
     def __init__(self, console: Console) -> None:
@@ -47,68 +47,107 @@ class Display:
         with Progress(*columns, console=self._console) as self._progress:
             yield
 
+    def start(self, title: str) -> StepLine:
+        """Show one step until it is marked as done or failed."""
+        return StepLine(self._console, self._progress, title)
+
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
         """Show one step; a step that fails keeps its line without a tick."""
-        begun = time.monotonic()
-        task = self._progress.add_task(title, total=1) if self._progress else None
+        line = self.start(title)
         try:
             yield
         except BaseException:
-            if self._progress and task is not None:
-                self._progress.update(task, description=f"{title}: failed")
-                self._progress.stop_task(task)
+            line.failed()
             raise
-        if self._progress and task is not None:
-            self._progress.update(task, completed=1)
+        line.done()
+
+
+class StepLine:
+    """One step on the display."""
+
+    def __init__(self, console: Console, progress: Progress | None, title: str) -> None:
+        self._console = console
+        self._progress = progress
+        self._title = title
+        self._started = time.monotonic()
+        self._task = progress.add_task(title, total=1) if progress else None
+
+    def done(self) -> None:
+        """Tick the line, or print how long the step took."""
+        if self._progress and self._task is not None:
+            self._progress.update(self._task, completed=1)
         else:
-            self._console.print(f"{title}: done in {time.monotonic() - begun:.0f} s", markup=False, soft_wrap=True)
+            seconds = time.monotonic() - self._started
+            self._console.print(f"{self._title}: done in {seconds:.0f} s", markup=False, soft_wrap=True)
+
+    def failed(self) -> None:
+        """Stop the line's clock; the error itself is printed by the caller."""
+        if self._progress and self._task is not None:
+            self._progress.update(self._task, description=f"{self._title}: failed")
+            self._progress.stop_task(self._task)
 
 
 def run(steps: Sequence[Step], console: Console, logs: Path) -> None:
     """Run the steps; at the first failure end the others and raise it."""
-    present = {step.name for step in steps}
-    waiting = {step.name: {name for name in step.after if name in present} for step in steps}
-    by_name = {step.name: step for step in steps}
-    shells: dict[str, Shell] = {}
-    running: dict[Future[None], str] = {}
-    display = Display(console)
-    guard = threading.Lock()
+    display = StepDisplay(console)
+    with display.open(), ThreadPoolExecutor(max_workers=max(1, len(steps))) as pool:
+        _Scheduler(steps, display, logs, pool).run()
 
-    def act(step: Step) -> None:
-        with guard:
-            shell = shells[step.name] = Shell(logs / f"bootstrap-{step.name}.log")
-        with display.step(step.title):
+
+class _Scheduler:
+    """Starts each step in a thread when all steps that it comes after have ended."""
+
+    def __init__(self, steps: Sequence[Step], display: StepDisplay, logs: Path, pool: ThreadPoolExecutor) -> None:
+        self._waiting = list(steps)
+        self._running: dict[Future[None], Step] = {}
+        self._shells: list[tuple[Step, Shell]] = []
+        self._shells_lock = threading.Lock()
+        self._display = display
+        self._logs = logs
+        self._pool = pool
+        self._failure: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self._start_ready()
+            while self._running:
+                ended, _ = wait(self._running, return_when=FIRST_COMPLETED)
+                for future in ended:
+                    self._finish(future)
+                self._start_ready()
+        except BaseException:
+            self._stop()
+            raise
+        if self._failure:
+            raise self._failure
+
+    def _start_ready(self) -> None:
+        unfinished = {step.name for step in (*self._waiting, *self._running.values())}
+        for step in [step for step in self._waiting if unfinished.isdisjoint(step.after)]:
+            self._waiting.remove(step)
+            self._running[self._pool.submit(self._act, step)] = step
+
+    def _act(self, step: Step) -> None:
+        shell = Shell(self._logs / f"bootstrap-{step.name}.log")
+        with self._shells_lock:
+            self._shells.append((step, shell))
+        with self._display.step(step.title):
             step.act(shell)
 
-    def stop() -> None:
-        waiting.clear()
-        with guard:
-            for name, shell in shells.items():
-                if by_name[name].interruptible:
-                    shell.stop()
+    def _finish(self, future: Future[None]) -> None:
+        step, error = self._running.pop(future), future.exception()
+        if error and not self._failure:
+            self._failure = _named(step, error)
+            self._stop()
 
-    failure: BaseException | None = None
-    with display.open(), ThreadPoolExecutor(max_workers=max(1, len(steps))) as pool:
-        try:
-            while waiting or running:
-                for name in [name for name, needs in waiting.items() if not needs]:
-                    del waiting[name]
-                    running[pool.submit(act, by_name[name])] = name
-                done, _ = wait(running, return_when=FIRST_COMPLETED)
-                for future in done:
-                    name = running.pop(future)
-                    error = future.exception()
-                    if error and not failure:
-                        failure = _named(by_name[name], error)
-                        stop()
-                    for needs in waiting.values():
-                        needs.discard(name)
-        except BaseException:
-            stop()
-            raise
-    if failure:
-        raise failure
+    def _stop(self) -> None:
+        """Start nothing new, and end the commands of running steps that may be interrupted."""
+        self._waiting.clear()
+        with self._shells_lock:
+            for step, shell in self._shells:
+                if step.interruptible:
+                    shell.stop()
 
 
 def _named(step: Step, error: BaseException) -> BaseException:

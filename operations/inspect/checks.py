@@ -1,4 +1,4 @@
-"""The questions of `berth verify`: what the state says, beside what the machines say."""
+"""The checks of `berth verify`: the state compared with what the machines report."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from cryptography import x509
 from config.naming import VIRTUAL_ADDRESS_STAGE
 from operations.inspect import clusters, compare
 from operations.inspect.compare import Difference, Finding, Unknown
-from operations.inspect.endpoint_checks import Front
+from operations.inspect.endpoint_checks import EndpointReplies
 from operations.inspect.expected import DEPLOY_HOST, Desired, Machine
-from operations.inspect.probe import Report
+from operations.inspect.reports import Report
 
 WARN_DAYS = 30
 FREE_KIB = 1024 * 1024
@@ -22,7 +22,7 @@ SKEW_SECONDS = 60
 
 @dataclass(frozen=True)
 class Answer:
-    """One question to one machine, and whether its answer is the right one."""
+    """One check on one machine and its result."""
 
     question: str
     node: str
@@ -33,9 +33,9 @@ class Answer:
         return {"question": self.question, "node": self.node, "answer": self.answer, "ok": self.ok}
 
 
-def answers(desired: Desired, reports: dict[str, Report], front: Front) -> list[Answer]:
+def answers(desired: Desired, reports: dict[str, Report], replies: EndpointReplies) -> list[Answer]:
     """Every question, node by node, the registry as a whole first."""
-    result = [*_front(desired, front), *_holders(desired, reports)]
+    result = [*_endpoints(desired, replies), *_holders(desired, reports)]
     for name, machine in desired.machines.items():
         report = reports[name]
         if report.error:
@@ -45,28 +45,30 @@ def answers(desired: Desired, reports: dict[str, Report], front: Front) -> list[
     return [*result, *(Answer(*one) for one in clusters.questions(desired, reports))]
 
 
-def _front(desired: Desired, front: Front) -> Iterator[Answer]:
+def _endpoints(desired: Desired, replies: EndpointReplies) -> Iterator[Answer]:
     registry = str(desired.outputs["registry"])
-    yield Answer("registry refuses strangers (401)", registry, front.anonymous.text, front.anonymous.status == 401)
-    yield Answer("registry lets its user in (200)", registry, front.with_user.text, front.with_user.status == 200)
-    days = front.anonymous.days_left
+    yield Answer(
+        "registry rejects anonymous requests (401)", registry, replies.anonymous.text, replies.anonymous.status == 401
+    )
+    yield Answer("registry accepts its user (200)", registry, replies.with_user.text, replies.with_user.status == 200)
+    days = replies.anonymous.days_left
     if days is not None:
         yield Answer("registry's certificate", registry, f"{days} days left", days >= WARN_DAYS)
-    yield Answer("CA", registry, f"{front.ca_days_left} days left", front.ca_days_left >= WARN_DAYS)
+    yield Answer("CA", registry, f"{replies.ca_days_left} days left", replies.ca_days_left >= WARN_DAYS)
     promoted: dict[str, str] = desired.outputs.get("promoted") or {}
     if promoted:
-        yield _promoted(registry, promoted, front)
-    store = front.object_store
+        yield _promoted(registry, promoted, replies)
+    store = replies.object_store
     text = "write quorum" if store.status == 200 else "no write quorum" if store.status == 503 else store.text
     yield Answer("object store takes writes", str(desired.outputs["object_store"]), text, store.status == 200)
 
 
-def _promoted(registry: str, promoted: dict[str, str], front: Front) -> Answer:
+def _promoted(registry: str, promoted: dict[str, str], replies: EndpointReplies) -> Answer:
     """Whether every tag is still the image that another stack has proved."""
     wrong = [
-        f"{name} is {front.promoted.get(name) or 'missing'}, not {digest}"
+        f"{name} is {replies.promoted.get(name) or 'missing'}, not {digest}"
         for name, digest in promoted.items()
-        if front.promoted.get(name) != digest
+        if replies.promoted.get(name) != digest
     ]
     return Answer("promoted images as pinned", registry, "; ".join(wrong) or f"all {len(promoted)}", not wrong)
 
@@ -92,8 +94,8 @@ def _machine(desired: Desired, name: str, machine: Machine, report: Report) -> I
     docker = report.docker or f"does not answer: {report.docker_error}"
     yield Answer("docker runs", name, docker, report.docker is not None)
     for unit, journal in report.journals.items():
-        said = f"{journal.errors} errors since it was started"
-        text = f"{said}, {journal.fatal} fatal: {journal.last}" if journal.fatal else said
+        errors = f"{journal.errors} errors since it was started"
+        text = f"{errors}, {journal.fatal} fatal: {journal.last}" if journal.fatal else errors
         yield Answer(f"journal of {unit}", name, text, not journal.fatal)
     if machine.info and report.docker:
         yield _agrees("daemon settings in force", name, found, (compare.SETTING,), f"all {len(machine.info)}")
@@ -107,8 +109,8 @@ def _machine(desired: Desired, name: str, machine: Machine, report: Report) -> I
         yield Answer("disk", name, free, disk.free_kib >= FREE_KIB)
     yield from _services(name, machine, report, found)
     for question in machine.readiness:
-        wanted, got = report.urls.get(question.url, (question.status, "not asked"))
-        yield Answer(f"{question.service} answers {wanted} at {question.url}", name, got, got == wanted)
+        expected, actual = report.urls.get(question.url, (question.status, "not asked"))
+        yield Answer(f"{question.service} answers {expected} at {question.url}", name, actual, actual == expected)
     if machine.listeners and report.docker:
         text = f"all {len(machine.listeners)}"
         yield _agrees("certificates as issued", name, found, (compare.CERTIFICATE,), text)
@@ -117,7 +119,7 @@ def _machine(desired: Desired, name: str, machine: Machine, report: Report) -> I
         yield _agrees("files as written", name, found, (compare.FILE, compare.BLOCK), f"all {count}")
     for unknown in found:
         if isinstance(unknown, Unknown) and report.docker:
-            yield Answer("all could be asked", name, unknown.reason, False)
+            yield Answer("all could be checked", name, unknown.reason, False)
 
 
 def _agrees(question: str, name: str, found: Sequence[Difference], kinds: tuple[str, ...], fine: str) -> Answer:
@@ -154,8 +156,8 @@ def _services(name: str, machine: Machine, report: Report, found: Sequence[Diffe
     for service in machine.services:
         fact = report.containers.get(service.name)
         state = "no container" if fact is None else fact.condition
-        told = wrong.pop(service.name, [])
-        fine = fact is not None and fact.is_healthy and not told
-        yield Answer(f"{service.service} runs", name, "; ".join([state, *(told if fact else ())]), fine)
+        sentences = wrong.pop(service.name, [])
+        fine = fact is not None and fact.is_healthy and not sentences
+        yield Answer(f"{service.service} runs", name, "; ".join([state, *(sentences if fact else ())]), fine)
     for extra in wrong:
         yield Answer("no container too many", name, f"{extra} is not of this stack's state", False)

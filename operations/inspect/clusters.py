@@ -1,18 +1,19 @@
-"""etcd and Swarm as their nodes tell of them: the questions of `verify` and the lines of `status`."""
+"""etcd and Swarm: the checks of `verify` and the lines of `status`, from what the nodes report."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from operations.inspect.cluster_facts import EtcdFacts, SwarmFacts, SwarmNode
 from operations.inspect.expected import Desired
-from operations.inspect.probe import Report
+from operations.inspect.reports import Report
 
 READS = {"serializable": "etcd reads what it holds", "linearizable": "etcd reads what the majority holds"}
 FULL = "its store is full (alarm NOSPACE) and takes no writes: see docs/etcd.md, When it is full"
 
 Question = tuple[str, str, str, bool]
-"""What was asked, of whom, the answer, whether it is the right one."""
+"""Check, node, result, whether it passed."""
 
 
 @dataclass(frozen=True)
@@ -26,115 +27,112 @@ class Service:
 
 
 def questions(desired: Desired, reports: dict[str, Report]) -> Iterator[Question]:
-    """Of both clusters, where the stack has them; a node that cannot be reached has said so already."""
-    yield from _of_etcd(desired, reports)
-    yield from _of_swarm(desired, reports)
+    """Checks of both clusters, where the stack has them; unreachable nodes are reported elsewhere."""
+    yield from _etcd(desired, reports)
+    yield from _swarm(desired, reports)
 
 
 def services(roles: tuple[str, ...], report: Report) -> Iterator[Service]:
     """What runs on a node beside its containers."""
     if "etcd" in roles:
-        health, status = _one(report, "etcd", "health"), _one(report, "etcd", "status")
-        leads = "leads" if status and status[4] == "true" else "follows"
-        healthy = health == ["healthy"]
-        yield Service("etcd", healthy, status[2] if status else "", leads if healthy else _ailment(health, status))
-    if _is_in_swarm(roles):
-        wrong = _wrong_role(roles, report)
-        manages = "manager" if "swarm-manager" in roles else "worker"
-        yield Service("swarm", not wrong, "", wrong or manages)
+        etcd = EtcdFacts.of(report)
+        role = "leads" if etcd.status and etcd.status.is_leader else "follows"
+        version = etcd.status.version if etcd.status else ""
+        yield Service("etcd", etcd.is_healthy, version, role if etcd.is_healthy else _etcd_problem(etcd))
+    if "swarm-manager" in roles or "swarm-worker" in roles:
+        is_manager = "swarm-manager" in roles
+        problem = _swarm_problem(SwarmFacts.of(report), is_manager)
+        yield Service("swarm", not problem, "", problem or ("manager" if is_manager else "worker"))
 
 
-def _of_etcd(desired: Desired, reports: dict[str, Report]) -> Iterator[Question]:
-    wanted = _with_role(desired, "etcd")
-    leaders = set()
-    for name in wanted:
-        report = reports[name]
-        if report.error:
-            continue
-        health, status = _one(report, "etcd", "health"), _one(report, "etcd", "status")
-        healthy = health == ["healthy"]
-        version = f"{status[2]}, {status[3]}" if status else ""
-        text = f"healthy, {version}" if healthy else _ailment(health, status)
-        yield "etcd's member is healthy", name, text, healthy
-        if not status:
-            continue
-        if status[4] == "true":
-            leaders.add(name)
-        members = sorted(values[2] or values[3] for values in _all(report, "etcd", "member"))
-        learners = [values[2] for values in _all(report, "etcd", "member") if values[-1] == "true"]
-        text = ", ".join(members) + (f" ({', '.join(learners)} still learning)" if learners else "")
-        yield "etcd's members", name, text or "no answer", members == sorted(wanted) and not learners
-        read = {values[0]: values[-1] for values in _all(report, "etcd", "read")}
-        for kind, question in READS.items():
-            answer = read.get(kind) or "no answer"
-            yield question, name, answer, answer == "yes"
-    if wanted:
-        yield "etcd has one leader", ", ".join(wanted), ", ".join(sorted(leaders)) or "none", len(leaders) == 1
+def _etcd(desired: Desired, reports: dict[str, Report]) -> Iterator[Question]:
+    expected = _with_role(desired, "etcd")
+    facts = {name: EtcdFacts.of(reports[name]) for name in expected if not reports[name].error}
+    for name, etcd in facts.items():
+        yield from _etcd_member(name, etcd, expected)
+    if expected:
+        leaders = sorted(name for name, etcd in facts.items() if etcd.status and etcd.status.is_leader)
+        yield "etcd has one leader", ", ".join(expected), ", ".join(leaders) or "none", len(leaders) == 1
 
 
-def _ailment(health: list[str], status: list[str]) -> str:
-    """Why a member is not healthy: in its own words, or in better ones where it only lacks room."""
+def _etcd_member(name: str, etcd: EtcdFacts, expected: Sequence[str]) -> Iterator[Question]:
+    status = etcd.status
+    version = f"{status.version}, {status.db_size}" if status else ""
+    text = f"healthy, {version}" if etcd.is_healthy else _etcd_problem(etcd)
+    yield "etcd's member is healthy", name, text, etcd.is_healthy
+    if not status:
+        return
+    members = sorted(member.name or member.peer_urls for member in etcd.members)
+    learners = [member.name for member in etcd.members if member.is_learner]
+    text = ", ".join(members) + (f" ({', '.join(learners)} still learning)" if learners else "")
+    yield "etcd's members", name, text or "no answer", members == sorted(expected) and not learners
+    for kind, question in READS.items():
+        answer = etcd.reads.get(kind) or "no answer"
+        yield question, name, answer, answer == "yes"
+
+
+def _etcd_problem(etcd: EtcdFacts) -> str:
+    """Why a member is not healthy: its own text, or a better one where its store is full."""
     # The status ends with errors, alarms among them; an older member's page does not say which alarm it is.
-    if any("NOSPACE" in word for word in (*health, *status[9:])):
+    errors = etcd.status.errors if etcd.status else ()
+    if any("NOSPACE" in text for text in (etcd.health, *errors)):
         return FULL
-    return "; ".join([_first(health, "no answer"), *(word.strip() for word in status[9:] if word.strip())])
+    return "; ".join([etcd.health or "no answer", *(text.strip() for text in errors if text.strip())])
 
 
-def _of_swarm(desired: Desired, reports: dict[str, Report]) -> Iterator[Question]:
+def _swarm(desired: Desired, reports: dict[str, Report]) -> Iterator[Question]:
     managers, workers = _with_role(desired, "swarm-manager"), _with_role(desired, "swarm-worker")
-    leaders = set()
+    leaders = set[str]()
     for name in [*managers, *workers]:
-        report = reports[name]
-        if report.error:
+        if reports[name].error:
             continue
-        roles = ("swarm-manager",) if name in managers else ("swarm-worker",)
-        wrong = _wrong_role(roles, report)
-        yield "in the swarm", name, wrong or roles[0].removeprefix("swarm-"), not wrong
-        if wrong or name in workers:
+        swarm, is_manager = SwarmFacts.of(reports[name]), name in managers
+        problem = _swarm_problem(swarm, is_manager)
+        yield "in the swarm", name, problem or ("manager" if is_manager else "worker"), not problem
+        if problem or not is_manager:
             continue
-        nodes = {values[0]: values for values in _all(report, "swarm", "node")}
-        leaders |= {host for host, (_, _, _, manager) in nodes.items() if manager == "Leader"}
-        problems = [f"{host} is not there" for host in (*managers, *workers) if host not in nodes]
-        for host, (_, status, _, manager) in nodes.items():
-            unreachable = host in managers and manager not in ("Leader", "Reachable")
-            if status != "Ready" or unreachable:
-                problems.append(", ".join([f"{host} is {status}", *([manager or "no manager"] if unreachable else [])]))
-            elif host not in (*managers, *workers):
-                problems.append(f"{host} has no role in it")
-        text = "; ".join(problems) or f"{len(nodes)} ready"
-        yield "the swarm's nodes", name, text if nodes else "hears no leader", bool(nodes) and not problems
-        wanted = [one for ask in desired.machines[name].asks for one in ask.split("\t")[1:] if ask.startswith("swarm")]
-        found = [values[0] for values in _all(report, "swarm", "network")]
-        if wanted or found:
-            yield "the swarm's networks", name, ", ".join(found) or "none", sorted(found) == sorted(wanted)
+        leaders |= {node.hostname for node in swarm.nodes if node.manager_status == "Leader"}
+        yield from _swarm_view(name, swarm, managers, workers)
+        expected = _overlay_networks(desired, name)
+        if expected or swarm.networks:
+            text = ", ".join(swarm.networks) or "none"
+            yield "the swarm's networks", name, text, sorted(swarm.networks) == sorted(expected)
     if managers:
         yield "the swarm has one leader", ", ".join(managers), ", ".join(sorted(leaders)) or "none", len(leaders) == 1
 
 
-def _wrong_role(roles: tuple[str, ...], report: Report) -> str:
-    """What keeps the node from being in the swarm as its roles say; empty if nothing."""
-    state = _one(report, "swarm", "state")
-    if not state or state[0] != "active":
-        return ": ".join(word for word in [_first(state, "no answer"), *state[2:]] if word)
-    wants = "swarm-manager" in roles
-    return "" if (state[1] == "true") == wants else f"{'no ' if wants else ''}manager"
+def _swarm_view(name: str, swarm: SwarmFacts, managers: Sequence[str], workers: Sequence[str]) -> Iterator[Question]:
+    """The swarm's nodes as one manager lists them."""
+    listed = {node.hostname for node in swarm.nodes}
+    problems = [f"{host} is not there" for host in (*managers, *workers) if host not in listed]
+    problems += filter(None, (_node_problem(node, managers, workers) for node in swarm.nodes))
+    text = "; ".join(problems) or f"{len(swarm.nodes)} ready"
+    yield "the swarm's nodes", name, text if listed else "hears no leader", bool(listed) and not problems
+
+
+def _node_problem(node: SwarmNode, managers: Sequence[str], workers: Sequence[str]) -> str:
+    unreachable = node.hostname in managers and node.manager_status not in ("Leader", "Reachable")
+    if unreachable:
+        return f"{node.hostname} is {node.status}, {node.manager_status or 'no manager'}"
+    if node.status != "Ready":
+        return f"{node.hostname} is {node.status}"
+    return "" if node.hostname in (*managers, *workers) else f"{node.hostname} has no role in it"
+
+
+def _overlay_networks(desired: Desired, node: str) -> list[str]:
+    """Overlay networks that the stage's question to this node lists."""
+    asks = [ask.split("\t") for ask in desired.machines[node].asks]
+    return [network for kind, *networks in asks if kind == "swarm" for network in networks]
+
+
+def _swarm_problem(swarm: SwarmFacts, is_manager: bool) -> str:
+    """Why the node is not in the swarm with its role; empty if it is."""
+    if swarm.state != "active":
+        return ": ".join(filter(None, [swarm.state or "no answer", swarm.error]))
+    if swarm.is_manager == is_manager:
+        return ""
+    return "no manager" if is_manager else "manager"
 
 
 def _with_role(desired: Desired, role: str) -> list[str]:
     return [str(node["name"]) for node in desired.outputs.get("nodes", []) if role in node.get("roles", ())]
-
-
-def _is_in_swarm(roles: tuple[str, ...]) -> bool:
-    return "swarm-manager" in roles or "swarm-worker" in roles
-
-
-def _all(report: Report, cluster: str, word: str) -> list[list[str]]:
-    return [values[1:] for values in report.told.get(cluster, []) if values[:1] == [word]]
-
-
-def _one(report: Report, cluster: str, word: str) -> list[str]:
-    return next(iter(_all(report, cluster, word)), [])
-
-
-def _first(values: list[str], otherwise: str = "nothing") -> str:
-    return values[0] if values and values[0] else otherwise

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from operations import ssh
 from operations.errors import BerthError
 from operations.inspect import endpoint_checks, expected
-from operations.inspect.endpoint_checks import Front
+from operations.inspect.endpoint_checks import EndpointReplies
 from operations.inspect.expected import Desired
-from operations.inspect.probe import Probe, Report
+from operations.inspect.probe import Probe
+from operations.inspect.reports import Report
 from operations.pulumi.session import NOT_DEPLOYED, Session
 
 JOURNALS = ("docker.service", "etcd.service", "etcd-member.service")
@@ -19,11 +20,11 @@ JOURNALS = ("docker.service", "etcd.service", "etcd-member.service")
 
 @dataclass(frozen=True)
 class ClusterSnapshot:
-    """What the state says beside what every machine and the endpoints answered."""
+    """The desired state with the reports of all machines and the replies of the endpoints."""
 
     desired: Desired
     reports: dict[str, Report]
-    endpoints: Front
+    endpoints: EndpointReplies
 
 
 def collect(session: Session) -> ClusterSnapshot:
@@ -32,7 +33,7 @@ def collect(session: Session) -> ClusterSnapshot:
 
 
 def desired(session: Session) -> Desired:
-    """What the state says; raises BerthError for a stack that is not deployed."""
+    """The desired state from the stack's state; raises BerthError for a stack that is not deployed."""
     if not session.is_deployed:
         raise BerthError(NOT_DEPLOYED.format(stack=session.stack))
     return expected.read(json.loads(session.ask("stack", "export", "--show-secrets")), session.stack)
@@ -42,5 +43,5 @@ def query(session: Session, desired: Desired) -> ClusterSnapshot:
     """Query the machines and endpoints of a given desired state."""
     registry = str(desired.outputs["registry"])
     probe = Probe(session.stack, registry, desired.address, desired.machines, journals=JOURNALS)
-    reports = probe.ask(ssh.doors(session.workspace, desired.outputs))
+    reports = probe.ask(ssh.hosts(session.workspace, desired.outputs))
     return ClusterSnapshot(desired, reports, endpoint_checks.ask(session.workspace, session.stack, desired.outputs))

@@ -1,4 +1,4 @@
-"""What a machine's report says differently from the state: the one comparison behind `drift` and `verify`."""
+"""Differences between a machine's report and the state: the one comparison behind `drift` and `verify`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from operations.inspect.expected import Machine, Service, WantedFile
-from operations.inspect.probe import ContainerFact, FileFact, Report
+from operations.inspect.expected import DesiredFile, Machine, Service
+from operations.inspect.reports import ContainerFact, FileFact, Report
 
 FILE, BLOCK, UNIT, SETTING, CONTAINER, CERTIFICATE = "file", "block", "unit", "setting", "container", "certificate"
 FIREWALL = "firewall"
@@ -16,7 +16,7 @@ GONE: Mapping[str, Any] = {"gone": True}
 """Not in the state either, so that it is made again and nothing is deleted for it."""
 UNWRITTEN: Mapping[str, Any] = {"inputs": {"stdin": ""}, "outputs": {"stdin": ""}}
 """Never applied, so that the same command is run again."""
-STRANGERS_SECONDS = 10
+FOREIGN_CONTAINER_GRACE_SECONDS = 10
 IN_HOST = {
     "volumes": "Binds",
     "network mode": "NetworkMode",
@@ -35,7 +35,7 @@ IN_CONFIG = {"command": "Cmd", "entrypoint": "Entrypoint", "user": "User", "stop
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is not as the state says. Never holds what a file or a variable contains."""
+    """One difference from the state. Never holds the content of a file or a variable."""
 
     node: str
     kind: str
@@ -43,9 +43,9 @@ class Finding:
     expected: str
     found: str
     resource: str = ""
-    """URN of what would mend it; empty: nothing in the state does."""
+    """URN of the resource that repairs it; empty if the state has none."""
     mark: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
-    """What the state would say of the resource if it told how things are; never shown."""
+    """Changes to the resource in the state that describe what was found; never shown."""
 
     @property
     def sentence(self) -> str:
@@ -64,7 +64,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Unknown:
-    """Something that could not be asked: neither fine nor different."""
+    """Something that could not be checked: neither equal nor different."""
 
     node: str
     reason: str
@@ -92,44 +92,44 @@ def of_machine(name: str, machine: Machine, report: Report) -> Iterator[Differen
     yield from _settings(name, machine, report)
     containers = list(_containers(name, machine, report))
     yield from containers
-    # What a container shows that is another one anyway says nothing more.
+    # A container that differs is reported already: its certificate adds nothing.
     yield from _certificates(name, machine, report, {found.name for found in containers})
 
 
 def _files(name: str, machine: Machine, report: Report) -> Iterator[Difference]:
-    for path, wanted in machine.files.items():
+    for path, desired in machine.files.items():
         found = report.files.get(path)
         if found is not None and not found.checksum:
             yield Unknown(name, f"{path} can't be read")
         else:
-            for expected, got in _of_file(wanted, found):
-                yield Finding(name, FILE, path, expected, got, wanted.resource, UNWRITTEN)
+            for expected, actual in _of_file(desired, found):
+                yield Finding(name, FILE, path, expected, actual, desired.resource, UNWRITTEN)
 
 
-def _of_file(wanted: WantedFile, found: FileFact | None) -> Iterator[tuple[str, str]]:
+def _of_file(desired: DesiredFile, found: FileFact | None) -> Iterator[tuple[str, str]]:
     if found is None:
-        if not wanted.optional:
+        if not desired.optional:
             yield "there", MISSING
         return
-    if found.checksum != wanted.checksum and found.checksum not in wanted.instead:
+    if found.checksum != desired.checksum and found.checksum not in desired.instead:
         yield "as written", "changed"
-    if found.mode != wanted.mode:
-        yield f"mode {wanted.mode}", f"mode {found.mode}"
+    if found.mode != desired.mode:
+        yield f"mode {desired.mode}", f"mode {found.mode}"
     # The state may name a user, or give a number that the node has no name for.
     users, groups = zip(*(owner.split(":") for owner in found.owners), strict=True)
-    user, group = wanted.owner.split(":")
+    user, group = desired.owner.split(":")
     if user not in users or group not in groups:
-        yield f"owned by {wanted.owner}", f"owned by {found.owners[0]}"
+        yield f"owned by {desired.owner}", f"owned by {found.owners[0]}"
 
 
 def _blocks(name: str, machine: Machine, report: Report) -> Iterator[Difference]:
-    for path, wanted in machine.blocks.items():
+    for path, desired in machine.blocks.items():
         found = report.blocks.get(path, MISSING)
         if found == "unreadable":
             yield Unknown(name, f"{path} can't be read")
-        elif found != wanted.checksum:
-            got = "without Berth's lines" if found == MISSING else "changed between Berth's marks"
-            yield Finding(name, BLOCK, path, "as written", got, wanted.resource, UNWRITTEN)
+        elif found != desired.checksum:
+            actual = "without Berth's lines" if found == MISSING else "changed between Berth's marks"
+            yield Finding(name, BLOCK, path, "as written", actual, desired.resource, UNWRITTEN)
 
 
 def _units(name: str, machine: Machine, report: Report) -> Iterator[Difference]:
@@ -148,7 +148,7 @@ def _units(name: str, machine: Machine, report: Report) -> Iterator[Difference]:
 def _firewall(name: str, machine: Machine, report: Report) -> Iterator[Difference]:
     if not machine.firewall:
         return
-    found = " ".join(report.told.get("firewall", [["not told"]])[0])
+    found = " ".join(report.answers.get("firewall", [["not told"]])[0])
     if found in ("unreadable", "not told"):
         yield Unknown(name, f"whether the table berth of nftables is as written: {found}")
     elif found != "in force":
@@ -159,16 +159,18 @@ def _settings(name: str, machine: Machine, report: Report) -> Iterator[Differenc
     if machine.info and not report.info:
         yield Unknown(name, "docker info does not answer")
         return
-    for format_, wanted, got in zip(machine.info, machine.info.values(), report.info, strict=False):
-        if got.strip() != wanted.strip():
-            yield Finding(name, SETTING, format_, repr(wanted.strip()), repr(got.strip()), machine.daemon, UNWRITTEN)
+    for format_, desired, actual in zip(machine.info, machine.info.values(), report.info, strict=False):
+        if actual.strip() != desired.strip():
+            yield Finding(
+                name, SETTING, format_, repr(desired.strip()), repr(actual.strip()), machine.daemon, UNWRITTEN
+            )
 
 
 def _containers(name: str, machine: Machine, report: Report) -> Iterator[Finding]:
     for service in machine.services:
         found = report.containers.get(service.name)
-        for expected, got in _of_container(service, found):
-            yield Finding(name, CONTAINER, service.name, expected, got, service.resource, _as_found(found, service))
+        for expected, actual in _of_container(service, found):
+            yield Finding(name, CONTAINER, service.name, expected, actual, service.resource, _as_found(found, service))
     for extra in sorted(set(report.containers) - {service.name for service in machine.services}):
         yield Finding(name, CONTAINER, extra, "absent", "there with this stack's label")
 
@@ -179,8 +181,8 @@ def _as_found(found: ContainerFact | None, service: Service) -> Mapping[str, Any
         return GONE
     mark: dict[str, Any] = {"id": found.id, "outputs": {"image": "another"}}
     if found.image != service.image:
-        # What another program would do with the time that this one needs for its clients is nobody's concern.
-        timeout = {"destroyGraceSeconds": STRANGERS_SECONDS}
+        # A foreign container does not need the grace period that ours needs for its clients.
+        timeout = {"destroyGraceSeconds": FOREIGN_CONTAINER_GRACE_SECONDS}
         mark |= {"inputs": timeout, "outputs": {**mark["outputs"], **timeout}}
     return mark
 
@@ -197,16 +199,16 @@ def _of_container(service: Service, found: ContainerFact | None) -> Iterator[tup
 
 
 def _made_otherwise(inputs: Mapping[str, Any], found: ContainerFact) -> Iterator[tuple[str, str]]:
-    """Settings of a container: what Docker was asked for when it was made, beside what Docker says of it."""
+    """Settings of a container: as it was created, compared with what Docker reports."""
     if not found.config:
         return
-    # The published plugin asks Docker for the same.
+    # The published plugin sends the same body.
     from plugins.providers.docker_container_body import container_body
 
     body = container_body(inputs)
     host = body["HostConfig"]
     other = [what for what, key in IN_HOST.items() if _plain(host.get(key)) != _plain(found.host.get(key))]
-    # Where the state is silent, the image speaks.
+    # What the state leaves open is the image's default.
     other += [
         what for what, key in IN_CONFIG.items() if key in body and _plain(body[key]) != _plain(found.config.get(key))
     ]
@@ -217,7 +219,7 @@ def _made_otherwise(inputs: Mapping[str, Any], found: ContainerFact) -> Iterator
 
 
 def _plain(value: Any) -> Any:
-    """One spelling for what Docker writes in several ways."""
+    """Normalises what Docker writes in several ways."""
     if isinstance(value, list):
         return sorted(str(item).upper().removeprefix("CAP_") for item in value) or None
     return value or None
@@ -234,6 +236,6 @@ def _certificates(name: str, machine: Machine, report: Report, others: set[str])
         if shown.startswith("("):
             yield Unknown(name, f"{place} shows no certificate {shown}")
         else:
-            got = f"showing another one, sha256 {shown[:16]}"
+            actual = f"showing another one, sha256 {shown[:16]}"
             mark = _as_found(found, service)
-            yield Finding(name, CERTIFICATE, place, "showing the state's certificate", got, service.resource, mark)
+            yield Finding(name, CERTIFICATE, place, "showing the state's certificate", actual, service.resource, mark)

@@ -1,4 +1,4 @@
-"""Asks the registry and the object store the way their clients do, from the deploy host."""
+"""Checks the registry and the object store as a client on the deploy host sees them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back over HTTPS: a status, or why there is none; and the certificate's end where one was shown."""
+    """An HTTPS reply: its status, or why there is none; and when the server's certificate expires."""
 
     status: int | None = None
     error: str = ""
@@ -40,8 +40,8 @@ class Reply:
 
 
 @dataclass(frozen=True)
-class Front:
-    """The answers of the registry and the object store."""
+class EndpointReplies:
+    """The replies of the registry and the object store."""
 
     anonymous: Reply
     with_user: Reply
@@ -51,8 +51,8 @@ class Front:
     """The digest that each promoted tag has in the registry; None where it has none."""
 
 
-def ask(workspace: Workspace, stack: str, outputs: Mapping[str, Any]) -> Front:
-    """All three questions at once, each bounded in time, with nothing but the stack's CA trusted."""
+def ask(workspace: Workspace, stack: str, outputs: Mapping[str, Any]) -> EndpointReplies:
+    """Sends all three requests at once, each with a timeout, trusting only the stack's CA."""
     ca = str(outputs["registry_ca"])
     end = endpoint(workspace, stack, outputs, show_secrets=True)
     registry = f"https://{end.registry}/v2/"
@@ -65,20 +65,20 @@ def ask(workspace: Workspace, stack: str, outputs: Mapping[str, Any]) -> Front:
     days = (max(lives) - datetime.now(UTC)).days
     tags = outputs.get("promoted") or {}
     there = _promoted(end, stack, ca, tags) if tags and with_user.result().status == 200 else {}
-    return Front(anonymous.result(), with_user.result(), store.result(), days, there)
+    return EndpointReplies(anonymous.result(), with_user.result(), store.result(), days, there)
 
 
 def _promoted(end: Endpoint, stack: str, ca: str, tags: Iterable[str]) -> dict[str, str | None]:
     from operations.registry import copy_images
-    from operations.registry.client import Store
+    from operations.registry.client import RegistryClient
 
-    store = Store(stack, end, ca, end.users["pull"])
-    wanted = [name.rsplit(":", 1) for name in tags]
-    repositories = list(dict.fromkeys(repository for repository, _ in wanted))
+    store = RegistryClient(stack, end.registry, ca, end.users["pull"])
+    expected = [name.rsplit(":", 1) for name in tags]
+    repositories = list(dict.fromkeys(repository for repository, _ in expected))
     try:
         listed = dict(zip(repositories, copy_images.each(store.tags, repositories), strict=True))
         # Lists never come from caches. Asked for a tag that only an upstream has, its cache would fetch and keep it.
-        there = [(repository, tag) for repository, tag in wanted if tag in listed[repository]]
+        there = [(repository, tag) for repository, tag in expected if tag in listed[repository]]
         digests = copy_images.each(lambda one: store.tagged(*one), there)
         found = {f"{repository}:{tag}": digest for (repository, tag), digest in zip(there, digests, strict=True)}
         return {name: found.get(name) for name in tags}

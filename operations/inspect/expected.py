@@ -1,4 +1,4 @@
-"""What a stack's state says about its nodes: files, daemon settings, services, questions of readiness."""
+"""What the nodes should be like by the stack's state: files, daemon settings, services, readiness checks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE---
 
 @dataclass(frozen=True)
 class Readiness:
-    """A question over HTTP that `up` waited for, and still expects to be answered so."""
+    """A readiness check over HTTP that `up` waited for and that must still pass."""
 
     service: str
     status: str
@@ -39,7 +39,7 @@ class Readiness:
 
 @dataclass(frozen=True)
 class Service:
-    """A container that belongs on a node."""
+    """A container that must run on a node."""
 
     name: str
     service: str
@@ -51,7 +51,7 @@ class Service:
 
 
 @dataclass(frozen=True)
-class WantedFile:
+class DesiredFile:
     """A file that Berth wrote whole."""
 
     mode: str
@@ -62,13 +62,13 @@ class WantedFile:
     resource: str
     """URN of what writes it."""
     instead: frozenset[str] = frozenset()
-    """Checksums that are as good: the machine decides which of several texts it gets."""
+    """Other valid checksums: the machine decides which of several texts it gets."""
     optional: bool = False
     """The machine decides whether it has it."""
 
 
 @dataclass(frozen=True)
-class WantedBlock:
+class DesiredBlock:
     """Berth's lines in a file that others own too."""
 
     checksum: str
@@ -77,7 +77,7 @@ class WantedBlock:
 
 @dataclass(frozen=True)
 class Listener:
-    """Where a service shows a certificate to other machines."""
+    """Where a service presents a certificate to other machines."""
 
     container: str
     address: str
@@ -88,21 +88,21 @@ class Listener:
 class Machine:
     """What one machine should be like."""
 
-    files: dict[str, WantedFile] = field(default_factory=dict)
-    blocks: dict[str, WantedBlock] = field(default_factory=dict)
+    files: dict[str, DesiredFile] = field(default_factory=dict)
+    blocks: dict[str, DesiredBlock] = field(default_factory=dict)
     info: dict[str, str] = field(default_factory=dict)
-    """format for `docker info` -> what it should say"""
+    """format for `docker info` -> expected output"""
     daemon: str = ""
     """URN of what writes the daemon's settings."""
     listeners: list[Listener] = field(default_factory=list)
     certificates: set[str] = field(default_factory=set)
-    """sha256 of each certificate of the stack; a balancer passes on what others show."""
+    """sha256 of each certificate of the stack; a balancer passes through those of others."""
     readiness: list[Readiness] = field(default_factory=list)
     services: list[Service] = field(default_factory=list)
     firewall: str = ""
     """URN of what writes the node's table of rules, where there is one."""
     asks: list[str] = field(default_factory=list)
-    """Questions that a stage has of its own, as the probe script takes them."""
+    """A stage's own queries, as lines for the probe script."""
 
 
 @dataclass(frozen=True)
@@ -130,17 +130,17 @@ def read(export: Mapping[str, Any], stack: str) -> Desired:
         (r.get("outputs") or {} for r in resources if r.get("type") == "pulumi:pulumi:Stack"), {}
     )
     if not outputs.get("node_access"):
-        raise BerthError(f"Stack {stack} was never deployed to its end: ./berth up --stack {stack} does that.")
-    by_door = {(str(n["host"]), int(n.get("port", 22))): str(n["name"]) for n in outputs["node_access"]}
-    machines = {DEPLOY_HOST: Machine(), **{name: Machine() for name in by_door.values()}}
+        raise BerthError(f"Stack {stack} was never deployed completely: run ./berth up --stack {stack}.")
+    by_address = {(str(n["host"]), int(n.get("port", 22))): str(n["name"]) for n in outputs["node_access"]}
+    machines = {DEPLOY_HOST: Machine(), **{name: Machine() for name in by_address.values()}}
     for resource in resources:
         inputs = resource.get("inputs") or {}
         if resource.get("delete"):
             continue
         if resource.get("type") in COMMANDS:
-            machine = machines.get(_machine_of(inputs, by_door))
+            machine = machines.get(_machine_of(inputs, by_address))
             if machine is not None:
-                _take_command(machine, inputs, str(resource["urn"]))
+                _add_command(machine, inputs, str(resource["urn"]))
         elif resource.get("type") == CONTAINER:
             labels = {entry.get("label"): entry.get("value") for entry in inputs.get("labels") or []}
             machine = machines.get(str(labels.get(NODE_LABEL, DEPLOY_HOST)))
@@ -155,17 +155,17 @@ def read(export: Mapping[str, Any], stack: str) -> Desired:
     return Desired(outputs, machines, resources, pending)
 
 
-def _machine_of(inputs: Mapping[str, Any], by_door: Mapping[tuple[str, int], str]) -> str:
+def _machine_of(inputs: Mapping[str, Any], by_address: Mapping[tuple[str, int], str]) -> str:
     connection = inputs.get("connection")
     if not connection:
         return DEPLOY_HOST
-    return by_door.get((str(connection.get("host")), int(connection.get("port") or 22)), "")
+    return by_address.get((str(connection.get("host")), int(connection.get("port") or 22)), "")
 
 
-def _take_command(machine: Machine, inputs: Mapping[str, Any], urn: str) -> None:
+def _add_command(machine: Machine, inputs: Mapping[str, Any], urn: str) -> None:
     text = str(inputs.get("stdin") or "")
     if parse.is_bundle(text):
-        take_bundle(machine, text, urn)
+        add_bundle(machine, text, urn)
         return
     for line in text.splitlines():
         parts = line.split("\t")
@@ -176,21 +176,21 @@ def _take_command(machine: Machine, inputs: Mapping[str, Any], urn: str) -> None
 
 
 def _stage(urn: str) -> str:
-    """The component's own word: `registry` of `...::berth:registry:Registry$command:...`."""
+    """The component's package: `registry` of `...::berth:registry:Registry$command:...`."""
     for type_ in urn.split("::")[2].split("$"):
         if type_.startswith("berth:"):
             return type_.split(":")[1]
     return "stack"
 
 
-def take_bundle(machine: Machine, text: str, urn: str) -> None:
-    """Add what a bundle wants of the machine; `urn` is the resource that it belongs to."""
+def add_bundle(machine: Machine, text: str, urn: str) -> None:
+    """Add a bundle's files, blocks and directives; `urn` is the resource that it belongs to."""
     bundle = parse.parse(text)
     has_certificate = False
     for entry in bundle.entries.values():
         if entry.kind == "file":
             before = machine.files.get(entry.path) if entry.when else None
-            machine.files[entry.path] = WantedFile(
+            machine.files[entry.path] = DesiredFile(
                 mode=entry.mode.lstrip("0") or "0",
                 owner=entry.owner,
                 checksum=_sum(entry.body),
@@ -202,7 +202,7 @@ def take_bundle(machine: Machine, text: str, urn: str) -> None:
             machine.certificates |= found
             has_certificate |= bool(found)
         elif entry.kind == "block":
-            machine.blocks[entry.path] = WantedBlock(_sum(entry.body), urn)
+            machine.blocks[entry.path] = DesiredBlock(_sum(entry.body), urn)
     container, ports = "", []
     for fact in bundle.directives:
         match fact:

@@ -18,13 +18,13 @@ PROVIDER = "pulumi:providers:minio"
 
 
 @contextmanager
-def client(wanted: Desired) -> Iterator[Minio]:
+def client(desired: Desired) -> Iterator[Minio]:
     """A client of the stack's store; what goes wrong with it is an error that names the store."""
     login = next(
-        (one["inputs"] for one in wanted.resources if one.get("type") == PROVIDER and not one.get("delete")), None
+        (one["inputs"] for one in desired.resources if one.get("type") == PROVIDER and not one.get("delete")), None
     )
     if login is None:
-        raise BerthError("The state knows no object store: ./berth up makes it.")
+        raise BerthError("The state has no object store: ./berth up creates it.")
     address, ca_file = str(login["minioServer"]), str(login.get("minioCacertFile") or "")
     if ca_file and not Path(ca_file).is_file():
         raise BerthError(f"{ca_file} does not exist; it must hold the CA of {address}: ./berth up writes it.")
@@ -45,6 +45,6 @@ def client(wanted: Desired) -> Iterator[Minio]:
         raise BerthError(f"The object store at {address} answers {error.code}: {error.message}") from None
     except (urllib3.exceptions.HTTPError, MinioException, OSError) as error:
         reason = getattr(error, "reason", None) or error
-        raise BerthError(f"The object store at {address} can't be asked ({reason}): see ./berth status.") from None
+        raise BerthError(f"The object store at {address} can't be reached ({reason}): see ./berth status.") from None
     finally:
         http.clear()

@@ -10,7 +10,7 @@ from operations.inspect import clusters
 from operations.inspect.checks import WARN_DAYS
 from operations.inspect.collect import ClusterSnapshot
 from operations.inspect.expected import DEPLOY_HOST
-from operations.inspect.probe import ContainerFact
+from operations.inspect.reports import ContainerFact
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def rows(snapshot: ClusterSnapshot) -> list[Row]:
             version = _version(found, service.image)
             result.append(Row(name, own, service.service, runs and not failing, version, detail))
         if machine.firewall:
-            state = " ".join(report.told.get("firewall", [["not told"]])[0])
+            state = " ".join(report.answers.get("firewall", [["not told"]])[0])
             result.append(Row(name, own, "firewall", state == "in force", "", state))
         for part in clusters.services(own, report) if machine.asks else ():
             result.append(Row(name, own, part.name, part.healthy, part.version, part.detail))
@@ -67,15 +67,15 @@ def rows(snapshot: ClusterSnapshot) -> list[Row]:
 
 
 def _failing(service: str, node: str, snapshot: ClusterSnapshot) -> str:
-    """A question of readiness about this node's part of a service that is not answered as it should be."""
+    """The failing readiness check of this node's part of a service; empty if none."""
     addresses = {n["address"]: n["name"] for n in snapshot.desired.outputs.get("nodes", [])}
     for asked, machine in snapshot.desired.machines.items():
         for question in machine.readiness:
-            # One node may ask for all: the address says whose answer it is.
+            # One node may check all of them: the address shows which node replied.
             about = addresses.get(urlsplit(question.url).hostname or "", asked)
-            wanted, got = snapshot.reports[asked].urls.get(question.url, ("", ""))
-            if (question.service, about) == (service, node) and wanted != got:
-                return f"{question.url} answers {got}"
+            expected, actual = snapshot.reports[asked].urls.get(question.url, ("", ""))
+            if (question.service, about) == (service, node) and expected != actual:
+                return f"{question.url} answers {actual}"
     return ""
 
 
@@ -88,7 +88,7 @@ def _version(found: ContainerFact | None, image: str) -> str:
 
 
 def notes(snapshot: ClusterSnapshot) -> list[str]:
-    """What `status` says below its table: the registry as a whole, and what runs out soon."""
+    """The lines below the table: the registry as a whole, and certificates that expire soon."""
     works = snapshot.endpoints.with_user.status == 200
     result = [
         f"Registry {snapshot.desired.outputs['registry']}: {'answers' if works else snapshot.endpoints.with_user.text}"

@@ -1,4 +1,4 @@
-"""What the last green `berth verify` of a stack saw: a promotion starts from nothing else.
+"""The last successful `berth verify` of a stack, which a promotion requires.
 
 It is a tag of the stack, so it is the same on every deploy host.
 """
@@ -34,7 +34,7 @@ class Verified:
 
 
 def fingerprint(session: Session) -> str:
-    """sha256 over the resources of the state, secrets in plain text: every run encrypts them anew.
+    """sha256 over the resources of the state, secrets in plain text: every run encrypts them differently.
 
     Keys and passwords that nobody can guess are among them, so none of them can be found from it.
     """
@@ -52,8 +52,8 @@ def _sorted(value: Any) -> Any:
     return sorted(value) if isinstance(value, list) else value
 
 
-def note(session: Session, state: str) -> None:
-    """Keep that the state with this fingerprint was found right."""
+def save_last_verify(session: Session, state: str) -> None:
+    """Record that the state with this fingerprint passed all checks."""
     _keep(session, Verified(now(), state, commit(session.workspace.root)))
 
 
@@ -69,10 +69,10 @@ def read(session: Session) -> Verified | None:
     try:
         return Verified(**json.loads(session.tag(TAG) or ""))
     except (ValueError, TypeError):
-        return _take_over(session)
+        return _migrate(session)
 
 
-def _take_over(session: Session) -> Verified | None:
+def _migrate(session: Session) -> Verified | None:
     """What an earlier version kept in a file of this deploy host, beside the hash of another: the state's own."""
     workspace, stack = session.workspace, session.stack
     try:
@@ -100,8 +100,8 @@ def commit(root: Path) -> str:
     return f"{head}-dirty" if changed else head
 
 
-def who(root: Path) -> str:
-    """Who is at work, in git's words where it knows some."""
+def author(root: Path) -> str:
+    """The user, by git's configuration where there is one."""
     import getpass
     import socket
 

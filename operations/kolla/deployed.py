@@ -1,4 +1,4 @@
-"""What the last complete deployment was made from: a document of the stack, so that any deploy host goes on from it."""
+"""The inputs of the last complete deployment: a document of the stack, so that any deploy host can continue from it."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def folder(workspace: Workspace, stack: str) -> Path:
 def read(session: Session) -> Deployed | None:
     """The last one, its host keys in a file of this machine; None before the first."""
     kept = documents.read(session, NAME)
-    found = _from(kept) if kept is not None else _take_over(session)
+    found = _from(kept) if kept is not None else _migrate(session)
     if found is None:
         return None
     write_private(_host_keys(session), found.known_hosts)
     return _with_paths(found, STACK_DIR, str(session.workspace.stack_dir(session.stack)))
 
 
-def note(
+def save(
     session: Session,
     document: Mapping[str, Any],
     access: Mapping[str, Mapping[str, Any]],
@@ -70,7 +70,7 @@ def _keep(session: Session, made: Deployed) -> None:
     _former(session).unlink(missing_ok=True)
 
 
-def _take_over(session: Session) -> Deployed | None:
+def _migrate(session: Session) -> Deployed | None:
     """What an earlier version kept in files of this deploy host."""
     try:
         former = json.loads(_former(session).read_text(encoding="utf-8"))

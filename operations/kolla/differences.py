@@ -1,4 +1,4 @@
-"""What a deployment would be told differently from the last one."""
+"""Differences between the inputs of the next deployment and those of the last one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from components.kolla import render
 
 
 def files(document: Mapping[str, Any], sample: str) -> dict[str, str]:
-    """The rendered files without the ways into nodes, which are this machine's affair."""
+    """The rendered files without SSH variables, which are local to this machine."""
     return render.files(document, sample, {})
 
 

@@ -1,4 +1,4 @@
-"""Nodes that leave Kolla: their services stopped before the others are told, their containers removed after."""
+"""Nodes that leave Kolla: services are stopped before the deployment, containers removed after it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from operations.pulumi.follow import new_log
 from operations.pulumi.session import Session
 
 SURE = ("--yes-i-really-really-mean-it",)
-"""What kolla-ansible wants to hear before it stops or removes anything."""
+"""The flag that kolla-ansible requires before it stops or removes anything."""
 
 
 @contextmanager
-def drained(session: Session, wanted: play.Inputs, nodes: Sequence[str], tell: Callable[[str], None]) -> Iterator[None]:
+def drained(session: Session, desired: play.Inputs, nodes: Sequence[str], log: Callable[[str], None]) -> Iterator[None]:
     """Around the deployment without these nodes, on the inputs of the one that had them.
 
     A node that does not answer is left as it is: what is lost serves nobody, and nobody can remove it.
@@ -28,18 +28,18 @@ def drained(session: Session, wanted: play.Inputs, nodes: Sequence[str], tell: C
         if before and inputs.on_node(before.access[node], "true").returncode == 0:
             reached.append(node)
         else:
-            tell(f"{node} does not answer: its services are not stopped, and what it has is not removed")
+            log(f"{node} does not answer: its services are not stopped, and what it has is not removed")
     if not before or not reached:
         yield
         return
-    made = environment(workspace, tell)
-    then = dataclasses.replace(wanted, document=before.document, access=before.access)
+    made = environment(workspace, log)
+    then = dataclasses.replace(desired, document=before.document, access=before.access)
     options = ("--limit", ",".join(reached), *SURE)
     with play.inputs_on_disk(deployed.folder(workspace, stack) / "leaving", then, made) as folder:
 
         def do(step: str) -> None:
             play.raise_if_failed(
-                play.play(step, folder, made, new_log(workspace, stack, f"kolla-{step}"), tell, options)
+                play.play(step, folder, made, new_log(workspace, stack, f"kolla-{step}"), log, options)
             )
 
         do("stop")

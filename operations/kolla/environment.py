@@ -27,7 +27,7 @@ class Environment:
 
     @property
     def share(self) -> Path:
-        """What kolla-ansible brings beside its Python code: playbooks, samples."""
+        """kolla-ansible's data files: playbooks, samples."""
         return self.folder / "share" / "kolla-ansible"
 
     @property
@@ -45,8 +45,8 @@ class Environment:
         return str(self.folder / "bin" / name)
 
 
-def environment(workspace: Workspace, say: Callable[[str], None]) -> Environment:
-    """The environment, made or made anew where the lock file has changed; takes a minute then."""
+def environment(workspace: Workspace, log: Callable[[str], None]) -> Environment:
+    """The virtual environment, recreated when the lock file has changed, which takes a minute."""
     folder, lock = workspace.home / "kolla-venv", workspace.root / LOCK
     stamp = folder / ".berth-lock"
     found = Environment(folder)
@@ -55,7 +55,7 @@ def environment(workspace: Workspace, say: Callable[[str], None]) -> Environment
         fcntl.flock(guard, fcntl.LOCK_EX)
         if stamp.is_file() and stamp.read_bytes() == lock.read_bytes():
             return found
-        say(f"Installing kolla-ansible and Ansible into {folder}, as {LOCK} pins them.")
+        log(f"Installing kolla-ansible and Ansible into {folder}, as {LOCK} pins them.")
         shutil.rmtree(folder, ignore_errors=True)
         shell = Shell(workspace.logs / "kolla-venv.log")
         pip = [found.program("python"), "-m", "pip", "install", "--disable-pip-version-check", "--no-compile"]

@@ -14,7 +14,7 @@ from components.kolla import render
 from operations.errors import BerthError
 from operations.kolla.environment import Environment
 from operations.kolla.images.published import Locked
-from operations.registry.client import Store
+from operations.registry.client import RegistryClient
 from operations.registry.copy_images import each
 from operations.workspace import write_private
 
@@ -46,7 +46,7 @@ def needed(environment: Environment, folder: Path) -> ByHost:
     answer = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if answer.returncode:
         last = (answer.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise BerthError(f"Which images Kolla needs can't be found out: {last}")
+        raise BerthError(f"The list of images that Kolla needs can't be computed: {last}")
     return dict(json.loads(answer.stdout))
 
 
@@ -71,7 +71,7 @@ def images(by_host: ByHost, registry: str) -> list[Image]:
 
 
 def check(
-    wanted: Sequence[Image], store: Store, locked: Mapping[str, Locked], accept: bool = False
+    wanted: Sequence[Image], store: RegistryClient, locked: Mapping[str, Locked], accept: bool = False
 ) -> dict[str, Locked]:
     """The images as they are in the registry, for the lock; refuses what is missing and names all of it.
 

@@ -29,33 +29,33 @@ def settings_of(stack_file: StackFile) -> Settings:
 
 
 def document(workspace: Workspace, settings: Settings) -> dict[str, Any]:
-    """What is deployed, without secrets and ways in."""
+    """What is deployed, without secrets and SSH variables."""
     try:
         return render.document(settings, read_overrides(workspace.root, settings.kolla.overrides))
     except OverridesError as problem:
         raise BerthError(str(problem)) from None
 
 
-def ssh_variables(workspace: Workspace, stack: str, doors: list[ssh.Door]) -> dict[str, dict[str, Any]]:
+def ssh_variables(workspace: Workspace, stack: str, hosts: list[ssh.SshHost]) -> dict[str, dict[str, Any]]:
     """Ansible's variables of each node, by its name."""
     known_hosts = str(workspace.stack_dir(stack) / "known_hosts")
     return {
-        door.name: render.ansible_ssh_vars(door.host, door.port, door.user, str(door.key_file), known_hosts)
-        for door in doors
+        host.name: render.ansible_ssh_vars(host.hostname, host.port, host.user, str(host.key_file), known_hosts)
+        for host in hosts
     }
 
 
 def of_stack(session: Session, settings: Settings) -> Inputs:
-    """The inputs of a run by hand, on a stack that stands."""
+    """The inputs of a manual run on a deployed stack."""
     outputs = session.outputs(show_secrets=True)
     kolla: Mapping[str, Any] = outputs.get("kolla") or {}
     if not kolla.get("secret"):
         raise BerthError(f"Stack {session.stack} has no passwords for Kolla yet: ./berth up --stack {session.stack}.")
-    doors = ssh.doors(session.workspace, outputs)
+    hosts = ssh.hosts(session.workspace, outputs)
     user = (outputs.get("registry_users") or {}).get(settings.registry.node_user) or {}
     given = {"docker_registry_password": user["password"]} if user.get("password") else {}
     wanted = document(session.workspace, settings)
-    ways = ssh_variables(session.workspace, session.stack, doors)
+    ways = ssh_variables(session.workspace, session.stack, hosts)
     return Inputs(wanted, ways, str(kolla["secret"]), str(outputs["registry_ca"]), given)
 
 

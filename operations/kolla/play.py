@@ -21,8 +21,8 @@ import yaml
 from components.kolla import render
 from components.kolla.passwords import passwords
 from operations.errors import BerthError
-from operations.kolla.alone import alone, held
 from operations.kolla.environment import Environment
+from operations.kolla.exclusive_lock import exclusive_lock, inherited_lock
 from operations.workspace import write_private
 
 PLUGINS = Path(__file__).with_name("plugins")
@@ -62,7 +62,7 @@ class Inputs:
     document: Mapping[str, Any]
     """`components.kolla.render.document`."""
     access: Mapping[str, Mapping[str, Any]]
-    """Ansible's variables for the way into each node."""
+    """Ansible's SSH variables of each node."""
     secret: str
     """What every password comes from."""
     ca: str
@@ -102,7 +102,7 @@ class Played:
         return f"{self.step}: {self.seconds:.0f} s" + (f", {hosts}" if hosts else "")
 
     def complaint(self) -> str:
-        """What failed, where, and where the rest stands."""
+        """What failed, on which host, and where the log is."""
         lines = [f"kolla-ansible {self.step} failed after {self.seconds:.0f} s."]
         for failure in self.failures:
             lines.append(f"  {failure.host}: {failure.task}")
@@ -110,14 +110,14 @@ class Played:
         if not self.failures:
             tail = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-8:]
             lines += [f"    {line}" for line in tail]
-        return "\n".join([*lines, f"Log: {self.log}", "Running it again goes on where it stopped."])
+        return "\n".join([*lines, f"Log: {self.log}", "Run it again to continue where it stopped."])
 
 
 @contextmanager
 def inputs_on_disk(folder: Path, inputs: Inputs, environment: Environment) -> Iterator[Path]:
-    """The rendered inputs in `folder`; passwords and way in are gone again when the block ends."""
+    """The rendered inputs in `folder`; passwords are removed at the end of the block."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with alone(folder), _written(folder, inputs, environment):
+    with exclusive_lock(folder), _written(folder, inputs, environment):
         yield folder
 
 
@@ -145,14 +145,14 @@ def play(
     step: str,
     folder: Path,
     environment: Environment,
-    log: Path,
-    tell: Callable[[str], None],
+    log_file: Path,
+    log: Callable[[str], None],
     options: Sequence[str] = (),
 ) -> Played:
-    """Run `kolla-ansible STEP` on inputs that are on disk; `tell` gets a line per task that takes its time."""
-    events = log.with_suffix(".events.jsonl")
+    """Run `kolla-ansible STEP` on inputs that are on disk; `log` gets a line per task that takes its time."""
+    events = log_file.with_suffix(".events.jsonl")
     events.touch(mode=0o600)
-    log.touch(mode=0o600)
+    log_file.touch(mode=0o600)
     argv = [environment.program("kolla-ansible"), step, "--configdir", str(folder)]
     argv += ["--inventory", str(folder / "inventory"), *options]
     variables = {
@@ -164,8 +164,8 @@ def play(
     }
     # Berth's own packages are for another Python.
     variables.pop("PYTHONPATH", None)
-    played, started = Played(step, log), time.monotonic()
-    with log.open("ab") as output, held(folder) as guard:
+    played, started = Played(step, log_file), time.monotonic()
+    with log_file.open("ab") as output, inherited_lock(folder) as guard:
         process = subprocess.Popen(
             argv,
             cwd=folder,
@@ -179,7 +179,7 @@ def play(
         )
         guard.write(str(process.pid))
     try:
-        _follow(process, events, played, started, tell)
+        _follow(process, events, played, started, log)
     except BaseException:
         _stop(process)
         raise
@@ -197,9 +197,9 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def _follow(
-    process: subprocess.Popen[bytes], events: Path, played: Played, started: float, tell: Callable[[str], None]
+    process: subprocess.Popen[bytes], events: Path, played: Played, started: float, log: Callable[[str], None]
 ) -> None:
-    task, since, told, rest, parent = "", started, started, "", os.getppid()
+    task, since, shown, rest, parent = "", started, started, "", os.getppid()
     with events.open(encoding="utf-8") as lines:
         running = True
         while running:
@@ -210,21 +210,21 @@ def _follow(
                 event = json.loads(line)
                 if event["event"] == "task":
                     task, since = event["task"], time.monotonic()
-                _take(event, played)
+                _apply(event, played)
                 if event["event"] == "failed" and not event["ignored"]:
-                    tell(f"{played.step}: {event['host']}: failed: {event['task']}")
+                    log(f"{played.step}: {event['host']}: failed: {event['task']}")
             now = time.monotonic()
-            if task and now - told >= QUIET:
-                told = now
-                tell(f"{played.step}: {now - started:.0f} s: {task} ({now - since:.0f} s)")
-            # The kernel's own signal would tell of the thread that started this, and those of plugins come and go.
+            if task and now - shown >= QUIET:
+                shown = now
+                log(f"{played.step}: {now - started:.0f} s: {task} ({now - since:.0f} s)")
+            # PR_SET_PDEATHSIG is about the parent thread, and those of plugins come and go.
             if os.getppid() != parent:
-                raise BerthError(f"kolla-ansible {played.step} was ended: what had started it is gone.")
+                raise BerthError(f"kolla-ansible {played.step} was ended: its parent process is gone.")
             if running:
                 time.sleep(POLL)
 
 
-def _take(event: Mapping[str, Any], played: Played) -> None:
+def _apply(event: Mapping[str, Any], played: Played) -> None:
     if event["event"] == "stats":
         played.hosts = dict(event["hosts"])
     elif event["event"] in ("failed", "unreachable") and not event.get("ignored"):

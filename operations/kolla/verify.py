@@ -1,4 +1,4 @@
-"""Asks a deployment whether it works: every container on every node, and a token through the internal address."""
+"""Checks a deployment: every container on every node, and a token through the internal address."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LIST = "docker ps --all --filter label=kolla_version --format '{{.Names}}\t{{.Im
 
 @dataclass(frozen=True)
 class Finding:
-    """One question and its answer."""
+    """One check and its result."""
 
     where: str
     question: str
@@ -39,14 +39,14 @@ class Finding:
 def containers(
     nodes: list[str], needed: ByHost, run: Callable[[str, str], subprocess.CompletedProcess[str]]
 ) -> list[Finding]:
-    """Every image that a node was to run is in a container that runs, and is healthy where it can say so."""
+    """Every image of a node is in a running container, healthy where it has a health check."""
     with ThreadPoolExecutor(max(1, len(nodes))) as pool:
         answers = pool.map(lambda node: run(node, LIST), nodes)
-    return [finding for node, done in zip(nodes, answers, strict=True) for finding in judge(node, needed, done)]
+    return [finding for node, done in zip(nodes, answers, strict=True) for finding in check_node(node, needed, done)]
 
 
-def judge(node: str, needed: ByHost, done: subprocess.CompletedProcess[str]) -> list[Finding]:
-    """The answers of one node."""
+def check_node(node: str, needed: ByHost, done: subprocess.CompletedProcess[str]) -> list[Finding]:
+    """The findings of one node."""
     if done.returncode:
         return [Finding(node, "Docker", False, done.stderr.strip() or "does not answer")]
     rows = [line.split("\t") for line in done.stdout.splitlines() if line.count("\t") == 2]
@@ -60,7 +60,7 @@ def judge(node: str, needed: ByHost, done: subprocess.CompletedProcess[str]) -> 
 
 
 def keystone(variables: Mapping[str, Any]) -> str:
-    """Where Keystone answers inside, by the globals that say so."""
+    """Keystone's internal endpoint, from the globals."""
     scheme = "https" if str(variables.get("kolla_enable_tls_internal")).lower() in ("true", "yes") else "http"
     name = variables.get("kolla_internal_fqdn") or variables["kolla_internal_vip_address"]
     return f"{scheme}://{name}:{variables.get('keystone_internal_port', 5000)}"
@@ -88,15 +88,17 @@ def token(endpoint: str, password: str) -> Finding:
     return Finding(endpoint, "a token", ok, text)
 
 
-def settle(ask: Callable[[], list[Finding]], tell: Callable[[str], None], timeout: float = TIMEOUT) -> list[Finding]:
-    """Ask until everything is right, or the timeout is over."""
+def wait_until_ok(
+    ask: Callable[[], list[Finding]], log: Callable[[str], None], timeout: float = TIMEOUT
+) -> list[Finding]:
+    """Repeat the checks until all pass, or until the timeout."""
     started = time.monotonic()
     while True:
         found = ask()
         wrong = [finding for finding in found if not finding.ok]
         if not wrong or time.monotonic() - started > timeout:
             return found
-        tell(f"verify: {len(wrong)} of {len(found)} answers are not right yet: {wrong[0].line()}")
+        log(f"verify: {len(wrong)} of {len(found)} checks still fail: {wrong[0].line()}")
         time.sleep(3)
 
 

@@ -1,1 +1,1 @@
-"""Says what `up` would do, on each node and in words; asks Pulumi, touches nothing."""
+"""Shows what `up` would do, per node; runs Pulumi's preview and changes nothing."""

@@ -1,4 +1,4 @@
-"""A preview from the command's point of view: the settings validated, the CLI asked, a report."""
+"""`berth preview`: validates the settings, runs the CLI's preview, builds a report."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def preview(run: CommandContext) -> tuple[Report, dict[str, Any]]:
         return preview_with(run, session)
 
 
-def preview_with(run: CommandContext, session: Session, blind: str = "") -> tuple[Report, dict[str, Any]]:
+def preview_with(run: CommandContext, session: Session, incomplete: str = "") -> tuple[Report, dict[str, Any]]:
     """The same, of settings that were validated, with a session that is open already."""
     planned: Planned = plan(session)
     settings = stackfile.parse(run.stack, run.stack_file.document)
     anew = rebuilt.notices(planned.outputs, settings, read_lock(run.workspace.home))
-    seen = report(run.stack, planned, settings, blind, anew)
-    return seen, seen.redact.all({**planned.document, "berth": seen.as_json()})
+    result = report(run.stack, planned, settings, incomplete, anew)
+    return result, result.redact.all({**planned.document, "berth": result.as_json()})
 
 
 @contextmanager

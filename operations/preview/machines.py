@@ -12,11 +12,11 @@ from operations.pulumi.recovery import CONTAINER
 
 
 class Machines:
-    """Nodes by the door that commands take to them: as they were, and as the settings have them now."""
+    """Nodes by the SSH address and port of their commands: as they were, and as the settings have them now."""
 
     def __init__(self, before: Iterable[Mapping[str, Any]], now: Iterable[tuple[str, str, int]]) -> None:
-        self._doors = {(str(node["host"]), int(node.get("port", 22))): str(node["name"]) for node in before}
-        self._doors |= {(host, port): name for name, host, port in now}
+        self._names = {(str(node["host"]), int(node.get("port", 22))): str(node["name"]) for node in before}
+        self._names |= {(host, port): name for name, host, port in now}
 
     def of(self, change: Change) -> str:
         """The machine's name; empty for what is not on a machine."""
@@ -29,7 +29,7 @@ class Machines:
             if not isinstance(connection, dict):
                 return "" if connection else DEPLOY_HOST
             host, port = str(connection.get("host")), int(connection.get("port") or 22)
-            return self._doors.get((host, port), host)
+            return self._names.get((host, port), host)
         if resource.type == CONTAINER:
             for entry in inputs.get("labels") or []:
                 if isinstance(entry, dict) and entry.get("label") == NODE_LABEL:

@@ -13,7 +13,7 @@ MARK = "\N{LARGE RED CIRCLE}"
 
 
 def markdown(report: Report) -> str:
-    """The whole text. The comments at its head are for workflows: whose preview this is, which labels it asks for."""
+    """The whole text. The comments at its head are for workflows: which stack this is about, which labels it needs."""
     return report.redact("\n".join(_lines(report)) + "\n")
 
 
@@ -22,8 +22,8 @@ def _lines(report: Report) -> Iterator[str]:
     yield f"<!-- berth labels: {' '.join(report.labels)} -->"
     yield f"### Preview of `{report.stack}`"
     yield ""
-    if report.blind:
-        yield from ["> [!NOTE]", f"> {report.blind}", ""]
+    if report.incomplete:
+        yield from ["> [!NOTE]", f"> {report.incomplete}", ""]
     for loss in report.losses:
         yield f"- {MARK} **{loss}**"
     for violation in report.violations:

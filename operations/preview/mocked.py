@@ -46,7 +46,7 @@ class Recording:
     def _view(self) -> RunView:
         view = RunView()
         for entry in self.diagnostics:
-            view.take({"diagnosticEvent": entry})
+            view.apply({"diagnosticEvent": entry})
         return view
 
 
@@ -83,7 +83,7 @@ def record(workspace: Workspace, root: Path, stack_file: StackFile, before: Reco
     )
     if result.returncode:
         lines = result.stderr.strip().splitlines()
-        raise BerthError(f"The program ended before it had registered anything: {lines[-1] if lines else 'no word'}")
+        raise BerthError(f"The program ended before it registered anything: {lines[-1] if lines else 'no output'}")
     return Recording(**json.loads(result.stdout))
 
 

@@ -1,4 +1,4 @@
-"""What a preview's steps mean for those who use the registry meanwhile, in sentences."""
+"""What a preview's steps mean for the registry's users, as sentences."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def notices(steps: Iterable[Step]) -> list[str]:
 
 
 def _restarted(steps: Iterable[Step]) -> list[str]:
-    """Nodes whose configuration changes and which are asked for it afterwards."""
+    """Nodes whose configuration changes and is checked afterwards."""
     changed = [step.urn.rsplit("::", 1)[-1] for step in steps if step.op == "update" and NODES in step.urn]
     return [name.removeprefix("nodes-") for name in changed if f"{name}-configuration" in changed]
 

@@ -36,14 +36,14 @@ def preview(run: CommandContext, against: str | None = None) -> tuple[Report, di
     base = None if against is None else _base(run, against)
     before = base or Recording()
     found = planned(before, record(run.workspace, run.workspace.root, run.stack_file, before))
-    blind = _FIRST if base is None else _AGAINST.format(base=against)
-    seen = report(run.stack, found, stackfile.parse(run.stack, run.stack_file.document), blind)
-    return seen, seen.redact.all({**found.document, "berth": seen.as_json()})
+    incomplete = _FIRST if base is None else _AGAINST.format(base=against)
+    result = report(run.stack, found, stackfile.parse(run.stack, run.stack_file.document), incomplete)
+    return result, result.redact.all({**found.document, "berth": result.as_json()})
 
 
 def _base(run: CommandContext, against: str) -> Recording | None:
     """What the program of a commit registers; None where that does not know the stack."""
-    with tempfile.TemporaryDirectory(prefix="berth-blind-") as directory:
+    with tempfile.TemporaryDirectory(prefix="berth-incomplete-") as directory:
         root = Path(directory)
         _extract(run.workspace.root, against, root)
         path = root / run.stack_file.path.name
@@ -63,7 +63,7 @@ def _base(run: CommandContext, against: str) -> Recording | None:
 
 
 def _extract(root: Path, reference: str, target: Path) -> None:
-    # Root looks at a checkout that is another user's, which git refuses without a word from us.
+    # Root looks at a checkout that is another user's, which git refuses by default.
     command = ["git", "-c", f"safe.directory={root}", "-C", str(root), "archive", "--format=tar", reference]
     result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     if result.returncode:

@@ -1,4 +1,4 @@
-"""What the CLI plans, from three of its answers: the digest of its preview, its saved plan, and the stack's state.
+"""What the CLI plans, from three of its outputs: the preview's JSON, the saved plan, and the stack's state.
 
 Only the saved plan holds new values with secrets, only the state old ones; both are read in memory and never kept.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +24,7 @@ STACK = "pulumi:pulumi:Stack"
 
 @dataclass(frozen=True)
 class Resource:
-    """One resource as the state has it or the program asks for it; secret values are marked."""
+    """One resource of the state or of the program; secret values are marked."""
 
     urn: str
     inputs: Mapping[str, Any] = field(default_factory=dict)
@@ -41,7 +41,7 @@ class Resource:
 
     @property
     def stage(self) -> str:
-        """The component's own word, as in `berth:registry:Registry`; empty outside of one."""
+        """The component's package, as in `berth:registry:Registry`; empty outside of one."""
         types = self.urn.split("::")[2].split("$")
         return next((type_.split(":")[1] for type_ in types if type_.startswith("berth:")), "")
 
@@ -53,7 +53,7 @@ class Resource:
 
 @dataclass(frozen=True)
 class Change:
-    """One resource that would not stay as it is."""
+    """One resource that would change."""
 
     op: str
     old: Resource | None
@@ -68,21 +68,21 @@ class Change:
 
 @dataclass(frozen=True)
 class Planned:
-    """A preview, complete: `resources` is empty when it failed."""
+    """A complete preview; `resources` is empty when it failed."""
 
     exit_code: int
     document: dict[str, Any]
     changes: tuple[Change, ...]
     resources: tuple[Resource, ...]
     outputs: Mapping[str, Any]
-    """The stack's, before."""
+    """The stack's outputs before the change."""
     failures: tuple[tuple[str, str], ...]
     secrets: frozenset[str]
     warnings: tuple[str, ...] = ()
 
 
 def plan(session: Session) -> Planned:
-    """Ask the CLI. All calls change nothing, so they run side by side."""
+    """Call the CLI. No call changes anything, so they run in parallel."""
     with tempfile.TemporaryDirectory(prefix="berth-preview-") as directory, ThreadPoolExecutor(2) as pool:
         path = Path(directory) / "plan.json"
         state: Future[str] = pool.submit(session.ask, "stack", "export", "--show-secrets")
@@ -132,43 +132,63 @@ def _assemble(
     plans: Mapping[str, Any],
     configured: Sequence[str],
 ) -> Planned:
-    entries = [raw for raw in (export.get("deployment") or {}).get("resources") or [] if not raw.get("delete")]
-    before = {raw["urn"]: _resource(raw["urn"], raw, raw.get("inputs")) for raw in entries}
+    states = [raw for raw in (export.get("deployment") or {}).get("resources") or [] if not raw.get("delete")]
+    before = {raw["urn"]: _resource(raw["urn"], raw) for raw in states}
     after = {urn: _planned(urn, entry["goal"], before.get(urn)) for urn, entry in plans.items() if "goal" in entry}
-    changes: dict[str, Change] = {}
-    for step in document.get("steps") or []:
-        urn, op = str(step["urn"]), "replace" if step["op"] in REPLACE else str(step["op"])
-        if op == "same" or f"{STACK}::" in urn or urn in changes:
-            continue
-        new = step.get("newState")
-        told = _resource(urn, new, new.get("inputs")) if new and op != "delete" else None
-        old = before.get(urn)
-        changes[urn] = Change(op, old, None if op == "delete" else after.get(urn) or told or Resource(urn))
-    view = RunView()
+    diagnostics = RunView()
     for entry in document.get("diagnostics") or []:
-        view.take({"diagnosticEvent": entry})
-    outputs: Mapping[str, Any] = next((raw.get("outputs") or {} for raw in entries if raw["type"] == STACK), {})
-    marked = [values.read(raw.get(key) or {}) for raw in entries for key in ("inputs", "outputs")]
-    marked += [resource.inputs for resource in after.values()]
-    secrets = {*configured, *(text for value in marked for text in values.secret_texts(dict(value)))}
+        diagnostics.apply({"diagnosticEvent": entry})
     return Planned(
         exit_code=exit_code,
         document=document,
-        changes=tuple(changes.values()),
+        changes=tuple(_changes(document.get("steps") or [], before, after)),
         resources=tuple(after.values()),
-        outputs=values.opened(values.read(dict(outputs))),
-        failures=tuple(view.failures()),
-        secrets=frozenset(secrets),
-        warnings=tuple(text.removeprefix("warning: ") for text in view.warnings),
+        outputs=_stack_outputs(states),
+        failures=tuple(diagnostics.failures()),
+        secrets=frozenset({*configured, *_secret_texts(states, after.values())}),
+        warnings=tuple(text.removeprefix("warning: ") for text in diagnostics.warnings),
     )
 
 
-def _resource(urn: str, raw: Mapping[str, Any], inputs: Mapping[str, Any] | None) -> Resource:
-    return Resource(urn, values.read(dict(inputs or {})), str(raw.get("parent") or ""), bool(raw.get("protect")))
+def _changes(
+    steps: Iterable[Mapping[str, Any]], before: Mapping[str, Resource], after: Mapping[str, Resource]
+) -> Iterator[Change]:
+    """One change per resource: a replacement is several steps, of which the first counts."""
+    seen = set[str]()
+    for step in steps:
+        urn, op = str(step["urn"]), str(step["op"])
+        if op == "same" or f"{STACK}::" in urn or urn in seen:
+            continue
+        seen.add(urn)
+        new = None if op == "delete" else after.get(urn) or _resource(urn, step.get("newState") or {})
+        yield Change("replace" if op in REPLACE else op, before.get(urn), new)
+
+
+def _stack_outputs(states: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The outputs of the stack's own resource, secrets opened."""
+    for raw in states:
+        if raw["type"] == STACK:
+            outputs: Mapping[str, Any] = values.opened(values.read(dict(raw.get("outputs") or {})))
+            return outputs
+    return {}
+
+
+def _secret_texts(states: Iterable[Mapping[str, Any]], planned: Iterable[Resource]) -> Iterator[str]:
+    """Every secret in the state, and in the inputs that are planned."""
+    for raw in states:
+        for key in ("inputs", "outputs"):
+            yield from values.secret_texts(values.read(raw.get(key) or {}))
+    for resource in planned:
+        yield from values.secret_texts(dict(resource.inputs))
+
+
+def _resource(urn: str, raw: Mapping[str, Any]) -> Resource:
+    inputs = values.read(dict(raw.get("inputs") or {}))
+    return Resource(urn, inputs, str(raw.get("parent") or ""), bool(raw.get("protect")))
 
 
 def _planned(urn: str, goal: Mapping[str, Any], old: Resource | None) -> Resource:
-    """The resource as asked for: the old inputs with the plan's difference applied."""
+    """The desired resource: the old inputs with the plan's difference applied."""
     difference = goal.get("inputDiff") or {}
     inputs = dict(old.inputs) if old else {}
     for key in difference.get("deletes") or ():
@@ -178,14 +198,14 @@ def _planned(urn: str, goal: Mapping[str, Any], old: Resource | None) -> Resourc
 
 
 def _configured_secrets(session: Session) -> list[str]:
-    """Secret values of the settings; the CLI is only asked where the stack file has any."""
+    """Secret values of the settings; the CLI is only called if the stack file has any."""
     sealed = [(key, path) for key, value in _config(session).items() for path in _sealed(value)]
     if not sealed:
         return []
-    told = json.loads(session.ask("config", "--json", "--show-secrets"))
+    config = json.loads(session.ask("config", "--json", "--show-secrets"))
     found = []
     for key, path in sealed:
-        value: Any = told[key]["value"]
+        value: Any = config[key]["value"]
         if path:
             value = json.loads(value)
         for step in path:

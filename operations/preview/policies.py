@@ -1,12 +1,11 @@
-"""Rules about the whole program, as pure functions over what it declares: each says what is wrong and what to do.
+"""Rules over the resources that the program declares, as pure functions: each names what is wrong and what to do.
 
-Tests hold them over every committed stack, and every preview over the stack that it is about.
+Tests apply them to every committed stack, and each preview to its stack.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -22,13 +21,11 @@ CONTAINER = "docker:index/container:Container"
 SERVICE_LABEL = "berth.service"
 REMOTE_COMMAND = "command:remote:Command"
 MINIO_PROVIDER = "pulumi:providers:minio"
-FEWEST_DRIVES = 4
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-QUORUMS = {"swarm-manager": "Swarm managers", "etcd": "etcd members"}
 
 
 class Declared(Protocol):
-    """A resource as the program asks for it, secrets without marks."""
+    """A resource as the program declares it, secrets without marks."""
 
     @property
     def type(self) -> str: ...
@@ -60,24 +57,21 @@ class Violation:
 
 def violations(resources: Iterable[Declared], settings: StackSettings) -> list[Violation]:
     """Every rule over every resource."""
-    every = list(resources)
     found: list[Violation] = []
-    for resource in every:
+    for resource in resources:
         for rule in (parent, privileged, confined, latest, host_key, plain_http, anonymous_push):
             name = rule.__name__.replace("_", "-")
             found += [Violation(name, resource.name, text) for text in rule(resource, settings)]
-    found += [Violation("drives", "object-store", text) for text in drives(every)]
-    found += [Violation("quorum", "berth:nodes", text) for text in quorum(settings)]
     return found
 
 
 def parent(resource: Declared, settings: StackSettings) -> Iterator[str]:
-    """Every child hangs on a component, every component on the stack."""
+    """Every child has a component as its parent, every component the stack."""
     if resource.type.startswith("pulumi:pulumi:") or re.search(r"::pulumi:providers:\w+::default", _urn(resource)):
         return
     above = resource.parent.split("::")[-2].rsplit("$", 1)[-1] if resource.parent else ""
-    wanted = "pulumi:pulumi:Stack" if resource.type.startswith("berth:") else "berth:"
-    if not above.startswith(wanted):
+    expected = "pulumi:pulumi:Stack" if resource.type.startswith("berth:") else "berth:"
+    if not above.startswith(expected):
         yield "has no component as its parent: pass opts=ResourceOptions(parent=self) in its component"
 
 
@@ -92,7 +86,7 @@ def privileged(resource: Declared, settings: StackSettings) -> Iterator[str]:
 
 
 def confined(resource: Declared, settings: StackSettings) -> Iterator[str]:
-    """What takes over a service gets no rights, changes no program, and starves nobody."""
+    """A service's container cannot gain privileges, write to its root or exhaust the node's memory."""
     labels = resource.open.get("labels") or []
     if resource.type != CONTAINER or not any(one.get("label") == SERVICE_LABEL for one in labels):
         return
@@ -119,7 +113,7 @@ def latest(resource: Declared, settings: StackSettings) -> Iterator[str]:
 
 
 def host_key(resource: Declared, settings: StackSettings) -> Iterator[str]:
-    """Nothing is sent to a machine that shows another key."""
+    """Every remote command pins the machine's host key."""
     if resource.type != REMOTE_COMMAND:
         return
     connection = resource.open.get("connection")
@@ -128,7 +122,7 @@ def host_key(resource: Declared, settings: StackSettings) -> Iterator[str]:
 
 
 def plain_http(resource: Declared, settings: StackSettings) -> Iterator[str]:
-    """Whatever Berth serves beyond a machine's own loopback is TLS."""
+    """Everything served beyond loopback uses TLS."""
     if resource.type == MINIO_PROVIDER and resource.open.get("minioSsl") not in (True, "true"):
         yield "speaks to MinIO without TLS: set minio_ssl"
     for path, body in _files(resource):
@@ -147,7 +141,7 @@ def plain_http(resource: Declared, settings: StackSettings) -> Iterator[str]:
 
 
 def anonymous_push(resource: Declared, settings: StackSettings) -> Iterator[str]:
-    """Nobody writes without a password at the balancer, or past it without a certificate made for balancers."""
+    """Writes need a password at the balancer, and a balancer's client certificate at the registries."""
     files = dict(_files(resource))
     for path, body in files.items():
         if path.endswith("/load-balancer/nginx.conf"):
@@ -157,26 +151,6 @@ def anonymous_push(resource: Declared, settings: StackSettings) -> Iterator[str]
         document = _registry_http(path, body)
         if document is not None and not _is_read_only(body) and not _only_balancers(path, document, files):
             yield f"{path} takes writes from others than the balancers: clientcas must name {naming.CLIENT_CA} alone"
-
-
-def drives(resources: Iterable[Declared]) -> Iterator[str]:
-    """Erasure coding begins at four drives."""
-    servers = [
-        resource
-        for resource in resources
-        if resource.type == CONTAINER
-        and {"label": SERVICE_LABEL, "value": "object-store"} in (resource.open.get("labels") or [])
-    ]
-    if 0 < len(servers) < FEWEST_DRIVES:
-        yield f"has {len(servers)} drives, none of which may be lost: give {FEWEST_DRIVES} nodes the role object-store"
-
-
-def quorum(settings: StackSettings) -> Iterator[str]:
-    """An even number of voters bears no more losses than one fewer."""
-    count: Counter[str] = Counter(role for node in settings.nodes for role in node.roles)
-    for role, what in QUORUMS.items():
-        if count[role] and count[role] % 2 == 0:
-            yield f"{count[role]} {what}: make them {count[role] - 1} or {count[role] + 1}"
 
 
 def _urn(resource: Declared) -> str:

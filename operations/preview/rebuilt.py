@@ -1,4 +1,4 @@
-"""Images that this machine built anew from the recipes of those that run: a second deploy host, or a lost lock."""
+"""Images that this machine rebuilt from the recipes of the running ones: a second deploy host, or a lost lock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A preview as people need it: counts, nodes, what is in danger, what breaks a rule, and every difference."""
+"""A preview's report: counts, nodes, protected resources at risk, broken rules, and every difference."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _OPS = ("create", "update", "replace", "delete")
 
 @dataclass(frozen=True)
 class Loss:
-    """A thing that holds data or trust and would be replaced or deleted."""
+    """A resource with data or trust that would be replaced or deleted."""
 
     resource: str
     what: str
@@ -51,7 +51,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Report:
-    """What every form of the preview is made from."""
+    """The data behind every output format of the preview."""
 
     stack: str
     counts: dict[str, int]
@@ -70,7 +70,7 @@ class Report:
     steps: tuple[tuple[str, str], ...] = ()
     """(operation, resource) of everything that changes, in Pulumi's order."""
     exit_code: int = 0
-    blind: str = ""
+    incomplete: str = ""
     """What this preview could not see, and why; empty for a complete one."""
     by_hand: bool = False
     """Whether code is changed, too, which nobody has run for this preview."""
@@ -104,12 +104,14 @@ class Report:
             "protected": [{"resource": loss.resource, "what": loss.what, "op": loss.op} for loss in self.losses],
             "policies": [violation.as_json() for violation in self.violations],
             "labels": self.labels,
-            "blind": self.blind,
+            "incomplete": self.incomplete,
         }
 
 
-def report(stack: str, planned: Planned, settings: StackSettings, blind: str = "", more: Iterable[str] = ()) -> Report:
-    """Everything that can be said of a plan, and `more` sentences that do not come from it."""
+def report(
+    stack: str, planned: Planned, settings: StackSettings, incomplete: str = "", more: Iterable[str] = ()
+) -> Report:
+    """The report on a plan, with `more` notices that do not come from it."""
     machines = Machines(
         planned.outputs.get("node_access") or (),
         ((node.name, node.ssh.host or node.address, node.ssh.port) for node in settings.nodes),
@@ -131,7 +133,7 @@ def report(stack: str, planned: Planned, settings: StackSettings, blind: str = "
         properties=tuple(_properties(planned.changes)),
         steps=tuple((change.op, display_name(change.resource.urn)) for change in planned.changes),
         exit_code=planned.exit_code,
-        blind=blind,
+        incomplete=incomplete,
         redact=Redactor(planned.secrets),
     )
 
@@ -162,12 +164,12 @@ def _loss(change: Change) -> Loss | None:
 
 
 def _files(changes: Sequence[Change], machines: Machines) -> list[Section]:
-    """Changed files by machine; machines with the same differences stand together."""
+    """Changed files by machine; machines with the same differences are grouped."""
     by_machine: dict[str, list[Difference]] = {}
     for change in changes:
         found = differences.files(change) or []
         if change.op == "create":
-            # All of a new stage's files are new: their names say enough.
+            # All of a new stage's files are new: their names suffice.
             found = [Difference(item.title, item.what) for item in found]
         if found:
             by_machine.setdefault(machines.of(change) or change.resource.name, []).extend(found)

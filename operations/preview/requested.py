@@ -1,4 +1,4 @@
-"""A preview of what somebody asks for, with a stack's state and passphrase: the settings as data, none of the code.
+"""A preview of requested settings with a stack's state and passphrase: settings are data, no requested code runs.
 
 Whoever may open a request must not choose what runs here. Of the requested tree one stack file is read, validated and
 written anew; the program, `berth` and everything else is this checkout's.
@@ -36,7 +36,7 @@ _COMPILED = "__pycache__"
 # What no preview depends on.
 _PROSE = re.compile(r"(docs|tests|promotions)/.*|[^/]*\.md|LICENSE|Pulumi\.[^/]+\.yaml")
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9._/@+-]{1,120}")
-# JSON is YAML but for these, which YAML wants escaped.
+# JSON is YAML but for these, which YAML requires to be escaped.
 _NOT_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff]")
 _WHOSE = "The settings are the request's, the program is this checkout's: nothing of the request was run."
 _BY_HAND = "What they do is seen by whoever has read them and runs ./berth preview of that tree by hand."
@@ -50,15 +50,15 @@ def preview(run: CommandContext, folder: Path) -> tuple[Report, dict[str, Any]]:
     changed = changed_code(run.workspace.root, folder)
     with tempfile.TemporaryDirectory(prefix="berth-requested-") as directory:
         asked = replace(run, stack_file=requested(run.workspace, run.stack_file, folder, Path(directory)))
-        seen, document = preview_with(
+        result, document = preview_with(
             asked, Session.open(asked.workspace, asked.stack_file, session.cli), sentence(changed)
         )
-        seen = replace(seen, by_hand=bool(changed))
-        return seen, {**document, "berth": seen.redact.all(seen.as_json())}
+        result = replace(result, by_hand=bool(changed))
+        return result, {**document, "berth": result.redact.all(result.as_json())}
 
 
 def requested(workspace: Workspace, ours: StackFile, folder: Path, directory: Path) -> StackFile:
-    """The requested settings as a file of our own in `directory`; raises UsageError with why they are not looked at."""
+    """The requested settings as a file of our own in `directory`; raises UsageError if they are refused."""
     name = ours.path.name
     copy = directory / name
     copy.write_bytes(_read(folder / name))
@@ -81,7 +81,7 @@ def _for_a_person(stack: str) -> str:
 
 
 def _not_for_a_request(ours: StackFile, document: Mapping[str, Any]) -> Iterator[str]:
-    """What decides how secrets are read, what Pulumi is told, or which files of this machine are read."""
+    """Settings that decide how secrets are read, how Pulumi is configured, or which local files are read."""
     for key in sorted({*ours.document, *document} - {"config"}):
         if ours.document.get(key) != document.get(key):
             yield key
@@ -134,7 +134,7 @@ def _read(path: Path) -> bytes:
     try:
         content = _opened(path, LARGEST + 1)
     except FileNotFoundError:
-        raise UsageError(f"The request has no {path.name}: to take a stack away is for a person.") from None
+        raise UsageError(f"The request has no {path.name}: removing a stack is up to a person.") from None
     except OSError:
         raise UsageError(f"{path.name} of the request is no plain file.") from None
     if len(content) > LARGEST:

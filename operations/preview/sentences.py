@@ -23,7 +23,7 @@ def counts(report: Report) -> str:
 
 
 def nodes(report: Report) -> Iterator[str]:
-    """What Docker does on each node, those together to which the same happens, and in which order."""
+    """What Docker does on each node, grouped by effect, and the order of the nodes."""
     groups: dict[tuple[str, tuple[str, ...], str], list[str]] = {}
     for effect in report.daemons:
         groups.setdefault((effect.force, effect.keys, effect.why), []).append(effect.node)
@@ -39,7 +39,7 @@ def nodes(report: Report) -> Iterator[str]:
 
 
 def _order(moved: set[str], waves: Sequence[Sequence[str]]) -> str:
-    """The waves in words: `one node after the other (node1, node2), then together (node3, node4)`."""
+    """The waves as text: `one node after the other (node1, node2), then together (node3, node4)`."""
     parts: list[str] = []
     alone: list[str] = []
     for wave in ([name for name in wave if name in moved] for wave in waves):

@@ -17,8 +17,8 @@ def text(report: Report, diff: bool = False) -> str:
 
 def _lines(report: Report, diff: bool) -> Iterator[str]:
     yield f"Preview of {report.stack}:"
-    if report.blind:
-        yield f"  {report.blind}"
+    if report.incomplete:
+        yield f"  {report.incomplete}"
     for op, name in report.steps:
         yield f" {_SIGNS.get(op, op):<2} {name} {op}"
     if diff:

@@ -61,7 +61,7 @@ def _value(node: Node | None, key: str) -> Node | None:
 
 @dataclass(frozen=True)
 class _Change:
-    """What stands between two places of the text is replaced."""
+    """Replaces what is between two positions of the text."""
 
     start: int
     end: int

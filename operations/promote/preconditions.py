@@ -1,4 +1,4 @@
-"""What a stack has proved, and the reasons for which nothing may be taken from it, or put into it."""
+"""The preconditions of a promotion: a verified, healthy source without drift, and stacks that nobody changes."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ SHOWN = 5
 
 
 @dataclass(frozen=True)
-class Proof:
-    """A stack that is as it was when it was last found right."""
+class CheckedSource:
+    """A source stack that is unchanged since its last successful verify."""
 
     verified: Verified
     outputs: Mapping[str, Any]
@@ -33,8 +33,8 @@ class Proof:
 
 
 @contextmanager
-def unchanging(session: Session) -> Iterator[None]:
-    """Nobody deploys the stack meanwhile; refused where somebody does, or where the last deployment never ended."""
+def stack_locked(session: Session) -> Iterator[None]:
+    """Hold the stack's lock; refused while somebody changes the stack, or if its last deployment never ended."""
     stack = session.stack
     if not session.is_deployed:
         raise BerthError(NOT_DEPLOYED.format(stack=stack))
@@ -58,7 +58,7 @@ def unchanging(session: Session) -> Iterator[None]:
 
 
 def _refuse_pending(session: Session) -> None:
-    """Operations whose outcome nobody knows stand in the state; it is read without its secrets."""
+    """Refuse a state with pending operations, whose outcome is unknown; it is read without its secrets."""
     stack = session.stack
     pending = (json.loads(session.ask("stack", "export")).get("deployment") or {}).get("pending_operations")
     if pending:
@@ -69,24 +69,24 @@ def _refuse_pending(session: Session) -> None:
         )
 
 
-def prove(session: Session) -> Proof:
-    """Everything that has to be right of a source, the cheapest question first."""
+def check(session: Session) -> CheckedSource:
+    """Check all preconditions of a source, the cheapest first."""
     stack, again = session.stack, f"./berth verify --stack {session.stack}"
     last = verified.read(session)
     if last is None:
-        raise BerthError(f"{stack} was never found right: {again}, and promote what it has verified.")
+        raise BerthError(f"{stack} was never verified: {again}, and promote what it has verified.")
     if last.state != verified.fingerprint(session):
         raise BerthError(f"{stack} was deployed after its last green verify ({last.time}): {again} first.")
-    seen = collect(session)
-    _healthy(stack, seen)
-    _as_deployed(session, seen)
-    return Proof(last, seen.desired.outputs, dict(_versions(seen)))
+    snapshot = collect(session)
+    _healthy(stack, snapshot)
+    _as_deployed(session, snapshot)
+    return CheckedSource(last, snapshot.desired.outputs, dict(_versions(snapshot)))
 
 
-def _healthy(stack: str, seen: ClusterSnapshot) -> None:
+def _healthy(stack: str, snapshot: ClusterSnapshot) -> None:
     wrong = [
         f"{answer.question} on {answer.node}: {answer.answer}"
-        for answer in answers(seen.desired, seen.reports, seen.endpoints)
+        for answer in answers(snapshot.desired, snapshot.reports, snapshot.endpoints)
         if not answer.ok
     ]
     if wrong:
@@ -95,23 +95,23 @@ def _healthy(stack: str, seen: ClusterSnapshot) -> None:
         )
 
 
-def _as_deployed(session: Session, seen: ClusterSnapshot) -> None:
-    found = drift_in(session, seen)
+def _as_deployed(session: Session, snapshot: ClusterSnapshot) -> None:
+    found = drift_in(session, snapshot)
     differs = [f"{one.node}: {one.kind} {one.sentence}" for one in found.findings]
-    differs += [f"{one.node} could not be asked: {one.reason}" for one in found.unknown]
+    differs += [f"{one.node} could not be checked: {one.reason}" for one in found.unknown]
     if differs:
         raise BerthError(_listed(f"{session.stack} has drifted from its state", differs, "berth drift", session.stack))
 
 
 def _listed(headline: str, lines: list[str], command: str, stack: str) -> str:
     more = [f"  and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
-    mend = f"./{command} --stack {stack} shows all; ./berth up --repair --stack {stack} mends it, then verify again."
+    mend = f"./{command} --stack {stack} shows all; ./berth up --repair --stack {stack} repairs it, then verify again."
     return "\n".join([f"{headline}:", *(f"  {line}" for line in lines[:SHOWN]), *more, mend])
 
 
-def _versions(seen: ClusterSnapshot) -> Iterator[tuple[str, str]]:
-    for name, machine in seen.desired.machines.items():
+def _versions(snapshot: ClusterSnapshot) -> Iterator[tuple[str, str]]:
+    for name, machine in snapshot.desired.machines.items():
         for service in machine.services:
-            fact = seen.reports[name].containers.get(service.name)
+            fact = snapshot.reports[name].containers.get(service.name)
             if fact is not None and fact.version:
                 yield service.service, fact.version

@@ -29,7 +29,7 @@ class Record(Model):
     record: str | None = None
     """The older record that was promoted again, if it was not the source stack itself."""
     versions: dict[str, str] = Field(default={})
-    """What ran in the source stack, by service, in the programs' own words."""
+    """What ran in the source stack, by service, by the programs' own version numbers."""
     pins: PinSettings
 
     @property
@@ -39,7 +39,7 @@ class Record(Model):
 
 
 def plain(pins: PinSettings) -> dict[str, Any]:
-    """The pins as they stand in a file."""
+    """The pins as they are written to a file."""
     return dict(pins.model_dump(by_alias=True, exclude_defaults=True))
 
 

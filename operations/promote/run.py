@@ -1,4 +1,4 @@
-"""`berth promote`: judged, shown and asked first; then the images, and only then the pins and the record of it."""
+"""`berth promote`: check, show and confirm first; then copy the images, and only then write the pins and the record."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from operations.inspect import verified
 from operations.preview import build, text
 from operations.promote import records
 from operations.promote.edit import with_pins
-from operations.promote.preconditions import Proof, prove, unchanging
+from operations.promote.preconditions import CheckedSource, check, stack_locked
 from operations.promote.records import Record
 from operations.pulumi import cli
 from operations.pulumi.environment import environment
 from operations.pulumi.session import Session
 from operations.registry import copy_images
-from operations.registry.client import Store
+from operations.registry.client import RegistryClient
 from operations.registry.copy_images import Image, Missing
 from operations.registry.endpoint import endpoint
 from operations.workspace import StackFile, write_private
@@ -34,12 +34,12 @@ from operations.workspace import StackFile, write_private
 
 @dataclass(frozen=True)
 class Options:
-    """What the command was told."""
+    """The command's options."""
 
     source: str | None = None
-    """Promote what this stack has proved..."""
+    """Promote what this stack has verified..."""
     record: Path | None = None
-    """...or, again, what this record says."""
+    """...or, again, what this record holds."""
     patterns: Sequence[str] = ()
     """Only images of the source that match one of these; all, where there are none."""
     dry_run: bool = False
@@ -102,17 +102,17 @@ def promote(run: CommandContext, options: Options) -> Promotion:
     with ExitStack() as held:
         session = Session.open(run.workspace, run.stack_file)
         for one in sorted([session, *([source] if source else [])], key=lambda each: each.stack):
-            held.enter_context(unchanging(one))
+            held.enter_context(stack_locked(one))
         target = _store(session, session.outputs(show_secrets=True), "push")
         planned = _from_stack(run, target, source, options) if source else _from_record(run, target, options)
-        return _carry_out(run, target, planned, options)
+        return _execute(run, target, planned, options)
 
 
-def _carry_out(run: CommandContext, target: Store, planned: Promotion, options: Options) -> Promotion:
+def _execute(run: CommandContext, target: RegistryClient, planned: Promotion, options: Options) -> Promotion:
     if not planned.is_new:
-        run.say(f"{run.stack} has all of it already: nothing to promote.")
+        run.log(f"{run.stack} is up to date already: nothing to promote.")
         return planned
-    run.say(f"{_summary(planned)}\n{planned.diff}")
+    run.log(f"{_summary(planned)}\n{planned.diff}")
     with _as_it_would_be(run, planned.after) as changed:
         planned.preview = _preview(changed)
     if options.dry_run:
@@ -120,25 +120,25 @@ def _carry_out(run: CommandContext, target: Store, planned: Promotion, options: 
     if run.confirm and not run.yes and not run.confirm(f"Promote this to {run.stack}?"):
         raise BerthError("Nothing was promoted.")
     if planned.missing.anything:
-        copy_images.move(target, planned.origin, planned.images, planned.missing)
+        copy_images.copy(target, planned.origin, planned.images, planned.missing)
         copy_images.check(target, planned.images)
     _write(run, planned)
-    run.say(_closing_words(run, planned))
+    run.log(_closing_words(run, planned))
     return planned
 
 
 def _preview(changed: CommandContext) -> dict[str, object]:
-    """What `up` would do of the target; said in words, and as a program wants it."""
+    """What `up` would do on the target; printed, and returned as JSON."""
     session = Session.open(changed.workspace, changed.stack_file)
-    seen, _ = build.preview_with(changed, session)
-    changed.say(text.text(seen, False))
-    if seen.failed:
+    result, _ = build.preview_with(changed, session)
+    changed.log(text.text(result, False))
+    if result.failed:
         raise BerthError(f"{changed.stack} could not be deployed with these pins; nothing was changed.")
-    return seen.as_json()
+    return result.as_json()
 
 
 def _source(run: CommandContext, options: Options) -> Session:
-    """The source stack, its settings judged."""
+    """The source stack, its settings validated."""
     assert options.source is not None
     if options.source == run.stack:
         raise UsageError(f"{run.stack} can't be promoted to itself: name two stacks (--from staging --to prod).")
@@ -152,80 +152,80 @@ def _source(run: CommandContext, options: Options) -> Session:
     return Session(run.workspace, stack_file, chosen, environment(run.workspace, stack_file, chosen, base))
 
 
-def _store(session: Session, outputs: Mapping[str, Any], right: str) -> Store:
+def _store(session: Session, outputs: Mapping[str, Any], right: str) -> RegistryClient:
     store = _store_if_any(session, outputs, right)
     if store is None:
         raise BerthError(f"{session.stack} has no user who may {right}: add one to berth:registry.users.")
     return store
 
 
-def _store_if_any(session: Session, outputs: Mapping[str, Any], right: str) -> Store | None:
+def _store_if_any(session: Session, outputs: Mapping[str, Any], right: str) -> RegistryClient | None:
     end = endpoint(session.workspace, session.stack, outputs, show_secrets=True)
     user = end.users.get(right)
-    return Store(session.stack, end, str(outputs["registry_ca"]), user) if user else None
+    return RegistryClient(session.stack, end.registry, str(outputs["registry_ca"]), user) if user else None
 
 
-def _from_stack(run: CommandContext, target: Store, source: Session, options: Options) -> Promotion:
-    proof = prove(source)
-    store = _store(source, proof.outputs, "pull")
-    wanted = copy_images.names(store, _store_if_any(source, proof.outputs, "admin"), options.patterns)
-    found = copy_images.each(lambda name: _present(store, name), wanted)
-    kept = _others(run.stack_file, wanted) if options.patterns else {}
-    pins = _pins(source.stack, proof, {**kept, **{image.name: image.digest for image in found}})
+def _from_stack(run: CommandContext, target: RegistryClient, source: Session, options: Options) -> Promotion:
+    checked = check(source)
+    store = _store(source, checked.outputs, "pull")
+    chosen = copy_images.names(store, _store_if_any(source, checked.outputs, "admin"), options.patterns)
+    found = copy_images.each(lambda name: _present(store, name), chosen)
+    kept = _others(run.stack_file, chosen) if options.patterns else {}
+    pins = _pins(source.stack, checked, {**kept, **{image.name: image.digest for image in found}})
     record = Record(
         time=pins.source.time,
-        who=verified.who(run.workspace.root),
+        who=verified.author(run.workspace.root),
         to=run.stack,
-        versions=dict(proof.versions),
+        versions=dict(checked.versions),
         pins=pins,
     )
     return _planned(run, target, record, found, lambda: store)
 
 
-def _others(stack_file: StackFile, wanted: Sequence[str]) -> dict[str, str]:
+def _others(stack_file: StackFile, chosen: Sequence[str]) -> dict[str, str]:
     """What was promoted before and is not among the chosen images: it stays pinned."""
     pins = stackfile.parse(stack_file.stack, stack_file.document).pins
-    return {name: digest for name, digest in (pins.repositories if pins else {}).items() if name not in wanted}
+    return {name: digest for name, digest in (pins.repositories if pins else {}).items() if name not in chosen}
 
 
-def _pins(stack: str, proof: Proof, repositories: Mapping[str, str]) -> PinSettings:
-    source = {"stack": stack, "time": verified.now(), "commit": proof.verified.commit}
+def _pins(stack: str, checked: CheckedSource, repositories: Mapping[str, str]) -> PinSettings:
+    source = {"stack": stack, "time": verified.now(), "commit": checked.verified.commit}
     return PinSettings.model_validate(
         {
             "from": {key: value for key, value in source.items() if value},
-            "images": dict(proof.outputs.get("images") or {}),
+            "images": dict(checked.outputs.get("images") or {}),
             "repositories": dict(repositories),
         }
     )
 
 
-def _present(store: Store, name: str, digest: str | None = None) -> Image:
+def _present(store: RegistryClient, name: str, digest: str | None = None) -> Image:
     found = copy_images.read(store, name, digest)
     if found is None:
         raise BerthError(copy_images.lost(store.stack, digest or "the tag", name))
     return found
 
 
-def _from_record(run: CommandContext, target: Store, options: Options) -> Promotion:
+def _from_record(run: CommandContext, target: RegistryClient, options: Options) -> Promotion:
     assert options.record is not None
     older = records.read(run.workspace.root, options.record)
     if older.to != run.stack:
         raise UsageError(f"{options.record} is of a promotion to {older.to}: {run.stack} never had what it says.")
 
     @cache
-    def origin() -> Store:
+    def origin() -> RegistryClient:
         return _origin(run, older, options)
 
     def image(item: tuple[str, str]) -> Image:
         return copy_images.read(target, *item) or _present(origin(), *item)
 
     found = copy_images.each(image, older.pins.repositories.items())
-    who, again = verified.who(run.workspace.root), older.name
+    who, again = verified.author(run.workspace.root), older.name
     record = older.model_copy(update={"time": verified.now(), "who": who, "record": again})
     return _planned(run, target, record, found, origin)
 
 
-def _origin(run: CommandContext, older: Record, options: Options) -> Store:
+def _origin(run: CommandContext, older: Record, options: Options) -> RegistryClient:
     """The stack that a record came from, needed only where the target has lost something of it."""
     stack = older.pins.source.stack
     try:
@@ -238,22 +238,22 @@ def _origin(run: CommandContext, older: Record, options: Options) -> Store:
 
 
 def _planned(
-    run: CommandContext, target: Store, record: Record, found: Sequence[Image], origin: copy_images.Origin
+    run: CommandContext, target: RegistryClient, record: Record, found: Sequence[Image], origin: copy_images.Origin
 ) -> Promotion:
     _seed_has(run, record.pins)
     path = run.stack_file.path
     before = path.read_bytes().decode("utf-8")
     after = with_pins(path.name, before, records.plain(record.pins))
     check_settings(replace(run.stack_file, document={**run.stack_file.document, "config": config_of(after)}))
-    return Promotion(record, before, after, found, copy_images.look(target, found), origin, path)
+    return Promotion(record, before, after, found, copy_images.find_missing(target, found), origin, path)
 
 
 def _seed_has(run: CommandContext, pins: PinSettings) -> None:
     """The target's nodes take these from this machine, be they built last or long ago."""
-    wanted = pins.images.model_dump(by_alias=True, exclude_none=True)
+    pinned = pins.images.model_dump(by_alias=True, exclude_none=True)
     lost = [
         f"{name} {digest}"
-        for name, digest in wanted.items()
+        for name, digest in pinned.items()
         if "@" not in digest and not recipes.stored(run.workspace.home / "seed", name, digest)
     ]
     if lost:

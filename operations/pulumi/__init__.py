@@ -1,1 +1,1 @@
-"""Pulumi's CLI as `berth` uses it: which one, what it is told, how its runs are followed."""
+"""Pulumi's CLI as `berth` uses it: which one, its environment, and how its runs are followed."""

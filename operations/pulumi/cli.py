@@ -26,7 +26,7 @@ class Cli:
 
     program: Path
     missing: tuple[str, ...] = ()
-    """Published plugins that are not installed: Berth's own stand in for all of them where there are any."""
+    """Published plugins that are not installed: if there are any, Berth's own replace all of them."""
 
     @property
     def own_plugins(self) -> bool:
@@ -34,7 +34,7 @@ class Cli:
 
     @property
     def sentence(self) -> str:
-        """What `berth` says of it before it changes anything."""
+        """Announced before anything is changed."""
         if not self.missing:
             return f"Pulumi CLI: {self.program}, with the published plugins"
         lacks = f"{self.missing[0]} and {len(self.missing) - 1} more" if self.missing[1:] else self.missing[0]

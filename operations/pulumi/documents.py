@@ -24,7 +24,7 @@ def write(session: Session, name: str, document: Any) -> None:
     text = base64.b64encode(zlib.compress(json.dumps(document, sort_keys=True).encode(), 9)).decode()
     size = (LONGEST_TAG if session.workspace.is_service else LONGEST_ARGUMENT) - len("999 ")
     parts = [text[start : start + size] for start in range(0, len(text), size)]
-    # A longer one before it has left tags behind: the first says how many count.
+    # A longer one before it may have left tags behind: the first holds the number of valid ones.
     parts[0] = f"{len(parts)} {parts[0]}"
     for number, part in enumerate(parts):
         session.set_tag(_tag(name, number), part)

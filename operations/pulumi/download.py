@@ -1,4 +1,4 @@
-"""The published CLI and plugins, fetched where the user asks for it: by Pulumi's own installer, in bounded time."""
+"""The published CLI and plugins, downloaded on request by Pulumi's own installer, with a timeout."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ except Exception as error:
 """
 
 
-def download(say: Callable[[str], None], environment: Mapping[str, str] = os.environ, seconds: float = SECONDS) -> bool:
-    """Fetch what is missing of CLI and plugins; whether all is there now. What failed is said, and costs nothing."""
+def download(log: Callable[[str], None], environment: Mapping[str, str] = os.environ, seconds: float = SECONDS) -> bool:
+    """Fetch what is missing of CLI and plugins; whether all is there now. Failures are logged and not fatal."""
     try:
         program, _ = cli.fitting(environment)
         if program is None or cli.LANGUAGE_HOST in cli.missing_plugins(program, environment):
-            say("Downloading the Pulumi CLI with its own installer.")
+            log("Downloading the Pulumi CLI with its own installer.")
             program = _install(environment, seconds)
-        _plugins(program, environment, seconds, say)
+        _plugins(program, environment, seconds, log)
     except BerthError as error:
-        say(str(error))
+        log(str(error))
         return False
     return True
 
@@ -51,14 +51,14 @@ def _install(environment: Mapping[str, str], seconds: float) -> Path:
     return program
 
 
-def _plugins(program: Path, environment: Mapping[str, str], seconds: float, say: Callable[[str], None]) -> None:
+def _plugins(program: Path, environment: Mapping[str, str], seconds: float, log: Callable[[str], None]) -> None:
     versions = cli.plugin_versions()
     missing = [
         name for name in versions if f"plugin {name} {versions[name]}" in cli.missing_plugins(program, environment)
     ]
     if not missing:
         return
-    say(f"Downloading Pulumi's plugins: {', '.join(f'{name} {versions[name]}' for name in missing)}.")
+    log(f"Downloading Pulumi's plugins: {', '.join(f'{name} {versions[name]}' for name in missing)}.")
     for name in missing:
         failed = _run([str(program), "plugin", "install", "resource", name, versions[name]], environment, seconds)
         if failed:
@@ -78,12 +78,12 @@ def _run(words: Sequence[str], environment: Mapping[str, str], seconds: float) -
         start_new_session=True,
     ) as process:
         try:
-            said, _ = process.communicate(timeout=seconds)
+            output, _ = process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             return f"it took longer than {seconds:g} s"
         except KeyboardInterrupt:
             os.killpg(process.pid, signal.SIGKILL)
             raise
-    lines = [line for line in said.splitlines() if line.strip()]
+    lines = [line for line in output.splitlines() if line.strip()]
     return "" if process.returncode == 0 else (lines[-1].strip()[:200] if lines else f"exit code {process.returncode}")

@@ -36,7 +36,7 @@ def environment(
 
 
 def own_plugins(workspace: Workspace, chosen: Cli, base: Mapping[str, str]) -> dict[str, str]:
-    """Put Berth's plugins where the CLI looks for them, and say where; the user's logins go on to count."""
+    """Install Berth's plugins where the CLI looks for them, and return the path; the user's logins stay valid."""
     from plugins import home
 
     folder = workspace.home / "pulumi-home"

@@ -12,8 +12,8 @@ from typing import Any
 COLOR = re.compile(r"<\{%.*?%\}>|\x1b\[[0-9;]*m")
 NOISE = re.compile(r"^(error: )?((update|preview|destroy|refresh) failed|resource .* was not successfully .*)$")
 PLUGIN_GONE = re.compile(r"error reading from server: EOF|^Detected that \S+ exited prematurely")
-"""What the CLI says when the process of a provider ends while it is needed."""
-GONE = "a provider's process ended in the middle of this; run the command again, it goes on from there"
+"""The CLI's messages when a provider's process ends while it is needed."""
+GONE = "a provider's process ended unexpectedly; run the command again, it continues from there"
 TRACE = "Traceback (most recent call last)"
 QUIET_OPS = frozenset({"same", "read", "refresh"})
 VERBS = {
@@ -58,7 +58,7 @@ class Step:
 
 @dataclass
 class RunView:
-    """What is known of a run so far: a fold over its events."""
+    """The state of a run so far, from its events."""
 
     running: dict[str, Step] = field(default_factory=dict)
     finished: list[Step] = field(default_factory=list)
@@ -67,9 +67,9 @@ class RunView:
     warnings: list[str] = field(default_factory=list)
     changes: dict[str, int] | None = None
     note: str = ""
-    """What a resource that takes long says of itself."""
+    """Progress of a resource that takes long."""
 
-    def take(self, event: Mapping[str, Any]) -> Step | None:
+    def apply(self, event: Mapping[str, Any]) -> Step | None:
         """Add one event; returns the step that it finished, if it finished one."""
         if "resourcePreEvent" in event:
             step = _step(event["resourcePreEvent"])
@@ -108,7 +108,7 @@ class RunView:
 
     @property
     def done(self) -> int:
-        """Resources that the run has dealt with."""
+        """Resources that the run has finished."""
         return sum(self.changes.values()) if self.changes is not None else len(self.finished)
 
     @property
@@ -121,13 +121,13 @@ class RunView:
     def failures(self) -> list[tuple[str, str]]:
         """(what, why) for everything that failed, without the noise around it."""
         result = []
-        told = set()
+        reported = set()
         for step in self.failed:
             texts = self.errors.get(step.urn, [])
-            told.add(step.urn)
+            reported.add(step.urn)
             result.append((step.title, "\n".join(without_trace(text) for text in texts) or "no reason given"))
         for urn, texts in self.errors.items():
-            if urn not in told and texts:
+            if urn not in reported and texts:
                 name = display_name(urn) if urn and not _is_stack(urn) else "the program"
                 result.append((name, "\n".join(without_trace(text) for text in texts)))
         return result

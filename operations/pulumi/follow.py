@@ -42,7 +42,7 @@ class Outcome:
         return self.exit_code != 0
 
     def reasons(self) -> list[tuple[str, str]]:
-        """(what, why) of a failed run; the CLI's own last words where no resource is to blame."""
+        """(what, why) of a failed run; the CLI's last output where no resource failed."""
         found = self.view.failures()
         if self.exit_code < 0:
             found.append(("Pulumi", f"it was killed ({signal.Signals(-self.exit_code).name}); run the command again"))
@@ -78,23 +78,23 @@ def follow(
         while running:
             running = _is_running_after(process, POLL)
             for event in reader.read():
-                step = view.take(event)
+                step = view.apply(event)
                 if step is not None:
                     shown.finished(step, step in view.failed)
             view.note = _note(session)
             shown.show(view)
-    said = log.read_text(encoding="utf-8", errors="replace")
-    unsaved = any(words in said for words in UNSAVED)
+    text = log.read_text(encoding="utf-8", errors="replace")
+    unsaved = any(words in text for words in UNSAVED)
     lock.unfinished = process.returncode < 0 or unsaved
     outcome = Outcome(process.returncode, view, time.monotonic() - started, log, events)
-    refusal = session.known_refusal(said) if outcome.failed and (unsaved or not view.finished) else None
+    refusal = session.known_refusal(text) if outcome.failed and (unsaved or not view.finished) else None
     if refusal is not None:
         raise refusal
     return outcome
 
 
 def _note(session: Session) -> str:
-    """The last word of a resource that takes minutes; "" where there is none."""
+    """The last progress line of a resource that takes minutes; empty if there is none."""
     try:
         return session.workspace.progress_file(session.stack).read_text(encoding="utf-8").strip()
     except OSError:
@@ -110,7 +110,7 @@ def start(argv: Sequence[str], session: Session, output: int, lock: StackLock) -
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,
-        # A session of its own: Ctrl-C reaches it once, through this process, and its remains can be told from others.
+        # A session of its own: Ctrl-C reaches it once, through this process, and what it leaves can be identified.
         start_new_session=True,
         # One call into libc, bound before the fork; no thread of ours is running yet.
         preexec_fn=partial(end_with_parent, signal.SIGINT),  # noqa: PLW1509
@@ -137,7 +137,7 @@ def interrupts_forwarded(process: subprocess.Popen[bytes], console: Console) -> 
     """Ctrl-C and SIGTERM go to the CLI, which ends in order and keeps what is done."""
 
     def forward(*_: object) -> None:
-        console.print("Stopping: finishing what is under way (interrupt again to stop at once).")
+        console.print("Stopping: finishing current operations (interrupt again to stop at once).")
         process.send_signal(signal.SIGINT)
 
     before = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -35,7 +35,7 @@ class StateLock:
         """Whether its process ran on this machine and is gone."""
         if self.hostname != socket.gethostname():
             return False
-        # The CLI does not tell its pid namespace, so the processes of all of them must be in sight.
+        # The CLI does not record its pid namespace, so the processes of all of them must be visible.
         return _is_before_boot(self.timestamp) or (_namespace() == ALL_PROCESSES and self.pid not in _all_numbers())
 
     def __str__(self) -> str:
@@ -54,7 +54,7 @@ class StateLocked(BerthError):
 
 
 def named_in(text: str) -> list[StateLock]:
-    """The locks for whose sake the CLI refused a change, in its own words."""
+    """The locks that the CLI named when it refused a change."""
     return [StateLock(int(pid), user, host, since) for user, host, pid, since in CREATED.findall(text)]
 
 
@@ -68,8 +68,8 @@ def locks(directory: Path) -> list[StateLock]:
             continue
         except ValueError:
             raw = {}
-        said = [str(raw.get(key, "?")) for key in ("username", "hostname", "timestamp")]
-        found.append(StateLock(int(raw.get("pid", 0)), *said))
+        names = [str(raw.get(key, "?")) for key in ("username", "hostname", "timestamp")]
+        found.append(StateLock(int(raw.get("pid", 0)), *names))
     return found
 
 

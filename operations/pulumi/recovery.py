@@ -1,4 +1,4 @@
-"""Continues after a killed run: clears its lock on the state, and what it made but did not get to note down."""
+"""Resumes after a killed run: releases its lock on the state, and removes what it created but did not record."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ LISTINGS = {
 a command makes them, every manager lists them, and services may be on them."""
 
 
-def go_on(session: Session, interrupted: Holder | None, say: Callable[[str], None]) -> None:
-    """Before a change: continue after a killed run of `berth`, or of a `pulumi` without one."""
+def resume(session: Session, interrupted: Holder | None, log: Callable[[str], None]) -> None:
+    """Before a change: resume after a killed run of `berth`, or of a plain `pulumi`."""
     _refuse_journal(session)
     if interrupted:
-        clear(session, interrupted, say)
+        clear_after(session, interrupted, log)
     elif session.workspace.has_file_backend:
-        release_dead(session, say)
+        release_dead(session, log)
     elif session.is_deployed:
-        release_dead(session, say)
+        release_dead(session, log)
         if _pending(_export(session)):
-            say(f"A change of {session.stack} by another deploy host did not end: going on from where it stopped.")
-            settle(session, say)
+            log(f"A change of {session.stack} by another deploy host did not end: continuing where it stopped.")
+            clear_unfinished(session, log)
 
 
 def _refuse_journal(session: Session) -> None:
@@ -55,7 +55,7 @@ def _refuse_journal(session: Session) -> None:
         )
 
 
-def release_dead(session: Session, say: Callable[[str], None], cli: Process | None = None) -> None:
+def release_dead(session: Session, log: Callable[[str], None], cli: Process | None = None) -> None:
     """Release locks on the state whose processes, or `cli`, are surely dead; any other is named and refuses."""
     found = session.locks()
     own = (cli.pid, socket.gethostname()) if cli else None
@@ -64,26 +64,26 @@ def release_dead(session: Session, say: Callable[[str], None], cli: Process | No
         raise StateLocked(session.stack, alive)
     if found:
         session.ask("cancel", "--yes")
-        say(f"  {', '.join(map(str, found))} is dead: its lock on the state was released")
+        log(f"  {', '.join(map(str, found))} is dead: its lock on the state was released")
 
 
-def clear(session: Session, interrupted: Holder, say: Callable[[str], None]) -> None:
-    """Announce the killed run and put the stack into a state from which a plain run goes on."""
+def clear_after(session: Session, interrupted: Holder, log: Callable[[str], None]) -> None:
+    """Announce the killed run and clear what keeps a plain run from continuing."""
     last = f"The last 'berth {interrupted.command}' of {session.stack}"
-    say(f"{last} did not end in order: going on from where it stopped.")
+    log(f"{last} did not end in order: continuing where it stopped.")
     if interrupted.cli is not None and end_session(interrupted.cli):
-        say("  what it had left running was ended")
+        log("  its remaining processes were ended")
     if not session.is_deployed:
         return
-    release_dead(session, say, interrupted.cli)
-    settle(session, say)
+    release_dead(session, log, interrupted.cli)
+    clear_unfinished(session, log)
 
 
-def settle(session: Session, say: Callable[[str], None]) -> None:
-    """Remove what no state knows, and forget operations that never ended: a plain run does them again."""
-    for orphan in _orphans_of_nobody(session):
+def clear_unfinished(session: Session, log: Callable[[str], None]) -> None:
+    """Remove orphans, and drop pending operations: a plain run repeats them."""
+    for orphan in _unowned_orphans(session):
         orphan.remove()
-        say(f"  {orphan.kind} {orphan.name} was half made and is removed, to be made again")
+        log(f"  {orphan.kind} {orphan.name} was half created and is removed, to be created again")
     export = _export(session)
     # No `up` drops one of a creation, and promotions wait for its end.
     if _pending(export):
@@ -94,10 +94,10 @@ def _pending(export: Mapping[str, Any]) -> bool:
     return bool((export.get("deployment") or {}).get("pending_operations"))
 
 
-def _orphans_of_nobody(session: Session) -> list[Orphan]:
-    """Orphans that are not of somebody's run: what was there before nobody held the state, and is not in it after."""
+def _unowned_orphans(session: Session) -> list[Orphan]:
+    """Orphans of no current run: seen before the state was found unlocked, and still not in it after."""
     found = list(orphans(_export(session), session.stack))
-    # A service for states leases them and does not say to whom.
+    # A service backend leases states and does not name the holder.
     if not found or session.workspace.is_service:
         return []
     if others := session.locks():
@@ -146,7 +146,7 @@ class Orphan:
     type: str
     name: str
     id: str
-    """Docker's own: another one that got the name since is not meant."""
+    """Docker's id: a newer object of the same name is not meant."""
 
     @property
     def kind(self) -> str:
@@ -156,11 +156,11 @@ class Orphan:
         """Remove it, so that the next run can make it again under the same name."""
         removed = self.daemon.run(*LISTINGS[self.type][3], self.id)
         if removed.returncode:
-            raise BerthError(f"Could not remove the half-made {self.kind} {self.name}: {removed.stderr.strip()}")
+            raise BerthError(f"Could not remove the half-created {self.kind} {self.name}: {removed.stderr.strip()}")
 
 
 def orphans(export: Mapping[str, Any], stack: str) -> Iterator[Orphan]:
-    """What the killed run made last. A daemon that can't be asked is passed over: the run to come will name it."""
+    """What the killed run created last. Unreachable daemons are skipped: the next run reports them."""
     resources: Sequence[Mapping[str, Any]] = (export.get("deployment") or {}).get("resources") or []
     daemons = {str(r.get("urn")): daemon(r.get("inputs") or {}) for r in resources if r.get("type") == PROVIDER}
     known = {
@@ -168,13 +168,13 @@ def orphans(export: Mapping[str, Any], stack: str) -> Iterator[Orphan]:
         for r in resources
         if r.get("type") in LISTINGS
     }
-    for asked in dict.fromkeys([Daemon(), *daemons.values()]):
+    for docker in dict.fromkeys([Daemon(), *daemons.values()]):
         for type_, (_, listing, form, _) in LISTINGS.items():
-            found = asked.run(*listing, "--filter", f"label={STACK_LABEL}={stack}", "--format", form)
+            found = docker.run(*listing, "--filter", f"label={STACK_LABEL}={stack}", "--format", form)
             for line in found.stdout.splitlines() if found.returncode == 0 else ():
                 id_, _, name = line.partition(" ")
-                if (asked, type_, name) not in known:
-                    yield Orphan(asked, type_, name, id_)
+                if (docker, type_, name) not in known:
+                    yield Orphan(docker, type_, name, id_)
 
 
 def _name(resource: Mapping[str, Any]) -> str:

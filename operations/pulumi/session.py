@@ -24,7 +24,7 @@ NO_TAG = ("not found for stack", "no stack named")
 LONGEST_TAG = 256
 """Characters of a tag's value, as Pulumi Cloud limits it; other backends have no limit."""
 UNSAVED = ("failed to save snapshot", "there was a problem deleting the lock")
-"""What the CLI says where a backend fails under a change: the state, or the lock on it, is behind what was done."""
+"""The CLI's messages when a backend fails during a change: the state, or its lock, is behind what was done."""
 BACKEND_FAILED = re.compile(r'(?:blob \(key "[^"]*"\) \(code=\w+\)|unable to open [^"\n]*"[^"]*"): ([^\n]*)')
 NETWORK_ERROR = re.compile(r"(?:dial|read|write) tcp [^\n]*|lookup [^\n]*")
 ERROR_LINE = re.compile(r"^\s*error: ?", re.IGNORECASE)
@@ -56,10 +56,10 @@ class Session:
         return [str(self.cli.program), *words, *settings, "--stack", self.stack]
 
     def ask(self, *words: str) -> str:
-        """Standard output of a call that changes nothing or little; its own words when it fails."""
-        return self._said(self.argv(words))
+        """Standard output of a call that changes little or nothing; raises with the CLI's message if it fails."""
+        return self._output(self.argv(words))
 
-    def _said(self, argv: Sequence[str]) -> str:
+    def _output(self, argv: Sequence[str]) -> str:
         result = subprocess.run(
             argv,
             cwd=self.workspace.root,
@@ -74,43 +74,44 @@ class Session:
         return result.stdout
 
     def refusal(self, text: str) -> BerthError:
-        """What a CLI that would not work says, in one sentence where the reason is known."""
+        """The CLI's error as one sentence where the reason is known."""
         return self.known_refusal(text) or BerthError(explain(text))
 
     def known_refusal(self, text: str) -> BerthError | None:
         """The sentence for a reason that has nothing to do with the program; None for any other."""
-        said = explain(text)
-        if LOCKED in said:
-            return StateLocked(self.stack, named_in(said))
-        if WRONG_PASSPHRASE in said:
+        output = explain(text)
+        if LOCKED in output:
+            return StateLocked(self.stack, named_in(output))
+        if WRONG_PASSPHRASE in output:
             return BerthError(
                 f"The passphrase is not the one of stack {self.stack}: "
                 "see PULUMI_CONFIG_PASSPHRASE_FILE or PULUMI_CONFIG_PASSPHRASE."
             )
-        if DAMAGED_STATE in said and self.workspace.has_file_backend:
+        if DAMAGED_STATE in output and self.workspace.has_file_backend:
             path = self.workspace.checkpoint(self.stack)
             return BerthError(
-                f"The state file {path} is damaged ({said.rpartition(': ')[2]}). {path.name}.bak beside it is the "
+                f"The state file {path} is damaged ({output.rpartition(': ')[2]}). {path.name}.bak beside it is the "
                 "state before its last change: keep the damaged one, copy the other over it, then ./berth up."
             )
-        if failed := BACKEND_FAILED.search(said):
-            return BerthError(self._backend_failed(said, failed[1]))
+        if failed := BACKEND_FAILED.search(output):
+            return BerthError(self._backend_failed(output, failed[1]))
         return None
 
-    def _backend_failed(self, said: str, answer: str) -> str:
+    def _backend_failed(self, output: str, answer: str) -> str:
         network = NETWORK_ERROR.search(answer)
         backend = f"the state backend {self.workspace.backend_name} fails ({network[0] if network else answer})"
-        if any(words in said for words in UNSAVED):
+        if any(words in output for words in UNSAVED):
             return (
-                f"The state of {self.stack} could not be saved: {backend}. What was done is done; mend the backend, "
-                f"then ./berth up --stack {self.stack} goes on from there."
+                f"The state of {self.stack} could not be saved: {backend}. Completed changes stay; repair the "
+                f"backend, then ./berth up --stack {self.stack} continues from there."
             )
-        return f"T{backend[1:]}: mend it, or see PULUMI_BACKEND_URL and the backend's credentials. Nothing was changed."
+        remedy = "repair it, or check PULUMI_BACKEND_URL and the backend's credentials"
+        return f"T{backend[1:]}: {remedy}. Nothing was changed."
 
     def locks(self) -> list[StateLock]:
         """Who holds the state of a stack that is deployed.
 
-        Only a change is told that by another backend than files: one that takes the lock and is refused after it.
+        Backends other than files name a lock only to a change that tries to take it.
         """
         if self.workspace.has_file_backend:
             return locks(self.workspace.locks(self.stack))
@@ -125,11 +126,11 @@ class Session:
         """Whether the backend knows the stack."""
         if self.workspace.has_file_backend:
             return self.workspace.stack_exists(self.stack)
-        listed = json.loads(self._said([str(self.cli.program), "stack", "ls", "--json"]) or "[]")
+        listed = json.loads(self._output([str(self.cli.program), "stack", "ls", "--json"]) or "[]")
         return any(str(entry["name"]).rpartition("/")[2] == self.stack for entry in listed)
 
     def outputs(self, show_secrets: bool = False) -> dict[str, Any]:
-        """The stack's outputs, or an error that says how to get some."""
+        """The stack's outputs, or an error that names how to get some."""
         if not self.is_deployed:
             raise BerthError(NOT_DEPLOYED.format(stack=self.stack))
         outputs = json.loads(
@@ -192,11 +193,11 @@ def explain(text: str) -> str:
         if ERROR_LINE.match(line):
             kept = [other for other in lines[index:] if not other.startswith("Usage:")]
             return ERROR_LINE.sub("", "\n".join(kept), count=1)
-    return "\n".join(lines[-15:]) or "Pulumi ended without a word"
+    return "\n".join(lines[-15:]) or "Pulumi ended without output"
 
 
 def passthrough(session: Session, words: Sequence[str], asks: bool = False) -> int:
-    """Run a command whose own text is the answer (and whose questions are the user's, if it asks); its exit code."""
+    """Run a command whose own text is the answer (and whose prompts go to the user with `asks`); its exit code."""
     result = subprocess.run(
         session.argv(words),
         cwd=session.workspace.root,

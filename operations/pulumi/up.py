@@ -22,14 +22,14 @@ from operations.workspace import write_private
 
 
 def up(run: CommandContext) -> Outcome:
-    """Deploy the stack; `run.yes` answers what would be asked."""
+    """Deploy the stack; `run.yes` confirms every prompt."""
 
     check_settings(run.stack_file)
-    with StackLock(run.workspace.stack_dir(run.stack), run.stack, "up", run.say) as lock:
+    with StackLock(run.workspace.stack_dir(run.stack), run.stack, "up", run.log) as lock:
         prepare.run(run.yes or run.confirm is None, run.console, pulumi=_cli_needed(run))
         _build_kolla_images(run)
         session = run.session()
-        recovery.go_on(session, lock.interrupted, run.say)
+        recovery.resume(session, lock.interrupted, run.log)
         if not session.is_deployed:
             _refuse_taken(run)
             session.ensure_stack()
@@ -54,7 +54,7 @@ def _cli_needed(run: CommandContext) -> str:
     """Why the CLI has to be compiled here; empty where one is there, or was fetched."""
     found, reason = cli.fitting()
     if run.download or (found is None and _wants_download(run)):
-        download.download(run.say)
+        download.download(run.log)
         found, reason = cli.fitting()
     return "" if found else reason
 
@@ -88,9 +88,9 @@ def _refuse_taken(run: CommandContext) -> None:
 
 def _ask_first(run: CommandContext, session: Session, confirm: Callable[[str], bool]) -> None:
 
-    seen, _ = build.preview_with(run, session)
-    run.say(text.text(seen))
-    if seen.failed:
+    result, _ = build.preview_with(run, session)
+    run.log(text.text(result))
+    if result.failed:
         raise BerthError(f"The preview of {session.stack} failed; nothing was changed.")
     if not confirm(f"Deploy this to {session.stack}?"):
         raise BerthError(f"Nothing was changed on {session.stack}.")

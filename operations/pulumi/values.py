@@ -38,7 +38,7 @@ def read(value: Any) -> Any:
         return {key: read(item) for key, item in value.items()}
     if "value" in value:
         return Secret(read(value["value"]))
-    # Inside a secret, marks stand beside plain JSON text.
+    # Inside a secret, marks are mixed with plain JSON text.
     text = value.get("plaintext", value.get("ciphertext"))
     try:
         inner = json.loads(str(text))
@@ -124,7 +124,7 @@ class Redactor:
     def all(self, value: Any) -> Any:
         """The JSON-like value with every text in it redacted."""
         whole = json.dumps(value, ensure_ascii=False)
-        # Of hundreds of secrets few are in it, if any: only these are looked for in each of its texts.
+        # Few of hundreds of secrets occur in it, if any: only these are searched in each text.
         few = Redactor(())
         few._spellings = [spelling for spelling in self._spellings if spelling in whole]
         return few._each(value)

@@ -12,7 +12,7 @@ OLDEST = (3, 260, 0)
 BELOW = (4, 0, 0)
 """The next major version, which may speak otherwise with its plugins."""
 TIMEOUT = 30.0
-"""Seconds to say a version in, on a machine that is busy compiling."""
+"""Timeout of `pulumi version`, on a machine that is busy compiling."""
 
 
 def refusal(program: Path) -> str | None:
@@ -31,10 +31,10 @@ def refusal(program: Path) -> str | None:
     except OSError as error:
         return f"{program} can't be run ({error.strerror})"
     except subprocess.TimeoutExpired:
-        return f"{program} does not say its version within {TIMEOUT:g} s"
+        return f"{program} does not print its version within {TIMEOUT:g} s"
     found = re.fullmatch(r"v?(\d+)\.(\d+)\.(\d+)(?:[-+]\S*)?", answer.stdout.strip())
     if answer.returncode or not found:
-        return f"{program} does not say a version, so it is not Pulumi's CLI"
+        return f"{program} does not print a version, so it is not Pulumi's CLI"
     version = tuple(int(number) for number in found.groups())
     if version < OLDEST:
         return f"{program} is version {_text(version)}, and Berth needs {_text(OLDEST)} or newer"

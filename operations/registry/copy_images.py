@@ -1,4 +1,4 @@
-"""Images from store to store: what is missing is looked for first, then moved, then looked for again."""
+"""Copies images between registries: find what is missing, copy it, check again."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from fnmatch import fnmatchcase
 from typing import Any, Protocol, TypeVar
 
 from operations.errors import BerthError
-from operations.registry.client import ATTEMPTS, CONNECTIONS, INDEXES, MANIFESTS, Broken, Manifest, Store
+from operations.registry.client import ATTEMPTS, CONNECTIONS, INDEXES, MANIFESTS, Broken, Manifest, RegistryClient
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
 class Source(Protocol):
-    """Where blobs are taken from."""
+    """Where blobs are read from."""
 
     @property
     def stack(self) -> str:
@@ -30,7 +30,7 @@ class Source(Protocol):
 
 
 Origin = Callable[[], Source]
-"""Opens the source where something has to be taken from it."""
+"""Opens the source when something has to be copied from it."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Image:
 
 @dataclass
 class Missing:
-    """What the target's store lacks."""
+    """What the target lacks."""
 
     blobs: dict[str, dict[str, Image]] = field(default_factory=lambda: defaultdict(dict))
     """digest -> repository that lacks it -> an image that needs it"""
@@ -94,7 +94,7 @@ def each(work: Callable[[T], R], items: Iterable[T]) -> list[R]:
             raise
 
 
-def names(store: Store, lister: Store | None, patterns: Sequence[str]) -> list[str]:
+def names(store: RegistryClient, lister: RegistryClient | None, patterns: Sequence[str]) -> list[str]:
     """Every repository:tag in a store that a pattern matches; without patterns, every one.
 
     Patterns are shell's; one without a tag matches all tags. `lister` may read the catalog.
@@ -126,7 +126,7 @@ def _matches(name: str, pattern: str) -> bool:
     return fnmatchcase(name.rpartition(":")[0], repository) and fnmatchcase(name.rpartition(":")[2], tag)
 
 
-def read(store: Store, name: str, digest: str | None = None) -> Image | None:
+def read(store: RegistryClient, name: str, digest: str | None = None) -> Image | None:
     """An image by its tag, or by its digest, from a store; None where the store does not have it."""
     repository, _, tag = name.rpartition(":")
     top = store.manifest(repository, digest or tag)
@@ -140,7 +140,7 @@ def read(store: Store, name: str, digest: str | None = None) -> Image | None:
     return Image(name, tuple({manifest.digest: manifest for manifest in manifests}.values()), blobs)
 
 
-def _below(store: Store, repository: str, name: str, manifest: Manifest) -> Iterator[Manifest]:
+def _below(store: RegistryClient, repository: str, name: str, manifest: Manifest) -> Iterator[Manifest]:
     """The manifest and all below it, deepest first."""
     if manifest.type not in (*MANIFESTS, *INDEXES):
         raise BerthError(f"{name} in {store.stack}'s registry is of a type that can't be promoted: {manifest.type}.")
@@ -160,15 +160,15 @@ def _blobs(manifest: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
 
 
 def lost(stack: str, digest: str, name: str) -> str:
-    """What to say of something that was there once."""
+    """The message for content that a registry has lost."""
     return (
         f"{stack}'s registry has lost {digest} of {name}: push the image there again, "
         f"run ./berth verify --stack {stack}, and promote again."
     )
 
 
-def look(target: Store, images: Sequence[Image]) -> Missing:
-    """What of these images the target's store lacks, asked of every blob, every manifest and every tag."""
+def find_missing(target: RegistryClient, images: Sequence[Image]) -> Missing:
+    """What the target lacks of these images, checked for every blob, manifest and tag."""
     missing = Missing()
     blobs = {(image.repository, digest): image for image in images for digest in image.blobs}
     there = each(lambda item: target.has_blob(*item[0], size=item[1].blobs[item[0][1]]), blobs.items())
@@ -184,15 +184,15 @@ def look(target: Store, images: Sequence[Image]) -> Missing:
     return missing
 
 
-def move(target: Store, origin: Origin, images: Sequence[Image], missing: Missing) -> None:
-    """Bring what is missing: all blobs, then all manifests, and only then the tags by which clients ask."""
+def copy(target: RegistryClient, origin: Origin, images: Sequence[Image], missing: Missing) -> None:
+    """Copy what is missing: all blobs, then all manifests, and only then the tags that clients use."""
 
     def blob(item: tuple[str, Mapping[str, Image]]) -> None:
         digest, lacking = item
         home = missing.homes.get(digest)
         for repository, image in lacking.items():
-            # It comes over once; the other repositories are given it out of the one that has it.
-            _bring(target, origin, digest, image, home)
+            # It is transferred once; the other repositories mount it from the one that has it.
+            _copy_blob(target, origin, digest, image, home)
             home = repository
 
     def manifests(image: Image) -> None:
@@ -207,7 +207,7 @@ def move(target: Store, origin: Origin, images: Sequence[Image], missing: Missin
     )
 
 
-def _bring(target: Store, origin: Origin, digest: str, image: Image, home: str | None) -> None:
+def _copy_blob(target: RegistryClient, origin: Origin, digest: str, image: Image, home: str | None) -> None:
     for attempt in range(ATTEMPTS):
         try:
             if not (home and target.mount(image.repository, digest, home)):
@@ -217,15 +217,15 @@ def _bring(target: Store, origin: Origin, digest: str, image: Image, home: str |
         except KeyError:
             raise BerthError(lost(origin().stack, digest, image.name)) from None
         except Broken:
-            # A balancer that has lost a replica needs a moment to know.
+            # Health checks lag behind replica failures.
             if attempt == ATTEMPTS - 1:
                 raise
             time.sleep(attempt)
 
 
-def check(target: Store, images: Sequence[Image]) -> None:
+def check(target: RegistryClient, images: Sequence[Image]) -> None:
     """Refuse to go on unless the target's store has all of it."""
-    missing = look(target, images)
+    missing = find_missing(target, images)
     if missing.anything:
         gone = [*missing.blobs, *(image.digest for image in missing.images), *missing.tags]
         raise BerthError(

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from components.accounts.render import MAY
 from config import naming
 from config.model.stack import Settings
 from operations.workspace import Workspace, write_private
 
-MAY = {"push": ("push", "admin"), "pull": ("pull", "push", "admin"), "admin": ("admin",)}
+ACCESS = ("push", "pull", "admin")
+"""In the order in which they are shown."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def expected_endpoint(workspace: Workspace, settings: Settings) -> Endpoint:
 
 def _users(known: Mapping[str, Mapping[str, str]], show_secrets: bool) -> dict[str, User | None]:
     """A user for each thing to do; admin only where there is one, for a registry needs none."""
-    found = {word: _first(known, roles, show_secrets) for word, roles in MAY.items()}
+    found = {access: _first(known, MAY[access], show_secrets) for access in ACCESS}
     return {word: user for word, user in found.items() if user or word != "admin"}
 
 

@@ -1,4 +1,4 @@
-"""`berth cache purge`: take a repository out of a cache, so that the next pull asks the upstream again.
+"""`berth cache purge`: remove a repository from a cache, so that the next pull goes to the upstream again.
 
 What goes are distribution's links: tags, manifests, layers. The bytes they lead to may be another repository's too.
 """
@@ -34,7 +34,7 @@ class Target:
     """What to take out."""
 
     path: str
-    """As it stands in image names, behind the registry."""
+    """As in image names, after the registry."""
     upstream: str
     """Name of the cache."""
     directory: str
@@ -70,7 +70,7 @@ class Purged:
 
 
 def target(settings: Settings, repository: str, tag: str | None = None) -> Target:
-    """The cached repository that is meant by `docker.io/library/x`, with the registry in front or not."""
+    """The cached repository for `docker.io/library/x`, with the registry in front or not."""
     path = repository.removeprefix(f"{naming.endpoint(settings.registry.name, settings.registry.port)}/")
     if tag is not None and not re.fullmatch(v.TAG, tag):
         raise UsageError(f"{tag} is not a tag: use letters, digits and `. _ -`, such as 2026.1.")
@@ -88,20 +88,20 @@ def target(settings: Settings, repository: str, tag: str | None = None) -> Targe
     )
 
 
-def purge(store: Minio, bucket: str, wanted: Target) -> Purged:
+def purge(store: Minio, bucket: str, target: Target) -> Purged:
     """Take it out; an error where nothing of it is cached."""
-    keys = [key for part in _PARTS for key in _below(store, bucket, f"{wanted.directory}/", part)]
-    if wanted.tag is not None:
-        keys = _of_tag(keys, wanted.tag)
+    keys = [key for part in _PARTS for key in _below(store, bucket, f"{target.directory}/", part)]
+    if target.tag is not None:
+        keys = _of_tag(keys, target.tag)
     if not keys:
-        raise BerthError(f"{wanted.name} is not in the cache {wanted.upstream}: nothing was removed.")
-    objects = (DeleteObject(f"{wanted.directory}/{key}") for key in keys)
+        raise BerthError(f"{target.name} is not in the cache {target.upstream}: nothing was removed.")
+    objects = (DeleteObject(f"{target.directory}/{key}") for key in keys)
     problems = [f"{problem.name}: {problem.message}" for problem in store.remove_objects(bucket, objects)]
     if problems:
-        raise BerthError(f"{len(problems)} of {len(keys)} links of {wanted.name} are still there: {problems[0]}")
+        raise BerthError(f"{len(problems)} of {len(keys)} links of {target.name} are still there: {problems[0]}")
     return Purged(
-        wanted.name,
-        wanted.upstream,
+        target.name,
+        target.upstream,
         tuple(sorted(_found(_TAG, keys))),
         len(_found(_REVISION, keys)),
         len(_found(_LAYER, keys)),

@@ -1,4 +1,4 @@
-"""The deploy host's own traces of a stack: what its bundles put into /etc, taken back when a destroy could not."""
+"""The deploy host's own files of a stack: what its bundles wrote to /etc, removed if a destroy could not."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STATE = Path("/var/lib/berth")
 
 
 def clean(stack: str) -> Iterator[str]:
-    """Take back each stage that is still applied to this machine; yields what each was."""
+    """Remove each stage that is still applied to this machine; yields a description of each."""
     directory = STATE / stack
     if not directory.is_dir():
         return
@@ -25,5 +25,5 @@ def clean(stack: str) -> Iterator[str]:
         argv = ["sh", "-c", remove_stage(stack, stage, user)]
         result = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         if result.returncode:
-            raise BerthError(f"The deploy host's {stage} settings can't be taken back: {result.stderr.strip()}")
+            raise BerthError(f"The deploy host's {stage} settings can't be removed: {result.stderr.strip()}")
         yield f"the deploy host's {stage} settings"

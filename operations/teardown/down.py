@@ -1,4 +1,4 @@
-"""`down`: takes a stack away, and a lab without a trace even when half of it is gone already."""
+"""`down`: destroys a stack, and a lab completely even when half of it is gone already."""
 
 from __future__ import annotations
 
@@ -23,11 +23,13 @@ def down(run: CommandContext, delete_data: str | None) -> None:
         raise UsageError(f"--delete-data must repeat the stack's name: '{run.stack}', not '{delete_data}'.")
     if not run.stack_file.is_lab and not run.yes:
         if run.confirm is None:
-            raise UsageError(f"Taking {run.stack} down stops its registry: without a terminal to ask at, give --yes.")
+            raise UsageError(
+                f"Taking {run.stack} down stops its registry: without a terminal to confirm at, add --yes."
+            )
         if not run.confirm(f"Take {run.stack} down? Its registry stops."):
             raise BerthError(f"Nothing was changed on {run.stack}.")
     directory = run.workspace.stack_dir(run.stack)
-    with StackLock(directory, run.stack, "down", run.say) as lock:
+    with StackLock(directory, run.stack, "down", run.log) as lock:
         if run.stack_file.is_lab:
             _down_lab(run, lock)
         else:
@@ -38,12 +40,12 @@ def _down_lab(run: CommandContext, lock: StackLock) -> None:
     known = not run.workspace.has_file_backend or run.workspace.stack_exists(run.stack)
     trouble = _destroy_lab(run, lock) if known else None
     if trouble:
-        run.say(trouble)
-        run.say("A lab guards nothing: removing what is left of it by its label.")
+        run.log(trouble)
+        run.log("A lab holds nothing of value: removing what is left of it by its label.")
     for what in [*orphans.remove(run.stack), *deploy_host.clean(run.stack)]:
-        run.say(f"removed {what}")
+        run.log(f"removed {what}")
     _forget(run)
-    run.say(f"Stack {run.stack} is gone.")
+    run.log(f"Stack {run.stack} is gone.")
 
 
 def _destroy_lab(run: CommandContext, lock: StackLock) -> str | None:
@@ -52,7 +54,7 @@ def _destroy_lab(run: CommandContext, lock: StackLock) -> str | None:
         session = run.session()
         if not session.is_deployed:
             return None
-        recovery.go_on(session, lock.interrupted, run.say)
+        recovery.resume(session, lock.interrupted, run.log)
         known = json.loads(session.ask("stack", "export"))
         missing = orphans.missing_nodes(known, run.stack)
     except BerthError as error:
@@ -72,21 +74,21 @@ def _down_nodes(run: CommandContext, lock: StackLock, delete_data: bool) -> None
         )
     session = run.session()
     outputs = session.outputs()
-    recovery.go_on(session, lock.interrupted, run.say)
-    doors = ssh.doors(run.workspace, outputs)
+    recovery.resume(session, lock.interrupted, run.log)
+    hosts = ssh.hosts(run.workspace, outputs)
     kept = orphans.data(run.stack_file, outputs)
     known = json.loads(session.ask("stack", "export"))
     outcome = _destroy(run, session, lock, known, "--exclude-protected")
     if outcome.failed:
         raise BerthError(describe_failure(f"Taking {run.stack} down failed", outcome))
     if not delete_data:
-        run.say("kept: the stack's CA and the object store's keys, in the state")
+        run.log("kept: the stack's CA and the object store's keys, in the state")
     if disks:
-        run.say(f"kept: the disks of {', '.join(disks)}, and the keys to these machines, in the state")
+        run.log(f"kept: the disks of {', '.join(disks)}, and the keys to these machines, in the state")
     for node, path in kept:
         if delete_data:
-            orphans.delete_data(run.workspace, run.stack, doors, node, path)
-        run.say(f"{'deleted' if delete_data else 'kept'}: {path} on {node}")
+            orphans.delete_data(run.workspace, run.stack, hosts, node, path)
+        run.log(f"{'deleted' if delete_data else 'kept'}: {path} on {node}")
     if delete_data:
         _forget(run)
 

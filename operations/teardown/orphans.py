@@ -19,7 +19,7 @@ def _docker(*words: str) -> subprocess.CompletedProcess[str]:
     try:
         return Daemon().run(*words)
     except FileNotFoundError:
-        raise BerthError("The docker program is not on this machine: ./berth doctor says how to mend that.") from None
+        raise BerthError("The docker program is not on this machine: ./berth doctor shows how to install it.") from None
 
 
 def missing_nodes(export: Mapping[str, Any], stack: str) -> list[str]:
@@ -28,17 +28,17 @@ def missing_nodes(export: Mapping[str, Any], stack: str) -> list[str]:
     remote = {
         r.get("urn") for r in resources if r.get("type") == PROVIDER and daemon(r.get("inputs") or {}) != Daemon()
     }
-    wanted = {}
+    expected = {}
     for resource in resources:
         if resource.get("type") != CONTAINER or str(resource.get("provider", "")).rpartition("::")[0] in remote:
             continue
         labels = {entry.get("label"): entry.get("value") for entry in resource["inputs"].get("labels") or []}
         if NODE_LABEL in labels:
-            wanted[str(labels[NODE_LABEL])] = str(resource["inputs"].get("name", ""))
-    if not wanted:
+            expected[str(labels[NODE_LABEL])] = str(resource["inputs"].get("name", ""))
+    if not expected:
         return []
     running = _docker("ps", "--filter", f"label={STACK_LABEL}={stack}", "--format", "{{.Names}}").stdout.split()
-    return sorted(node for node, container in wanted.items() if container not in running)
+    return sorted(node for node, container in expected.items() if container not in running)
 
 
 def remove(stack: str) -> Iterator[str]:
@@ -47,7 +47,7 @@ def remove(stack: str) -> Iterator[str]:
     for kind, listing, form, words in (*LISTINGS.values(), volumes):
         found = _docker(*listing, "--filter", f"label={STACK_LABEL}={stack}", "--format", form)
         if found.returncode:
-            raise BerthError(f"Docker can't be asked what is left of {stack}: {found.stderr.strip()}")
+            raise BerthError(f"Docker can't list what is left of {stack}: {found.stderr.strip()}")
         for name in found.stdout.split():
             removed = _docker(*words, name)
             if removed.returncode:
@@ -56,7 +56,7 @@ def remove(stack: str) -> Iterator[str]:
 
 
 def machines(stack_file: StackFile) -> dict[str, bool]:
-    """Virtual machines that Berth made, and whether their disks stay. Read as it stands: `down` judges no settings."""
+    """Virtual machines that Berth created, and whether their disks are kept. Not validated: `down` must always work."""
     if not stack_file.settings.get("virtualbox"):
         return {}
     return {
@@ -73,9 +73,9 @@ def data(stack_file: StackFile, outputs: Mapping[str, Any]) -> list[tuple[str, s
     return [(node["name"], path) for node in there if "object-store" in node.get("roles", [])]
 
 
-def delete_data(workspace: Workspace, stack: str, doors: Sequence[ssh.Door], node: str, path: str) -> None:
+def delete_data(workspace: Workspace, stack: str, hosts: Sequence[ssh.SshHost], node: str, path: str) -> None:
     """Remove a data directory from a node."""
-    argv = ssh.ssh_command(workspace, stack, doors, node, ["sudo", "-n", "rm", "-rf", "--one-file-system", "--", path])
+    argv = ssh.ssh_command(workspace, stack, hosts, node, ["sudo", "-n", "rm", "-rf", "--one-file-system", "--", path])
     result = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if result.returncode:
         raise BerthError(f"{path} on {node} could not be deleted: {result.stderr.strip()}")

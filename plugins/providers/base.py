@@ -106,13 +106,13 @@ class Resource:
             f"resources of type {self.type.token} cannot be imported, nor with the published plugin; let `up` make it"
         )
 
-    def told(self, inputs: Properties) -> Checked:
-        """Inputs of an imported resource, with defaults as a program that says no more than these would get them."""
+    def imported_inputs(self, inputs: Properties) -> Checked:
+        """Inputs of an imported resource, with the defaults that a program with these inputs would get."""
         fields = self.type.fields
         chosen = {name: value for name, value in inputs.items() if value != fields[name].default}
         filled = schema.with_defaults(fields, chosen, self.type.marks_defaults)
         if self.type.auto_name and self.type.marks_defaults:
-            # A program that gives no name goes on with the one that the resource has.
+            # A program that gives no name keeps the one that the resource has.
             filled[DEFAULTS] = sorted([*filled[DEFAULTS], "name"])
         return Checked(filled, [], frozenset(schema.secret_paths(fields, filled)))
 
@@ -161,7 +161,7 @@ class TypedProvider(Provider):
         return self._of(type_).type.secret_outputs
 
     def close(self) -> None:
-        """Nothing to let go of by default."""
+        """By default there is nothing to release."""
 
 
 class Make(Protocol):

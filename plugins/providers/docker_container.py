@@ -51,7 +51,7 @@ _FIELDS: dict[str, Prop] = {
         WHOLE,
     ),
     **dict.fromkeys(("rm", "wait"), FLAG),
-    # The published provider remembers a change of these three and does nothing; here the container gets what it says.
+    # The published provider remembers a change of these three and does nothing; here the container gets it.
     "tmpfs": _MAP,
     "init": _FLAG,
     "healthcheck": Prop(
@@ -189,19 +189,19 @@ class Container(Resource):
                 return
             if time.monotonic() > give_up:
                 last = (health.get("Log") or [{}])[-1].get("Output", "").strip()[-500:]
-                said = f"; its check last said: {last}" if last else ""
-                raise self._failed(api, id_, inputs, f"was not healthy within {limit:g} seconds{said}")
+                detail = f"; its check last said: {last}" if last else ""
+                raise self._failed(api, id_, inputs, f"was not healthy within {limit:g} seconds{detail}")
             time.sleep(0.5)
 
     def _failed(self, api: docker.APIClient, id_: str, inputs: Properties, what: str) -> ProviderError:
         logs = ""
         with contextlib.suppress(Exception):
             logs = api.logs(id_, tail=20).decode(errors="replace").strip()[-2000:]
-        said = f"\nIts last lines:\n{logs}" if logs else " It printed nothing."
-        return ProviderError(f"container {inputs['name']} on {self._daemon.host} {what}.{said}")
+        detail = f"\nIts last lines:\n{logs}" if logs else " It printed nothing."
+        return ProviderError(f"container {inputs['name']} on {self._daemon.host} {what}.{detail}")
 
     def _outputs(self, info: dict[str, Any], known: Properties) -> Properties:
-        """What is known, corrected by what Docker says; where both mean the same the known spelling stays."""
+        """The known outputs, corrected by what Docker reports; equivalent spellings are kept."""
         outputs = dict(known)
         for name, value in container_facts(info, known).items():
             prop = self.type.fields.get(name)
@@ -262,7 +262,7 @@ class Container(Resource):
                 "know; import it with the published plugin"
             )
         given, left_open = imported(info, around)
-        inputs = self.told(given)
+        inputs = self.imported_inputs(given)
         return Imported(info["Id"], inputs, {**left_open, **self._outputs(info, inputs.inputs)})
 
 

@@ -1,4 +1,4 @@
-"""What Docker says of a container, in the words of the container's outputs."""
+"""What Docker reports of a container, as the container's outputs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ COLLECTIONS = ("command", "entrypoints", "envs", "securityOpts", "networkDatas")
 
 
 def container_facts(info: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
-    """All properties that can be read back; `known` is what the state says, for what has more than one spelling."""
+    """All properties that can be read back; `known` is the state's outputs, for values with more than one spelling."""
     config, host, state = info["Config"], info["HostConfig"], info["State"]
     networks = info.get("NetworkSettings") or {}
     facts = {

@@ -24,12 +24,12 @@ _FROM_IMAGE = {
     "entrypoints": "Entrypoint",
 }
 _SHARED_MEMORY = 64
-"""MiB of /dev/shm that a daemon gives where nobody says how much."""
+"""Default size of /dev/shm in MiB."""
 
 
 @dataclass(frozen=True)
 class Around:
-    """What a daemon fills in where a program says nothing."""
+    """Defaults of a daemon for what a program leaves open."""
 
     image: Mapping[str, Any]
     """The image's own `Config`."""
@@ -39,17 +39,17 @@ class Around:
 
 
 def unknown_settings(info: Mapping[str, Any]) -> list[str]:
-    """What the container has and no property of Berth's own provider can say."""
+    """Settings of the container for which Berth's own provider has no property."""
     return [word for key, word in _UNKNOWN.items() if info["HostConfig"].get(key)]
 
 
 def imported(info: Mapping[str, Any], around: Around) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What a program must have said, and what either a program or the daemon may have said."""
+    """Inputs that a program must have set, and inputs that a program or the daemon may have set."""
     config, host = info["Config"], info["HostConfig"]
     facts = container_facts(info, {"securityOpts": ["systempaths=unconfined"]})
-    told = {"name": facts["name"], "image": facts["image"], **{name: facts.get(name) for name in _AS_THEY_ARE}}
-    told |= _beside_image(config, around.image, facts)
-    told |= {
+    settings = {"name": facts["name"], "image": facts["image"], **{name: facts.get(name) for name in _AS_THEY_ARE}}
+    settings |= _beside_image(config, around.image, facts)
+    settings |= {
         "networkMode": "bridge" if host.get("NetworkMode") in (None, "", "default") else host["NetworkMode"],
         "pidMode": host.get("PidMode"),
         "cgroupParent": host.get("CgroupParent"),
@@ -65,7 +65,7 @@ def imported(info: Mapping[str, Any], around: Around) -> tuple[dict[str, Any], d
     swap = int(host.get("MemorySwap") or 0)
     networks, implied = _networks(info)
     chosen = {
-        "hostname": (facts["hostname"], facts["hostname"] == info["Id"][:12] or told["networkMode"] == "host"),
+        "hostname": (facts["hostname"], facts["hostname"] == info["Id"][:12] or settings["networkMode"] == "host"),
         "runtime": (facts["runtime"], facts["runtime"] == around.runtime),
         "shmSize": (facts["shmSize"], facts["shmSize"] == _SHARED_MEMORY),
         "ipcMode": (facts["ipcMode"], facts["ipcMode"] in ("private", "shareable")),
@@ -76,23 +76,23 @@ def imported(info: Mapping[str, Any], around: Around) -> tuple[dict[str, Any], d
         "logOpts": ((host.get("LogConfig") or {}).get("Config"), facts["logDriver"] == around.log_driver),
         "networksAdvanced": (networks, implied),
     }
-    told |= {name: value for name, (value, left_open) in chosen.items() if not left_open}
+    settings |= {name: value for name, (value, left_open) in chosen.items() if not left_open}
     open_ = {name: value for name, (value, left_open) in chosen.items() if left_open}
-    return _said(told), _said(open_)
+    return _set_only(settings), _set_only(open_)
 
 
-def _said(values: dict[str, Any]) -> dict[str, Any]:
+def _set_only(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value not in (None, "", 0, False, [], {})}
 
 
 def _beside_image(config: Mapping[str, Any], image: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
-    """What is another than in the image."""
-    told = {name: facts[name] for name, word in _FROM_IMAGE.items() if config.get(word) != image.get(word)}
-    if "entrypoints" in told or config.get("Cmd") != image.get("Cmd"):
-        told["command"] = facts["command"]
+    """Settings that differ from the image's."""
+    settings = {name: facts[name] for name, word in _FROM_IMAGE.items() if config.get(word) != image.get(word)}
+    if "entrypoints" in settings or config.get("Cmd") != image.get("Cmd"):
+        settings["command"] = facts["command"]
     labels = image.get("Labels") or {}
     return {
-        **told,
+        **settings,
         "envs": [text for text in config.get("Env") or [] if text not in (image.get("Env") or [])],
         "labels": [
             {"label": name, "value": value}
@@ -141,8 +141,8 @@ def _networks(info: Mapping[str, Any]) -> tuple[list[dict[str, Any]], bool]:
             "linkLocalIps": addresses.get("LinkLocalIPs"),
             "driverOpts": [f"{key}={value}" for key, value in sorted((data.get("DriverOpts") or {}).items())],
         }
-        told = _said(details)
+        settings = _set_only(details)
         named = mode in (name, data.get("NetworkID")) or (mode == "default" and name == "bridge")
-        implied = implied and named and not told
-        found.append({"name": name, **told})
+        implied = implied and named and not settings
+        found.append({"name": name, **settings})
     return found, implied

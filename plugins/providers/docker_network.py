@@ -118,7 +118,7 @@ class Network(Resource):
         seen = self._outputs(info, {})
         # The daemon chooses driver and addresses where nobody does; a program that names them is compared with outputs.
         left_open = {"ipamConfigs", *(["driver"] if seen["driver"] == "bridge" else [])}
-        inputs = self.told(_given(self, seen, left_open))
+        inputs = self.imported_inputs(_given(self, seen, left_open))
         return Imported(info["Id"], inputs, {**inputs.inputs, **seen})
 
 
@@ -172,7 +172,7 @@ class Volume(Resource):
             except NotFound:
                 return None
         seen = self._outputs(info, {})
-        inputs = self.told(_given(self, seen, {"driver"} if seen["driver"] == "local" else set()))
+        inputs = self.imported_inputs(_given(self, seen, {"driver"} if seen["driver"] == "local" else set()))
         return Imported(info["Name"], inputs, {**inputs.inputs, **seen})
 
 

@@ -20,7 +20,7 @@ from plugins.providers.schema import ANY, FLAG, TEXT, WHOLE, Prop
 
 
 class S3Bucket(OnServer):
-    """A bucket; it is only removed with what is in it when `forceDestroy` says so."""
+    """A bucket; it is only removed with its content if `forceDestroy` is set."""
 
     type = ResourceType(
         "minio:index/s3Bucket:S3Bucket",
@@ -74,7 +74,7 @@ class S3Bucket(OnServer):
         known: Properties = {"bucket": id_, **({"quota": quota} if quota else {})}
         if self._locks_objects(id_):
             known["objectLocking"] = True
-        inputs = self.told(known)
+        inputs = self.imported_inputs(known)
         return Imported(id_, inputs, self._known(id_, inputs.inputs))
 
     def _locks_objects(self, name: str) -> bool:
@@ -164,7 +164,7 @@ class IamUser(OnServer):
         found = self.read(id_, {}, {})
         if found is None:
             return None
-        inputs = self.told({name: value for name, value in found.outputs.items() if name != "status"})
+        inputs = self.imported_inputs({name: value for name, value in found.outputs.items() if name != "status"})
         return Imported(id_, inputs, {**inputs.inputs, **found.outputs})
 
     def delete(self, id_: str, inputs: Properties, outputs: Properties, context: Context) -> None:
@@ -213,7 +213,7 @@ class IamPolicy(WithPolicy):
         found = self.read(id_, {}, {})
         if found is None:
             return None
-        inputs = self.told(found.outputs)
+        inputs = self.imported_inputs(found.outputs)
         return Imported(id_, inputs, inputs.inputs)
 
     def delete(self, id_: str, inputs: Properties, outputs: Properties, context: Context) -> None:
@@ -265,7 +265,7 @@ class IamUserPolicyAttachment(OnServer):
         user, _, policy = id_.partition("/")
         if not user or not policy:
             raise ProviderError(f"{id_}: an IamUserPolicyAttachment is imported by USER/POLICY")
-        inputs = self.told({"userName": user, "policyName": policy})
+        inputs = self.imported_inputs({"userName": user, "policyName": policy})
         found = self.read(_attachment_id(user), {}, inputs.inputs)
         return None if found is None else Imported(found.id, inputs, found.outputs)
 

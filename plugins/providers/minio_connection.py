@@ -62,7 +62,7 @@ class Server:
 
     @contextlib.contextmanager
     def doing(self, what: str) -> Iterator[None]:
-        """Run calls to the server; raises `Gone` where it says that something is not there."""
+        """Run calls to the server; raises `Gone` if the server reports that something does not exist."""
         try:
             yield
         except S3Error as error:

@@ -61,7 +61,7 @@ class IamServiceAccount(WithPolicy):
             self._server.admin.update_service_account(access_key=id_, **news)
 
     def _seen(self, id_: str, known: Properties) -> Properties:
-        """What is known, with what the server says."""
+        """The known outputs, updated with the server's."""
         return self._with_answer(known, self._answer(id_))
 
     def _answer(self, id_: str) -> dict[str, Any]:
@@ -103,7 +103,9 @@ class IamServiceAccount(WithPolicy):
         seen = self._with_answer({"updateSecret": False, "accessKey": id_}, answer)
         # Of an account without a policy of its own the server shows what its user may.
         own = {"policy": not answer.get("impliedPolicy"), "disableUser": seen["disableUser"]}
-        inputs = self.told({"targetUser": seen["targetUser"], **{name: seen[name] for name in own if own[name]}})
+        inputs = self.imported_inputs(
+            {"targetUser": seen["targetUser"], **{name: seen[name] for name in own if own[name]}}
+        )
         return Imported(id_, inputs, {**inputs.inputs, **seen})
 
     def delete(self, id_: str, inputs: Properties, outputs: Properties, context: Context) -> None:

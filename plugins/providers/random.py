@@ -65,7 +65,7 @@ class RandomPassword(Resource):
         # A password without special characters was drawn without them, or the next run would draw another one.
         used["special"] = not id_.isalnum()
         settings = {"length": length, **used, "number": True, **{f"min{name}": 0 for name in _CLASSES}}
-        return Imported("none", self.told({"length": length}), _password(id_, settings))
+        return Imported("none", self.imported_inputs({"length": length}), _password(id_, settings))
 
 
 def _password(result: str, settings: Properties) -> Properties:
@@ -112,7 +112,7 @@ class RandomId(Resource):
                 "them, with a comma between"
             )
         drawn = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-        inputs = self.told({"byteLength": len(drawn), **({"prefix": prefix} if prefix else {})})
+        inputs = self.imported_inputs({"byteLength": len(drawn), **({"prefix": prefix} if prefix else {})})
         outputs = _spellings(drawn, inputs.inputs)
         return Imported(outputs["id"], inputs, outputs)
 

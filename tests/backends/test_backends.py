@@ -45,7 +45,7 @@ def test_who_holds_the_state_is_named_to_everybody_else(people: People, monkeypa
     made = verified.fingerprint(session)
     assert "No change" in ben.up()
     assert session.locks() == [] and verified.fingerprint(session) == made
-    verified.note(session, made)
+    verified.save_last_verify(session, made)
     seen = verified.read(ann.session(monkeypatch))
     assert seen is not None and seen.state == made, "what one deploy host has verified, the other one knows"
 

@@ -29,10 +29,10 @@ def applied(node: Box, **changes: object) -> str:
 
 
 def state(node: Box) -> str:
-    from operations.inspect import probe
+    from operations.inspect import parser, probe
 
     answer = node.out("sh", "-c", probe.TEXT, "berth-probe", "test", text="firewall\n")
-    return " ".join(probe.parse("node1", answer.splitlines()).told["firewall"][0])
+    return " ".join(parser.parse("node1", answer.splitlines()).answers["firewall"][0])
 
 
 def test_a_second_run_changes_nothing(node: Box) -> None:

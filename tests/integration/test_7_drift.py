@@ -83,7 +83,7 @@ def test_what_is_changed_by_hand_is_named_and_only_that_is_repaired(lab: Lab) ->
     code, output = lab.try_berth("up", "--repair", "--yes", "--json")
     assert code == 0, output
     done = json.loads(output[output.index("\n{\n") :])
-    assert len(done["mended"]) == len(found["findings"])
+    assert len(done["repaired"]) == len(found["findings"])
     changed = {one["urn"].rpartition("::")[2] for one in done["changed"]}
     gates = {
         name for name in changed if "-ready" in name or "-in-" in name or "-out-" in name or name.endswith("-processes")

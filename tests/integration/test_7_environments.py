@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import ssl
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,8 @@ from typing import Any
 import pytest
 import yaml
 
-from operations.drill import oci
+from operations.drill import traffic
+from operations.registry.client import RegistryClient
 from operations.registry.endpoint import User
 from tests.integration.lab import NODES, STACK, Lab, run
 from tests.integration.registry import berth_registry
@@ -73,9 +73,9 @@ def prod(request: pytest.FixtureRequest, lab: Lab) -> Iterator[Lab]:
 def push(lab: Lab, version: str) -> str:
     """A new image under the one tag; its digest."""
     end = lab.known_endpoint
-    who, tls = end["users"]["push"], ssl.create_default_context(cafile=end["ca_file"])
-    registry = oci.Registry(end["registry"], tls, User(who["username"], who["password"]))
-    return registry.push_image(APP, "1", oci.layer(100_000), {"version": version})
+    who, ca = end["users"]["push"], Path(end["ca_file"]).read_text(encoding="utf-8")
+    registry = RegistryClient("lab", end["registry"], ca, User(who["username"], who["password"]))
+    return traffic.push_image(registry, APP, "1", traffic.layer(100_000), {"version": version})
 
 
 def promote(prod: Lab, *words: str) -> str:

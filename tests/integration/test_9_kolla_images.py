@@ -25,7 +25,7 @@ from operations.kolla.images import build_keys, builder
 from operations.kolla.images.published import Target, read_lock
 from operations.kolla.images.run import Wanted, build, copy, wanted
 from operations.pulumi.session import Session
-from operations.registry.client import Store
+from operations.registry.client import RegistryClient
 from operations.registry.endpoint import Endpoint, User
 from operations.workspace import StackFile, Workspace
 from tests.front.certificates import Authority
@@ -112,7 +112,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     end = Endpoint(f"127.0.0.1:{port}", "", {"push": user})
     try:
         # Asks again until it answers.
-        store = Store("kolla", end, authority.certificate, user)
+        store = RegistryClient("kolla", end.registry, authority.certificate, user)
         assert store.tags("none") == []
         yield Target(store, end, user, "kolla", "2026.1")
     finally:

@@ -173,4 +173,4 @@ def test_a_secret_that_the_request_brings_is_not_shown(world: World, cli: Path) 
     ended = world.preview("--json")
     assert ended.code == 0, ended.out + ended.err
     assert "cache-quay" in ended.out and CANARY not in ended.out + ended.err
-    assert json.loads(ended.out)["berth"]["blind"].startswith("The settings are the request's")
+    assert json.loads(ended.out)["berth"]["incomplete"].startswith("The settings are the request's")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import asyncssh
 
-from operations.ssh import Door
+from operations.ssh import SshHost
 
 
 class _Forwarding(asyncssh.SSHServer):
@@ -61,11 +61,11 @@ class Node:
         process.stderr.write(err)
         process.exit(run.returncode or 0)
 
-    def door(self, **changes: object) -> Door:
+    def ssh_host(self, **changes: object) -> SshHost:
         """The way into this node, as the stack's outputs would give it."""
         known = {
             "name": self.name,
-            "host": "127.0.0.1",
+            "hostname": "127.0.0.1",
             "port": self.port,
             "user": "root",
             "host_key": self.host_key.export_public_key().decode().strip(),
@@ -73,7 +73,7 @@ class Node:
             "address": "10.77.0.11",
             "roles": ("registry",),
         }
-        return Door(**{**known, **changes})  # type: ignore[arg-type]
+        return SshHost(**{**known, **changes})  # type: ignore[arg-type]
 
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._server.close)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from operations.registry.client import INDEXES, MANIFESTS, Store
+from operations.registry.client import INDEXES, MANIFESTS, RegistryClient
 from operations.registry.endpoint import Endpoint, User
 from tests.front.certificates import Authority
 from tests.front.fake import Answer, Asked, Fake
@@ -167,8 +167,8 @@ class World:
         self._fakes.append(Fake(*self._files, None))
         return Registry(self._fakes[-1])
 
-    def store(self, stack: str, registry: Registry, user: str = "writer") -> Store:
-        return Store(stack, registry.end(), self.ca, User(user, PASSWORD))
+    def store(self, stack: str, registry: Registry, user: str = "writer") -> RegistryClient:
+        return RegistryClient(stack, registry.end().registry, self.ca, User(user, PASSWORD))
 
     @classmethod
     @contextmanager

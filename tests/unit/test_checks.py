@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -13,7 +14,15 @@ from config.paths import ROOT
 from operations.inspect import probe
 from tests.unit.components import component_scripts
 
-PRODUCT = ("__main__.py", "bench", "components", "config", "engine", "images", "operations", "plugins")
+PRODUCT = ("__main__.py", "components", "config", "images", "operations", "plugins")
+LONGEST_FUNCTION = 60
+"""Lines."""
+LONG_FUNCTIONS = {
+    "components/lab_upstream/component.py: __init__",
+    "components/nodes/virtualbox.py: node",
+    "components/object_store/component.py: __init__",
+}
+"""Those that declare one resource after the other; a new one is split instead of listed."""
 
 SHELLCHECK = Path(sys.executable).with_name("shellcheck")
 PROBE_PART = ROOT / "operations" / "inspect" / "scripts" / "probe.sh"
@@ -35,6 +44,17 @@ def test_ruff_would_format_nothing() -> None:
 
 def test_mypy_finds_nothing() -> None:
     judge("mypy")
+
+
+def test_no_function_of_the_product_has_more_than_60_lines() -> None:
+    long = set()
+    for path in (path for top in PRODUCT for path in (ROOT / top, *(ROOT / top).rglob("*.py")) if path.is_file()):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                lines = (node.end_lineno or node.lineno) - node.lineno + 1
+                if lines > LONGEST_FUNCTION:
+                    long.add(f"{path.relative_to(ROOT)}: {node.name}")
+    assert long - LONG_FUNCTIONS == set()
 
 
 @pytest.mark.skipif(not SHELLCHECK.exists(), reason="shellcheck is not installed beside Python: ./berth up installs it")

@@ -95,8 +95,8 @@ about_journal() {
     [ -n "$run" ] || return 0
     journalctl --quiet --output=cat --lines=2000 "_SYSTEMD_INVOCATION_ID=$run" 2>/dev/null | awk -v unit="$1" -v OFS="$tab" '
         /level=error|"level":"error"/ { errors++ }
-        /level=(fatal|panic)|"level":"(fatal|panic)"|^panic: |^fatal error: / { fatals++; last = $0 }
-        END { gsub(/\t/, " ", last); print "journal", unit, errors + 0, fatals + 0, last }'
+        /level=(fatal|panic)|"level":"(fatal|panic)"|^panic: |^fatal error: / { fatal++; last = $0 }
+        END { gsub(/\t/, " ", last); print "journal", unit, errors + 0, fatal + 0, last }'
 }
 
 about_url() {

@@ -18,14 +18,14 @@ from typing import Any
 
 from operations.errors import BerthError
 from operations.host.archive import ARCHITECTURES
-from operations.host.steps import Display
+from operations.host.steps import StepDisplay
 from operations.kolla.images.published import image_id
 
 _LOADED = re.compile(r"^Loaded image(?: ID)?: (\S+)$", re.MULTILINE)
 _NAMES = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
 
 
-def load(source: Path, wanted: Sequence[str], tag: str, display: Display) -> dict[str, str]:
+def load(source: Path, wanted: Sequence[str], tag: str, display: StepDisplay) -> dict[str, str]:
     """Image -> what Docker calls it now; `source` is an archive or a folder of some. Refused unless all are there.
 
     Of several images of one name, the one with `tag` is meant.
@@ -86,7 +86,7 @@ def _members(file: Path) -> set[str]:
         with tarfile.open(file) as tar:
             return set(tar.getnames())
     except (tarfile.TarError, EOFError, OSError, LZMAError, zlib.error) as error:
-        raise BerthError(f"{file} is cut off or damaged ({error}): bring it again. Nothing was pushed.") from None
+        raise BerthError(f"{file} is truncated or damaged ({error}): copy it again. Nothing was pushed.") from None
 
 
 def _load_oci(tar: tarfile.TarFile, own: str) -> Iterator[tuple[str, str]]:
@@ -103,17 +103,17 @@ def _load_oci(tar: tarfile.TarFile, own: str) -> Iterator[tuple[str, str]]:
     content = json.dumps(listed).encode()
     added = tarfile.TarInfo("manifest.json")
     added.size = len(content)
-    # If Docker ends early, it has said why.
+    # If Docker ends early, its output has the reason.
     with suppress(BrokenPipeError), docker.stdin as pipe, tarfile.open(fileobj=pipe, mode="w|") as out:
         for member in tar:
             out.addfile(member, tar.extractfile(member) if member.isfile() else None)
         out.addfile(added, BytesIO(content))
     assert docker.stdout
-    said = docker.stdout.read().decode()
+    output = docker.stdout.read().decode()
     docker.wait()
-    loaded = _LOADED.findall(said)
+    loaded = _LOADED.findall(output)
     if docker.returncode or len(loaded) != len(images):
-        raise BerthError(f"Docker can't read {tar.name!s}: {said.strip()} Nothing was pushed.")
+        raise BerthError(f"Docker can't read {tar.name!s}: {output.strip()} Nothing was pushed.")
     # In the order of the list.
     yield from zip((name for name, _ in images), loaded, strict=True)
 
@@ -121,9 +121,9 @@ def _load_oci(tar: tarfile.TarFile, own: str) -> Iterator[tuple[str, str]]:
 def _below(tar: tarfile.TarFile, index: Mapping[str, Any], name: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Name and manifest of each image of an index that this machine could run."""
     for entry in index["manifests"]:
-        said = next((entry["annotations"][key] for key in _NAMES if key in entry.get("annotations", {})), "")
+        annotated = next((entry["annotations"][key] for key in _NAMES if key in entry.get("annotations", {})), "")
         # Some write a tag alone there.
-        own = _name(said) if "/" in said or ":" in said else name
+        own = _name(annotated) if "/" in annotated or ":" in annotated else name
         document = _json(tar, _blob(entry))
         if "manifests" in document:
             yield from _below(tar, document, own)

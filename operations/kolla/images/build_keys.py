@@ -32,9 +32,9 @@ class Recipe:
     """Digest of the files."""
 
 
-def build_config(release: str, ground: str, pip: Mapping[str, str], threads: int) -> str:
-    """kolla-build's settings; `ground` is the Debian's name and tag."""
-    name, _, tag = ground.rpartition(":")
+def build_config(release: str, base_image: str, pip: Mapping[str, str], threads: int) -> str:
+    """kolla-build's settings; `base_image` is the Debian's name and tag."""
+    name, _, tag = base_image.rpartition(":")
     given = {key: value for key, value in pip.items() if key in PIP}
     for key, value in given.items():
         if re.search(r"//[^/]*@", value):

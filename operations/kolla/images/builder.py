@@ -10,15 +10,15 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TextIO
 
 from operations.errors import BerthError
 from operations.host.shell import Shell
-from operations.host.steps import Display
+from operations.host.steps import StepDisplay, StepLine
 from operations.kolla.images import catalogue
 from operations.kolla.images.build_keys import NAMESPACE, REQUIREMENTS, Recipe, dump, load, read, rendering_key
 from operations.pulumi.events import COLOR, TRACE
@@ -47,16 +47,16 @@ class Tools:
 
     @property
     def ready(self) -> bool:
-        """Whether it is the one that the lock file describes, with the templates of the table's images."""
+        """Whether it matches the lock file and the table of images."""
         return self._stamp.is_file() and self._stamp.read_bytes() == self._wanted
 
     def install(self, shell: Shell) -> None:
-        """Make the environment anew; pip's own settings say where from."""
+        """Recreate the virtual environment; pip's own settings apply."""
         shutil.rmtree(self.venv, ignore_errors=True)
         shell.run([sys.executable, "-m", "venv", str(self.venv)])
         pip = [str(self.venv / "bin" / "pip"), "install", "--disable-pip-version-check", "--require-hashes"]
         shell.run([*pip, f"--requirement={REQUIREMENTS}"])
-        leave(self.venv / "share" / "kolla" / "docker", catalogue.images_of(catalogue.buildable()))
+        remove_other_templates(self.venv / "share" / "kolla" / "docker", catalogue.images_of(catalogue.buildable()))
         self._stamp.write_bytes(self._wanted)
 
     def command(self, config: Path, *words: str) -> list[str]:
@@ -64,8 +64,8 @@ class Tools:
         return [str(self.venv / "bin" / "kolla-build"), f"--config-file={config}", *words]
 
 
-def leave(templates: Path, names: Sequence[str]) -> None:
-    """Take away what none of these images is made from: kolla-build renders all that it has, before each build."""
+def remove_other_templates(templates: Path, names: Sequence[str]) -> None:
+    """Remove the templates of all other images: kolla-build renders all that it has before each build."""
     files = {file.parent.name: file for file in templates.rglob("Dockerfile.j2")}
     kept = set[str]()
     for image in names:
@@ -102,7 +102,7 @@ def local(name: str, tag: str) -> str:
 
 
 def present(keys: Mapping[str, str]) -> set[str]:
-    """Images that Docker has with these keys."""
+    """Images that Docker has under these keys."""
     references = {local(name, key): name for name, key in keys.items()}
     found = subprocess.run(
         ["docker", "image", "ls", "--format={{.Repository}}:{{.Tag}}", f"--filter=reference={NAMESPACE}/*"],
@@ -125,10 +125,10 @@ class Order:
     release: str
     config: str
     fresh: bool
-    """Take no layer from Docker's cache."""
+    """Use no layer of Docker's cache."""
 
 
-def build(tools: Tools, order: Order, environment: Mapping[str, str], logs: Path, display: Display) -> None:
+def build(tools: Tools, order: Order, environment: Mapping[str, str], logs: Path, display: StepDisplay) -> None:
     """Build what is stale on top of what is not; what was built is kept when another image fails."""
     logs.mkdir(parents=True, exist_ok=True, mode=0o700)
     for name in order.names:
@@ -145,20 +145,17 @@ def build(tools: Tools, order: Order, environment: Mapping[str, str], logs: Path
         options += ["--nocache"] if order.fresh else []
         argv = tools.command(file, *options, *(f"^{re.escape(name)}$" for name in sorted(order.stale)))
         environment = {**os.environ, **environment}
-        built = _follow(order, argv, environment, logs / "kolla-build.log", display)
+        built = _run(order, argv, environment, logs / "kolla-build.log", display)
         failed = _failures(summary)
     missing = [name for name in order.names if name in order.stale and name not in built]
     if missing:
         raise BerthError(_explain(missing, failed, logs))
 
 
-def _follow(order: Order, argv: Sequence[str], environment: Mapping[str, str], log: Path, display: Display) -> set[str]:
-    """Run it to its end and show each image while it is under way; the images that were built.
-
-    An image gets its key at once: whatever ends this run, the next one goes on after it.
-    """
-    shown: dict[str, AbstractContextManager[None]] = {}
-    built: set[str] = set()
+def _run(
+    order: Order, argv: Sequence[str], environment: Mapping[str, str], log: Path, display: StepDisplay
+) -> set[str]:
+    """Run kolla-build to its end and show each image while it is built; the names of those that were built."""
     with log.open("w", encoding="utf-8") as kept:
         process = subprocess.Popen(
             argv,
@@ -174,23 +171,37 @@ def _follow(order: Order, argv: Sequence[str], environment: Mapping[str, str], l
         assert process.stdout
         try:
             with display.open():
-                for line in process.stdout:
-                    kept.write(line)
-                    event = _EVENT.match(line)
-                    if event and event["what"] == "Built":
-                        name = event["image"]
-                        tag(local(name, order.release), local(name, order.keys[name]))
-                        built.add(name)
-                        shown.pop(name).__exit__(None, None, None)
-                    elif event:
-                        shown[event["image"]] = display.step(f"Build {event['image']}")
-                        shown[event["image"]].__enter__()
-            process.wait()
+                return _follow(order, process.stdout, kept, display)
         except BaseException:
             # Docker ends the step that is under way when nobody listens to it any more.
             process.terminate()
-            process.wait()
             raise
+        finally:
+            process.wait()
+
+
+def _follow(order: Order, output: Iterable[str], log: TextIO, display: StepDisplay) -> set[str]:
+    """Read kolla-build's output, one line per image on the display.
+
+    An image gets its key as a tag at once: whatever ends this run, the next one continues from there.
+    """
+    under_way: dict[str, StepLine] = {}
+    built: set[str] = set()
+    for line in output:
+        log.write(line)
+        event = _EVENT.match(line)
+        if not event:
+            continue
+        name = event["image"]
+        if event["what"] == "Building started":
+            under_way[name] = display.start(f"Build {name}")
+        elif name not in built:
+            tag(local(name, order.release), local(name, order.keys[name]))
+            built.add(name)
+            if name in under_way:
+                under_way.pop(name).done()
+    for unfinished in under_way.values():
+        unfinished.failed()
     return built
 
 
@@ -207,7 +218,7 @@ def _explain(missing: Sequence[str], failed: Mapping[str, str], logs: Path) -> s
     first = next((name for name in missing if (logs / f"{name}.log").is_file()), None)
     log = logs / f"{first}.log" if first else logs / "kolla-build.log"
     text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
-    # Each line begins with its level and logger; behind the step's own words is kolla-build's trace.
+    # Each line begins with its level and logger; after the step's own output comes kolla-build's trace.
     lines = [_PREFIX.sub("", line).strip() for line in COLOR.sub("", text.partition(TRACE)[0]).splitlines()]
     tail = [f"    {line}" for line in lines if line][-TAIL:]
     others = [name for name in missing if name != first]

@@ -25,14 +25,14 @@ def buildable() -> list[str]:
 
 
 def enabled(has: Callable[[str, bool], bool]) -> list[str]:
-    """Services with images that are on; `has` is what the settings say of one, given what Kolla does by itself."""
+    """Services with images that are on; `has` decides by the settings, given Kolla's own default."""
     known = _known()
 
     def on(name: str) -> bool:
         default = known["on"].get(name, False)
         return has(name, on(default) if isinstance(default, str) else default)
 
-    # The core is no service, only a word for several.
+    # The core is not a service but a group of several.
     names = {*known["images"], *known["impossible"], *known["on"]} - {"openstack_core"}
     return sorted(name for name in names if on(name))
 

@@ -1,4 +1,4 @@
-"""Images of this machine's Docker packed for a registry that is near: `docker push` packs as for a slow line."""
+"""Images of this machine's Docker, exported for a registry nearby: `docker push` compresses as for a slow line."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 
 
 @dataclass(frozen=True)
-class Packed:
+class Exported:
     """Blobs in a folder, and the images that are made of them."""
 
     folder: Path
@@ -47,7 +47,7 @@ class Packed:
 
 
 @contextmanager
-def packed(references: Mapping[str, str]) -> Iterator[Packed]:
+def export(references: Mapping[str, str]) -> Iterator[Exported]:
     """Images (the name that they are to have -> image id) out of Docker, on disk for as long as the block lasts."""
     with ExitStack() as stack:
         try:
@@ -58,9 +58,9 @@ def packed(references: Mapping[str, str]) -> Iterator[Packed]:
             saved.unlink()
         except OSError as error:
             raise BerthError(
-                f"Images can't be packed in {ROOM}, where they take one and a half times their size: {error.strerror}."
+                f"Images can't be exported to {ROOM}, which needs 1.5 times their size: {error.strerror}."
             ) from None
-        yield Packed(folder, images)
+        yield Exported(folder, images)
 
 
 def _save(ids: list[str], file: Path) -> None:
@@ -89,7 +89,7 @@ def _pack(saved: Path, folder: Path, references: Mapping[str, str]) -> Iterator[
 
 
 def _squeeze(saved: Path, folder: Path, layer: str) -> dict[str, Any]:
-    """A layer packed into the folder under its digest, described as in a manifest."""
+    """A layer exported into the folder under its digest, described as in a manifest."""
     found, size = hashlib.sha256(), 0
     # Its own view of the archive: threads would move each other's place in it.
     with tarfile.open(saved) as tar, tempfile.NamedTemporaryFile(dir=folder, delete=False) as out:

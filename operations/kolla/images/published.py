@@ -14,13 +14,13 @@ from typing import Any
 from config import paths, stackfile
 from operations.context import CommandContext
 from operations.errors import BerthError
-from operations.host.steps import Display
+from operations.host.steps import StepDisplay
 from operations.kolla.images.builder import tag
-from operations.kolla.images.export import packed
+from operations.kolla.images.export import export
 from operations.pulumi import documents
 from operations.pulumi.session import Session
 from operations.registry import copy_images
-from operations.registry.client import Store
+from operations.registry.client import RegistryClient
 from operations.registry.endpoint import Endpoint, User, endpoint
 from operations.workspace import write_private
 
@@ -41,7 +41,7 @@ class Locked:
 class Target:
     """A stack's registry with the user that may push, and the place in it where Kolla looks for images."""
 
-    store: Store
+    store: RegistryClient
     end: Endpoint
     user: User
     namespace: str
@@ -56,7 +56,9 @@ class Target:
         user = end.users["push"]
         if user is None:
             raise BerthError(f"Nobody may push to {end.registry}: give a user of {run.stack} the role push.")
-        return cls(Store(run.stack, end, str(outputs["registry_ca"]), user), end, user, namespace, tag)
+        return cls(
+            RegistryClient(run.stack, end.registry, str(outputs["registry_ca"]), user), end, user, namespace, tag
+        )
 
     def repository(self, image: str) -> str:
         """Where in the registry an image of Kolla's is."""
@@ -77,19 +79,19 @@ class Published:
     """Images that it lacked."""
 
 
-def publish(target: Target, references: Mapping[str, str], display: Display) -> Published:
+def publish(target: Target, references: Mapping[str, str], display: StepDisplay) -> Published:
     """Push each image (name -> reference on this machine) that the registry does not have under its tag."""
     store, registry = target.store, target.end.registry
     new = [name for name, reference in references.items() if not _there(target, name, image_id(reference))]
     if new:
-        push = _push_by_docker if _kept_by_containerd() else _push_packed
+        push = _push_by_docker if _kept_by_containerd() else _push_exported
         with display.open(), display.step(f"Push {', '.join(new)}"):
             push(target, {target.name(name): references[name] for name in new})
     found: dict[str, Locked] = {}
     for name in references:
         digest = store.tagged(target.repository(name), target.tag)
         if digest is None:
-            raise BerthError(f"{registry} took {target.name(name)}, and does not have it now.")
+            raise BerthError(f"{registry} accepted {target.name(name)}, but does not have it now.")
         found[name] = Locked(target.repository(name), target.tag, digest)
     return Published(registry, found, new)
 
@@ -111,16 +113,18 @@ def _there(target: Target, name: str, id_: str) -> bool:
 
 
 def _kept_by_containerd() -> bool:
-    """Whether Docker has images packed already, and knows them by their manifests: newer ones by default."""
+    """Whether Docker keeps images compressed and identifies them by their manifests, as newer ones do by default."""
     asked = subprocess.run(
         ["docker", "info", "--format={{json .DriverStatus}}"], capture_output=True, text=True, check=False
     )
     return "io.containerd.snapshotter" in asked.stdout
 
 
-def _push_packed(target: Target, references: Mapping[str, str]) -> None:
-    with packed({name: image_id(reference) for name, reference in references.items()}) as source:
-        copy_images.move(target.store, lambda: source, source.images, copy_images.look(target.store, source.images))
+def _push_exported(target: Target, references: Mapping[str, str]) -> None:
+    with export({name: image_id(reference) for name, reference in references.items()}) as source:
+        copy_images.copy(
+            target.store, lambda: source, source.images, copy_images.find_missing(target.store, source.images)
+        )
 
 
 def _push_by_docker(target: Target, references: Mapping[str, str]) -> None:
@@ -148,8 +152,8 @@ class Lock:
 
     images: Mapping[str, Locked]
     """By Kolla's own name: what was pushed, or seen first."""
-    brought: str = ""
-    """Another one than at the last deployment says that somebody brought images which no node has yet."""
+    imported: str = ""
+    """A value other than at the last deployment means that somebody imported images that no node has yet."""
 
 
 def read_lock(session: Session) -> Mapping[str, Locked]:
@@ -160,41 +164,41 @@ def read_lock(session: Session) -> Mapping[str, Locked]:
 def write_lock(session: Session, images: Mapping[str, Locked], by_hand: bool = False) -> None:
     """Enter images; those of other tags or places go, as no node will pull them again.
 
-    What is brought by hand, and not by an `up` on its way to nodes, is for the next `up` to deploy.
+    What is imported by hand, and not by an `up` on its way to nodes, is for the next `up` to deploy.
     """
     places = {(image.repository.rpartition("/")[0], image.tag) for image in images.values()}
     lock = _read(session)
-    before, brought = lock.images, lock.brought
+    before, imported = lock.images, lock.imported
     kept = {name: image for name, image in before.items() if (image.repository.rpartition("/")[0], image.tag) in places}
     now = dict(sorted({**kept, **images}.items()))
     if by_hand and any(before.get(name) != image for name, image in images.items()):
         text = json.dumps({name: asdict(image) for name, image in now.items()})
-        brought = hashlib.sha256(text.encode()).hexdigest()[:12]
-    if (now, brought) != (lock.images, lock.brought):
-        _keep(session, Lock(now, brought))
-    _bring(session, brought)
+        imported = hashlib.sha256(text.encode()).hexdigest()[:12]
+    if (now, imported) != (lock.images, lock.imported):
+        _keep(session, Lock(now, imported))
+    _write_marker(session, imported)
 
 
-def take_brought(session: Session) -> None:
-    """Before a run of the program: tell it which images somebody brought last, on whichever deploy host."""
-    _bring(session, _read(session).brought)
+def write_import_marker(session: Session) -> None:
+    """Before a run of the program: write down which images were imported last, on any deploy host."""
+    _write_marker(session, _read(session).imported)
 
 
-def _bring(session: Session, brought: str) -> None:
-    if brought:
-        write_private(_brought_file(session), brought)
+def _write_marker(session: Session, imported: str) -> None:
+    if imported:
+        write_private(_marker_file(session), imported)
 
 
 def _read(session: Session) -> Lock:
     kept = documents.read(session, NAME)
     try:
-        return _take_over(session) if kept is None else _lock(kept["images"], kept["brought"])
+        return _migrate(session) if kept is None else _lock(kept["images"], kept["imported"])
     except (ValueError, TypeError, KeyError):
         return Lock({})
 
 
-def _lock(images: Mapping[str, Any], brought: str) -> Lock:
-    return Lock({name: Locked(**entry) for name, entry in images.items()}, brought)
+def _lock(images: Mapping[str, Any], imported: str) -> Lock:
+    return Lock({name: Locked(**entry) for name, entry in images.items()}, imported)
 
 
 def _keep(session: Session, lock: Lock) -> None:
@@ -202,18 +206,18 @@ def _keep(session: Session, lock: Lock) -> None:
     _former(session).unlink(missing_ok=True)
 
 
-def _take_over(session: Session) -> Lock:
+def _migrate(session: Session) -> Lock:
     """What an earlier version kept in files of this deploy host."""
     if not _former(session).is_file():
         return Lock({})
-    brought = _brought_file(session)
+    imported = _marker_file(session)
     images = json.loads(_former(session).read_text(encoding="utf-8"))
-    found = _lock(images, brought.read_text(encoding="utf-8") if brought.is_file() else "")
+    found = _lock(images, imported.read_text(encoding="utf-8") if imported.is_file() else "")
     _keep(session, found)
     return found
 
 
-def _brought_file(session: Session) -> Path:
+def _marker_file(session: Session) -> Path:
     return session.workspace.stack_dir(session.stack) / paths.kolla_brought_file(session.stack).name
 
 
@@ -224,4 +228,4 @@ def _former(session: Session) -> Path:
 def follow_other_hosts(run: CommandContext, session: Session) -> None:
     """Before a run of the program on a stack that the backend knows: what another deploy host may have done since."""
     if stackfile.parse(run.stack, run.stack_file.document).kolla.enabled:
-        take_brought(session)
+        write_import_marker(session)

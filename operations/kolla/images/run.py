@@ -17,7 +17,7 @@ from operations.errors import BerthError, UsageError
 from operations.host import mirrors, prepare, steps
 from operations.host.debian import exists
 from operations.host.shell import Shell
-from operations.host.steps import Display, Step
+from operations.host.steps import Step, StepDisplay
 from operations.kolla.images import archive, base_image, build_keys, builder, catalogue, copy_from_cache
 from operations.kolla.images.published import Published, Target, publish, write_lock
 from operations.pulumi.session import Session
@@ -73,16 +73,16 @@ def wanted(stack_file: StackFile, services: Sequence[str] | None = None) -> Want
 
 def build(run: CommandContext, want: Wanted, fresh: bool = False, push: bool = True) -> Answer:
     """Build what has changed since it was built last (all of it if `fresh`, with today's packages), and push it."""
-    # Whoever may not push learns it before anything is built.
+    # Fail early if nobody may push.
     target = Target.open(run, want.namespace, want.tag) if push else None
-    with prepare.alone(MACHINE, run.console):
+    with prepare.exclusive_lock(MACHINE, run.console):
         given = base_image.settings(run.workspace.home / "cache")
         _prepare(run, given)
         order = plan(run.workspace, want, given, fresh)
         if order.stale:
-            run.say(f"To build: {', '.join(name for name in order.names if name in order.stale)}.")
+            run.log(f"To build: {', '.join(name for name in order.names if name in order.stale)}.")
             logs = run.workspace.logs / "kolla-images"
-            builder.build(_tools(run.workspace), order, given.environment, logs, Display(run.console))
+            builder.build(_tools(run.workspace), order, given.environment, logs, StepDisplay(run.console))
     made = {name: builder.local(name, order.keys[name]) for name in want.images}
     return Answer(
         made,
@@ -142,7 +142,7 @@ def _pip_settings() -> dict[str, str]:
 def copy(run: CommandContext, want: Wanted, source: str) -> Answer:
     """Push images that were built elsewhere: from an archive, or through a cache of the stack's own registry."""
     place, colon, tag = source.rpartition(":")
-    path, display = Path(source), Display(run.console)
+    path, display = Path(source), StepDisplay(run.console)
     if not path.exists() and not (colon and "/" in place):
         raise UsageError(
             f"{source} is neither a file here nor a place in the registry: name an archive that `docker save` has "
@@ -161,7 +161,7 @@ def copy(run: CommandContext, want: Wanted, source: str) -> Answer:
 
 
 def _insist_on_release(reference: str, want: Wanted) -> None:
-    """Tags of Kolla's images begin with the release: another one's would be deployed without a word."""
+    """Tags of Kolla's images begin with the release: another release's would be deployed silently."""
     found = _RELEASE.search(reference)
     if found and found[1] != want.release:
         raise UsageError(
@@ -171,6 +171,6 @@ def _insist_on_release(reference: str, want: Wanted) -> None:
 
 
 def _published(run: CommandContext, target: Target, references: Mapping[str, str], by_hand: bool = False) -> Published:
-    done = publish(target, references, Display(run.console))
+    done = publish(target, references, StepDisplay(run.console))
     write_lock(Session.open(run.workspace, run.stack_file), done.images, by_hand)
     return done

@@ -69,7 +69,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
 
 def _message(result: dict[str, Any]) -> str:
-    """What a person needs of a result: its message, what the command said, or the items that failed."""
+    """What a person needs of a result: its message, the command's output, or the failed items."""
     items = [item for item in result.get("results") or [] if item.get("failed")]
     if items:
         return "\n".join(_message(item) for item in items[:3])

@@ -11,7 +11,7 @@ import pytest
 
 from bench import cold_pulls, kolla, kolla_images, kolla_stage, promote, throughput
 from operations.kolla import play
-from operations.registry.client import Manifest, Store
+from operations.registry.client import Manifest, RegistryClient
 
 
 def test_the_worst_herd_is_what_counts_at_the_upstream() -> None:
@@ -81,7 +81,7 @@ def test_a_gap_is_between_answers_in_the_order_of_their_coming() -> None:
 def test_another_label_is_another_image_of_the_same_layers() -> None:
     uploaded: dict[str, bytes] = {}
 
-    class Registry(Store):
+    class Registry(RegistryClient):
         def __init__(self) -> None:
             pass
 

@@ -160,9 +160,9 @@ def test_a_killed_berth_stops_its_cli_and_the_next_up_goes_on(checkout: Checkout
     checkout.answer("up", events=[{"summaryEvent": {"resourceChanges": {"create": 1}}}])
     ended = berth("up")
     assert ended.code == 0, ended.err
-    assert "The last 'berth up' of dev did not end in order: going on from where it stopped." in ended.out
+    assert "The last 'berth up' of dev did not end in order: continuing where it stopped." in ended.out
     assert "its lock on the state was released" in ended.out
-    assert "container berth-dev-node1 was half made and is removed" in ended.out
+    assert "container berth-dev-node1 was half created and is removed" in ended.out
     assert checkout.words()[-5:] == ["cancel", *["stack export"] * 3, "up"]
     assert "rm --force --volumes 1a" in docker.calls
 

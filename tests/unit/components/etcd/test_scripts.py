@@ -17,7 +17,7 @@ from components.lib.host_files.bundle import File
 from images import reference
 from operations.errors import BerthError
 from operations.housekeeping.etcd import Member
-from operations.inspect import probe
+from operations.inspect import parser, probe
 from tests.front.certificates import Authority
 from tests.front.world import image_is_here
 from tests.unit.components.etcd.test_render import CLUSTER, PEM
@@ -120,7 +120,7 @@ def test_the_probe_leaves_etcd_and_its_log_as_they_are(node: Machine) -> None:
     before = position(node)
     script = ["docker", "exec", "-i", node.container, "sh", "-c", probe.TEXT, "berth-probe", "dev"]
     done = subprocess.run(script, input=f"etcd\t{ETCDCTL_FILE}\n", capture_output=True, text=True, check=True)
-    told = probe.parse("node1", done.stdout.splitlines()).told["etcd"]
+    told = parser.parse("node1", done.stdout.splitlines()).answers["etcd"]
     assert told[0] == ["health", "healthy"]
     assert told[-2:] == [["read", "serializable", "yes"], ["read", "linearizable", "yes"]]
     assert position(node) == before

@@ -193,7 +193,7 @@ def test_down_twice_is_no_error_for_a_lab(checkout: Checkout, docker: Docker, be
 def test_down_of_real_nodes_without_a_terminal_needs_yes(checkout: Checkout, berth: Any) -> None:
     checkout.settings("prod", {})
     ended = berth("down", "--stack", "prod")
-    assert ended.code == 2 and "give --yes" in ended.err
+    assert ended.code == 2 and "add --yes" in ended.err
 
 
 def test_down_of_real_nodes_names_the_data_that_stays(checkout: Checkout, berth: Any, monkeypatch: Any) -> None:

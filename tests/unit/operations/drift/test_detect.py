@@ -16,7 +16,8 @@ from operations.drift.report import DriftReport
 from operations.inspect import expected
 from operations.inspect.compare import Finding, Unknown, of_machine
 from operations.inspect.expected import DEPLOY_HOST
-from operations.inspect.probe import ContainerFact, FileFact, Probe, Report, UnitFact
+from operations.inspect.probe import Probe
+from operations.inspect.reports import ContainerFact, FileFact, Report, UnitFact
 from plugins.interface import Created, ProviderError
 from tests.unit.conftest import Checkout
 from tests.unit.operations.inspect.test_checks import CONFIG_SUM, IMAGE, command, export, good, reports, secret
@@ -124,7 +125,7 @@ def test_a_nodes_own_rules_have_to_be_in_force(told: str | None, differences: li
     machine = expected.read(document, "dev").machines["node1"]
     assert "firewall" in Probe("dev", "r.test:4000", "10.77.0.10", {}).questions(machine).splitlines()
     report = seen()
-    report.told = {"firewall": [[told]]} if told else {}
+    report.answers = {"firewall": [[told]]} if told else {}
     found = list(of_machine("node1", machine, report))
     shown = [(o.kind, o.name, o.expected, o.found) if isinstance(o, Finding) else ("?", o.reason) for o in found]
     assert shown == differences
@@ -144,7 +145,7 @@ def test_a_file_that_only_some_machines_get_may_be_missing_but_not_changed() -> 
     variants = [
         File("/etc/default/docker", text, when=[word]) for word, text in (("systemd", "one\n"), ("service", "two\n"))
     ]
-    expected.take_bundle(machine, render(variants), "urn")
+    expected.add_bundle(machine, render(variants), "urn")
     report = seen()
     report.files = {}
     sums = [hashlib.sha256(text).hexdigest() for text in (b"one\n", b"two\n", b"three\n")]
@@ -283,7 +284,7 @@ def test_an_object_store_that_does_not_answer_is_unknown(monkeypatch: pytest.Mon
 
     monkeypatch.setattr("socket.create_connection", refused)
     [told] = object_store.differences(expected.read(exported(), "dev"))
-    assert told == Unknown("registry.berth.test:9443", "the object store can't be asked: Connection refused")
+    assert told == Unknown("registry.berth.test:9443", "the object store can't be reached: Connection refused")
 
 
 def test_a_difference_counts_more_than_what_is_unknown_and_neither_is_fine() -> None:
@@ -308,7 +309,7 @@ def deployed(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> Checkout:
 
 def told(monkeypatch: pytest.MonkeyPatch, **changes: Report) -> None:
     answers = {**reports(), "node1": seen(), **changes}
-    monkeypatch.setattr("operations.inspect.probe.Probe.ask", lambda self, doors: answers)
+    monkeypatch.setattr("operations.inspect.probe.Probe.ask", lambda self, hosts: answers)
 
 
 def test_drift_exits_with_three_on_drift_and_one_when_only_unknown(

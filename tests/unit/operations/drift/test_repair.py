@@ -127,7 +127,7 @@ def test_what_is_left_is_named_and_decides_the_exit_code(
     assert ended.code == 3
     document = json.loads(ended.out)
     assert [one["name"] for one in document["findings"]] == ["docker.service"]
-    assert [one["name"] for one in document["mended"]] == ["/etc/berth/x"]
+    assert [one["name"] for one in document["repaired"]] == ["/etc/berth/x"]
     finds(monkeypatch, DriftReport("dev", [], [Unknown("node2", "gone")]))
     assert berth("up", "--repair", "--yes").code == 1
 

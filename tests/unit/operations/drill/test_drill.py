@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 
 from operations.drill import faults, lab_node
-from operations.drill.faults import Fault, Strike
+from operations.drill.faults import Fault, Injection
 from operations.drill.lab_node import LabNode
 from operations.drill.load import BLOB, PULL, PUSH, Operation, Refusal
 from operations.drill.record import Record, interruptible
 from operations.drill.report import Count, Report, Result, counts, plot
 from operations.drill.run import Options
-from operations.drill.watch import longest_gap, moves
+from operations.drill.watch import longest_outage, moves
 from operations.errors import BerthError, UsageError
 from tests.unit.conftest import LAB, Checkout
 
@@ -45,7 +45,7 @@ def result(**changes: Any) -> Result:
         "fault": "kill-nginx",
         "nodes": ["node1"],
         "held_seconds": 0.0,
-        "gap": 0.4,
+        "outage": 0.4,
         "stall": 2.0,
         "moves": 1,
         "shared": 0.0,
@@ -121,28 +121,28 @@ def test_a_fault_that_nothing_on_the_stack_can_have_has_no_target() -> None:
 
 def test_every_fault_that_lasts_can_be_undone() -> None:
     mends_itself = {"kill-nginx", "kill-keepalived", "kill-replica", "kill-cache", "kill-minio", "kill-dockerd"}
-    assert {fault.name for fault in faults.CATALOGUE if fault.end is None} == {*mends_itself, "wipe-drive"}
+    assert {fault.name for fault in faults.CATALOGUE if fault.undo is None} == {*mends_itself, "wipe-drive"}
 
 
 @pytest.fixture
-def undone(monkeypatch: pytest.MonkeyPatch) -> list[Strike]:
+def undone(monkeypatch: pytest.MonkeyPatch) -> list[Injection]:
     """A catalogue with one fault; what was undone."""
-    struck: list[Strike] = []
-    monkeypatch.setattr(faults, "CATALOGUE", [Fault("pause-node", "", lambda _: None, end=struck.append)])
-    return struck
+    affected: list[Injection] = []
+    monkeypatch.setattr(faults, "CATALOGUE", [Fault("pause-node", "", lambda _: None, undo=affected.append)])
+    return affected
 
 
-def test_a_fault_is_undone_whatever_happens_meanwhile(tmp_path: Path, undone: list[Strike]) -> None:
-    strike = Strike(NODES[:2], STORE, "/data")
-    with pytest.raises(KeyboardInterrupt), Record(tmp_path, "dev").struck(faults.named("pause-node"), strike):
+def test_a_fault_is_undone_whatever_happens_meanwhile(tmp_path: Path, undone: list[Injection]) -> None:
+    injection = Injection(NODES[:2], STORE, "/data")
+    with pytest.raises(KeyboardInterrupt), Record(tmp_path, "dev").injected(faults.named("pause-node"), injection):
         assert (tmp_path / "drill.json").stat().st_mode & 0o777 == 0o600
         raise KeyboardInterrupt
     assert (undone[0].service, undone[0].data_directory) == (STORE, "/data")
     assert not (tmp_path / "drill.json").exists()
 
 
-def test_what_a_killed_drill_left_is_undone_by_the_next_one(tmp_path: Path, undone: list[Strike]) -> None:
-    left = Record(tmp_path, "dev").struck(faults.named("pause-node"), Strike(NODES[:2], STORE, "/data"))
+def test_what_a_killed_drill_left_is_undone_by_the_next_one(tmp_path: Path, undone: list[Injection]) -> None:
+    left = Record(tmp_path, "dev").injected(faults.named("pause-node"), Injection(NODES[:2], STORE, "/data"))
     left.__enter__()
     said: list[str] = []
     assert Record(tmp_path, "dev").undo(said.append)
@@ -155,13 +155,13 @@ def test_what_a_killed_drill_left_is_undone_by_the_next_one(tmp_path: Path, undo
 
 
 def test_a_fault_that_could_not_be_undone_stays_on_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(_: Strike) -> None:
+    def fails(_: Injection) -> None:
         raise BerthError("no answer")
 
-    monkeypatch.setattr(faults, "CATALOGUE", [Fault("pause-node", "", lambda _: None, end=fails)])
+    monkeypatch.setattr(faults, "CATALOGUE", [Fault("pause-node", "", lambda _: None, undo=fails)])
     with (
         pytest.raises(BerthError, match="no answer"),
-        Record(tmp_path, "dev").struck(faults.named("pause-node"), Strike(NODES[:1], "", "/data")),
+        Record(tmp_path, "dev").injected(faults.named("pause-node"), Injection(NODES[:1], "", "/data")),
     ):
         pass
     assert (tmp_path / "drill.json").exists()
@@ -201,16 +201,16 @@ def test_undo_says_that_there_is_nothing(checkout: Checkout, berth: Any) -> None
     assert (ended.code, "No drill has left anything on dev." in ended.out) == (0, True)
 
 
-def test_the_longest_gap_reaches_over_the_ends_of_its_time() -> None:
+def test_the_longest_outage_reaches_over_the_ends_of_its_time() -> None:
     answers = [1.0, 1.1, 1.2, 3.0, 3.1, 9.0]
-    assert longest_gap(answers, 1.0, 3.1) == pytest.approx(1.8)
-    assert longest_gap(answers, 2.0, 2.5) == pytest.approx(1.8), "the gap began before and ended after"
-    assert longest_gap(answers, 3.0, 12.0) == pytest.approx(5.9)
-    assert longest_gap(answers, 9.5, 12.0) == pytest.approx(3.0), "no answer has come since"
-    assert longest_gap([], 2.0, 5.0) == 3.0
+    assert longest_outage(answers, 1.0, 3.1) == pytest.approx(1.8)
+    assert longest_outage(answers, 2.0, 2.5) == pytest.approx(1.8), "the outage began before and ended after"
+    assert longest_outage(answers, 3.0, 12.0) == pytest.approx(5.9)
+    assert longest_outage(answers, 9.5, 12.0) == pytest.approx(3.0), "no answer has come since"
+    assert longest_outage([], 2.0, 5.0) == 3.0
 
 
-def test_the_address_moves_when_its_one_bearer_changes() -> None:
+def test_the_address_moves_when_its_one_holder_changes() -> None:
     one, two, both, none = frozenset({"a"}), frozenset({"b"}), frozenset({"a", "b"}), frozenset[str]()
     assert moves([one, one, none, both, two, two, none, one]) == 2
     assert moves([one, none, both, one]) == 0
@@ -231,7 +231,7 @@ def test_a_fault_that_nobody_noticed_is_good() -> None:
 
 def test_each_reason_why_a_fault_was_noticed_is_named() -> None:
     bad = result(
-        gap=1.31,
+        outage=1.31,
         counts={PUSH: Count(4, 2, 1), BLOB: Count(3, 1, 1)},
         wrong_digests=2,
         healthy_after=None,
@@ -253,7 +253,7 @@ def test_writes_that_have_to_be_refused_are_refused_loudly_and_soon() -> None:
         "a push was refused after 85 s only"
     ]
     assert result(counts=failed, refusals=[Refusal(1.0, "")]).problems(1.0) == [
-        "a push was taken that should have been refused"
+        "a push was accepted that should have been refused"
     ]
     assert result(counts={PULL: Count(9, 1, 1)}, refusals=[Refusal(1.0, "503")]).problems(1.0) == [
         "1 pulls failed after one repeat"
@@ -261,7 +261,7 @@ def test_writes_that_have_to_be_refused_are_refused_loudly_and_soon() -> None:
 
 
 def test_the_table_has_a_line_per_kind_with_its_worst_figures() -> None:
-    report = Report({}, 1.0, [result(), result(gap=0.9, moves=2), result(fault="kill-minio", gap=0.1)])
+    report = Report({}, 1.0, [result(), result(outage=0.9, moves=2), result(fault="kill-minio", outage=0.1)])
     title, nginx, minio, every = report.lines()
     assert dict(zip(title, nginx, strict=True)) == {
         "fault": "kill-nginx",
@@ -271,7 +271,7 @@ def test_the_table_has_a_line_per_kind_with_its_worst_figures() -> None:
         "failed after repeat": "0 / 0 / - / -",
         "writes refused within, s": "-",
         "wrong digests": "0",
-        "longest gap, s": "0.90",
+        "longest outage, s": "0.90",
         "longest stall, s": "2.00",
         "address moved": "3",
         "address shared, s": "0.0",

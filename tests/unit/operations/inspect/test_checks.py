@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from operations.errors import BerthError
 from operations.inspect import checks, collect, expected, status
-from operations.inspect.endpoint_checks import Front, Reply
+from operations.inspect.endpoint_checks import EndpointReplies, Reply
 from operations.inspect.expected import DEPLOY_HOST, SIGNATURE
-from operations.inspect.probe import ContainerFact, DiskFact, FileFact, JournalFact, Report, UnitFact
+from operations.inspect.reports import ContainerFact, DiskFact, FileFact, JournalFact, Report, UnitFact
 from tests.unit.conftest import OUTPUTS, Checkout
 
 BUNDLE = (
@@ -96,7 +96,9 @@ def good(node: str) -> Report:
     return report
 
 
-FINE = Front(Reply(401, expires=dt.datetime.now(dt.UTC) + dt.timedelta(days=300)), Reply(200), Reply(200), 3649)
+FINE = EndpointReplies(
+    Reply(401, expires=dt.datetime.now(dt.UTC) + dt.timedelta(days=300)), Reply(200), Reply(200), 3649
+)
 
 
 def reports() -> dict[str, Report]:
@@ -105,12 +107,12 @@ def reports() -> dict[str, Report]:
     return result
 
 
-def wrong(told: dict[str, Report], front: Front = FINE) -> dict[str, str]:
-    return wrong_of(expected.read(export(), "dev"), told, front)
+def wrong(told: dict[str, Report], replies: EndpointReplies = FINE) -> dict[str, str]:
+    return wrong_of(expected.read(export(), "dev"), told, replies)
 
 
-def wrong_of(known: expected.Desired, told: dict[str, Report], front: Front = FINE) -> dict[str, str]:
-    found = checks.answers(known, told, front)
+def wrong_of(known: expected.Desired, told: dict[str, Report], replies: EndpointReplies = FINE) -> dict[str, str]:
+    found = checks.answers(known, told, replies)
     return {f"{answer.node}: {answer.question}": answer.answer for answer in found if not answer.ok}
 
 
@@ -130,7 +132,7 @@ def test_the_state_says_which_files_services_and_answers_belong_where() -> None:
 
 
 def test_a_stack_that_never_came_up_whole_says_what_to_do() -> None:
-    with pytest.raises(BerthError, match="Stack dev was never deployed to its end"):
+    with pytest.raises(BerthError, match="Stack dev was never deployed completely"):
         expected.read({"deployment": {"resources": []}}, "dev")
 
 
@@ -173,9 +175,9 @@ def test_a_table_of_rules_that_is_gone_is_named() -> None:
     bundle = command("berth:firewall:Firewall$command:remote:Command", "berth-bundle 1\nask\tfirewall\n")
     document["deployment"]["resources"].append(bundle)
     known, told = expected.read(document, "dev"), reports()
-    told["node1"].told = {"firewall": [["in force"]]}
+    told["node1"].answers = {"firewall": [["in force"]]}
     assert wrong_of(known, told) == {}
-    told["node1"].told = {"firewall": [["missing"]]}
+    told["node1"].answers = {"firewall": [["missing"]]}
     assert wrong_of(known, told) == {"node1: firewall as written": "table inet berth is missing, not in force"}
     rows = {
         (row.node, row.service): (row.healthy, row.detail)
@@ -238,9 +240,9 @@ def test_an_unreachable_node_is_one_red_line() -> None:
 
 
 def test_a_registry_that_lets_strangers_in_is_an_alarm() -> None:
-    front = Front(Reply(200), Reply(200), Reply(503), 12)
-    assert wrong(reports(), front) == {
-        "registry.berth.test:4000: registry refuses strangers (401)": "200",
+    replies = EndpointReplies(Reply(200), Reply(200), Reply(503), 12)
+    assert wrong(reports(), replies) == {
+        "registry.berth.test:4000: registry rejects anonymous requests (401)": "200",
         "registry.berth.test:4000: CA": "12 days left",
         "https://registry.berth.test:9443: object store takes writes": "no write quorum",
     }
@@ -264,7 +266,7 @@ def deployed(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> Checkout:
     checkout.install_pulumi()
     checkout.deploy()
     checkout.answer("stack export", out=json.dumps(export()))
-    monkeypatch.setattr("operations.inspect.probe.Probe.ask", lambda self, doors: reports())
+    monkeypatch.setattr("operations.inspect.probe.Probe.ask", lambda self, hosts: reports())
     monkeypatch.setattr("operations.inspect.endpoint_checks.ask", lambda *_: FINE)
     return checkout
 
@@ -273,7 +275,7 @@ def test_verify_is_green_or_exits_with_three(deployed: Checkout, berth: Any, mon
     ended = berth("verify")
     assert ended.code == 0 and "checks passed" in ended.out, ended.err
     broken = {**reports(), "node2": Report("node2", error="gone [odd] text")}
-    monkeypatch.setattr("operations.inspect.probe.Probe.ask", lambda self, doors: broken)
+    monkeypatch.setattr("operations.inspect.probe.Probe.ask", lambda self, hosts: broken)
     ended = berth("verify", "--json")
     assert ended.code == 3
     assert {"question": "reachable", "node": "node2", "answer": "gone [odd] text", "ok": False} in json.loads(

@@ -8,7 +8,8 @@ import pytest
 
 from operations.inspect import clusters
 from operations.inspect.expected import Desired, Machine
-from operations.inspect.probe import Report, parse
+from operations.inspect.parser import parse
+from operations.inspect.reports import Report
 
 STATUS = "etcd\tstatus\thttps://192.0.2.1{n}:2379\tid{n}\t3.5.16\t20 kB\t{leads}\tfalse\t2\t13\t13\t{errors}"
 MEMBER = "etcd\tmember\tid{n}\tstarted\tnode{n}\thttps://192.0.2.1{n}:2380\thttps://192.0.2.1{n}:2379\t{learns}"

@@ -17,8 +17,18 @@ import asyncssh
 import pytest
 
 from operations.inspect import probe
-from operations.inspect.expected import DEPLOY_HOST, Listener, Machine, Readiness, WantedBlock, WantedFile, fingerprint
-from operations.inspect.probe import FileFact, JournalFact, Probe, Report, UnitFact, parse
+from operations.inspect.expected import (
+    DEPLOY_HOST,
+    DesiredBlock,
+    DesiredFile,
+    Listener,
+    Machine,
+    Readiness,
+    fingerprint,
+)
+from operations.inspect.parser import parse
+from operations.inspect.probe import Probe
+from operations.inspect.reports import FileFact, JournalFact, Report, UnitFact
 from tests.unit.components.object_store.test_export import self_signed
 from tests.unit.conftest import Checkout, Docker
 from tests.unit.nodes import Node
@@ -38,9 +48,9 @@ def node(checkout: Checkout, docker: Docker, tmp_path: Path) -> Iterator[Node]:
     made.close()
 
 
-def ask(node: Node, machine: Machine | None = None, seconds: float = 10, **door: object) -> Report:
+def ask(node: Node, machine: Machine | None = None, seconds: float = 10, **host: object) -> Report:
     machines = {"node1": machine or Machine()}
-    return Probe("dev", REGISTRY, "192.0.2.10", machines, seconds).ask([node.door(**door)])["node1"]
+    return Probe("dev", REGISTRY, "192.0.2.10", machines, seconds).ask([node.ssh_host(**host)])["node1"]
 
 
 def test_the_probe_tells_what_a_node_is_like(node: Node) -> None:
@@ -80,7 +90,7 @@ def test_an_unhealthy_container_is_asked_again_before_it_counts(
 def test_the_probe_tells_whether_a_node_holds_the_virtual_address(node: Node) -> None:
     for address, holds in (("127.0.0.1", {"127.0.0.1"}), ("192.0.2.10", set())):
         probe = Probe("dev", REGISTRY, address, {"node1": Machine()}, 10)
-        assert probe.ask([node.door()])["node1"].holds == holds
+        assert probe.ask([node.ssh_host()])["node1"].holds == holds
 
 
 def test_a_clock_that_is_wrong_shows_by_how_much(node: Node, checkout: Checkout) -> None:
@@ -93,7 +103,7 @@ def test_files_are_compared_by_mode_owner_and_checksum(node: Node, tmp_path: Pat
     odd = tmp_path / "it's $(touch hacked) \\ ü.txt"
     odd.write_text("content\n")
     odd.chmod(0o640)
-    wanted = WantedFile("640", "root:root", "", "urn")
+    wanted = DesiredFile("640", "root:root", "", "urn")
     found = ask(node, Machine(files={str(odd): wanted, "/nowhere/file": wanted})).files[str(odd)]
     assert (found.mode, found.checksum) == ("640", hashlib.sha256(b"content\n").hexdigest())
     assert found.owners == (f"{odd.owner()}:{odd.group()}", f"{odd.stat().st_uid}:{odd.stat().st_gid}")
@@ -101,7 +111,7 @@ def test_files_are_compared_by_mode_owner_and_checksum(node: Node, tmp_path: Pat
 
 
 def test_a_file_that_is_gone_is_told_from_one_that_cannot_be_seen(node: Node, checkout: Checkout) -> None:
-    wanted = WantedFile("640", "root:root", "", "urn")
+    wanted = DesiredFile("640", "root:root", "", "urn")
     assert ask(node, Machine(files={"/nowhere/file": wanted})).files == {}
     (checkout.bin / "ls").write_text("#!/bin/sh\necho 'ls: cannot access: Permission denied' >&2\nexit 2\n")
     (checkout.bin / "ls").chmod(0o755)
@@ -111,7 +121,7 @@ def test_a_file_that_is_gone_is_told_from_one_that_cannot_be_seen(node: Node, ch
 def test_a_block_is_compared_without_its_markers_and_neighbours(node: Node, tmp_path: Path) -> None:
     hosts = tmp_path / "hosts"
     hosts.write_text("1.1.1.1 a\n# BEGIN berth dev\n10.0.0.1 registry\n# END berth dev\n2.2.2.2 b\n")
-    machine = Machine(blocks={str(hosts): WantedBlock("", "urn")})
+    machine = Machine(blocks={str(hosts): DesiredBlock("", "urn")})
     assert ask(node, machine).blocks[str(hosts)] == hashlib.sha256(b"10.0.0.1 registry\n").hexdigest()
     hosts.write_text("1.1.1.1 a\n")
     assert ask(node, machine).blocks[str(hosts)] == "missing"
@@ -166,7 +176,7 @@ def test_a_units_journal_is_read_since_its_last_start(node: Node, checkout: Chec
         (checkout.bin / name).write_text(f"#!/bin/sh\n{text}")
         (checkout.bin / name).chmod(0o755)
     probe = Probe("dev", REGISTRY, "192.0.2.10", {"node1": Machine()}, 10, ["docker.service", "etcd.service"])
-    journals = probe.ask([node.door()])["node1"].journals
+    journals = probe.ask([node.ssh_host()])["node1"].journals
     assert journals == {"docker.service": JournalFact(2, 1, "panic: runtime error: out of range")}
 
 
@@ -188,7 +198,7 @@ def test_etcd_is_asked_with_reads_alone(node: Node, checkout: Checkout, tmp_path
     for name, text in {"etcdctl": f"asked={asked}\n{ETCDCTL}", "curl": 'echo \'{"health":"true"}\'\n'}.items():
         (checkout.bin / name).write_text(f"#!/bin/sh\n{text}")
         (checkout.bin / name).chmod(0o755)
-    found = ask(node, Machine(asks=[f"etcd\t{env}"])).told["etcd"]
+    found = ask(node, Machine(asks=[f"etcd\t{env}"])).answers["etcd"]
     assert found[0] == ["health", "healthy"]
     assert [line[0] for line in found] == ["health", "status", "member", "read", "read"]
     assert found[3:] == [["read", "serializable", "yes"], ["read", "linearizable", "Error: context deadline exceeded"]]
@@ -221,12 +231,12 @@ def test_a_host_key_that_is_not_the_pinned_one_is_refused(node: Node) -> None:
 def test_a_wrong_key_is_named(node: Node, tmp_path: Path) -> None:
     wrong = tmp_path / "wrong"
     asyncssh.generate_private_key("ssh-ed25519").write_private_key(str(wrong))
-    assert ask(node, key_file=wrong).error == f"127.0.0.1 does not let root in with {wrong}"
+    assert ask(node, key_file=wrong).error == f"127.0.0.1 refuses root with the key {wrong}"
 
 
 def test_an_unreachable_node_is_reported_and_the_rest_is_complete(node: Node) -> None:
-    doors = [node.door(), node.door(name="node2", port=1)]
-    reports = Probe("dev", REGISTRY, "192.0.2.10", {}, 10).ask(doors)
+    hosts = [node.ssh_host(), node.ssh_host(name="node2", port=1)]
+    reports = Probe("dev", REGISTRY, "192.0.2.10", {}, 10).ask(hosts)
     assert reports["node1"].docker == "26.1.5"
     assert "can't be reached" in (reports["node2"].error or "")
     assert reports[DEPLOY_HOST].error is None
@@ -250,7 +260,7 @@ def test_an_answer_that_breaks_off_is_not_taken_for_a_whole_one() -> None:
 
 
 def test_the_probe_opens_one_connection_and_sends_one_constant_script(node: Node) -> None:
-    ask(node, Machine(files={"/etc/hosts": WantedFile("", "", "", "")}))
+    ask(node, Machine(files={"/etc/hosts": DesiredFile("", "", "", "")}))
     ask(node)
     assert len(node.commands) == 2 and node.commands[0] == node.commands[1]
     assert json.dumps(probe.TEXT)[5:40] in json.dumps(node.commands[0])

@@ -13,7 +13,7 @@ import pytest
 from operations.inspect import checks, endpoint_checks, verified
 from operations.inspect.checks import Answer
 from operations.inspect.collect import ClusterSnapshot
-from operations.inspect.endpoint_checks import Front, Reply
+from operations.inspect.endpoint_checks import EndpointReplies, Reply
 from operations.inspect.expected import Desired
 from operations.registry.endpoint import Endpoint, User
 from tests.unit.conftest import OUTPUTS, Checkout
@@ -35,7 +35,7 @@ def git(folder: Path, *words: str) -> None:
 def test_only_a_green_run_is_kept(green: bool, checkout: Checkout, berth: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     checkout.install_pulumi()
     checkout.deploy()
-    seen = ClusterSnapshot(Desired(OUTPUTS, {}), {}, Front(Reply(401), Reply(200), Reply(200), 3000))
+    seen = ClusterSnapshot(Desired(OUTPUTS, {}), {}, EndpointReplies(Reply(401), Reply(200), Reply(200), 3000))
     monkeypatch.setattr("operations.commands.verify.collect", lambda session: seen)
     monkeypatch.setattr("operations.commands.verify.answers", lambda *_: [Answer("q", "n", "a", green)])
     assert berth("verify").code == (0 if green else 3)
@@ -53,7 +53,7 @@ def test_a_run_is_kept_for_the_state_that_it_checked_only(
 
     def deployed_meanwhile(session: Any) -> ClusterSnapshot:
         checkout.answer("stack export", out=exported({"urn": "another"}))
-        return ClusterSnapshot(Desired(OUTPUTS, {}), {}, Front(Reply(401), Reply(200), Reply(200), 3000))
+        return ClusterSnapshot(Desired(OUTPUTS, {}), {}, EndpointReplies(Reply(401), Reply(200), Reply(200), 3000))
 
     monkeypatch.setattr("operations.commands.verify.collect", deployed_meanwhile)
     monkeypatch.setattr("operations.commands.verify.answers", lambda *_: [])
@@ -114,11 +114,11 @@ def test_the_commit_is_that_of_the_program_and_says_whether_it_was_changed(tmp_p
 def test_who_promotes_has_a_name_with_and_without_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
     monkeypatch.setenv("GIT_CONFIG_SYSTEM", "/dev/null")
-    assert "@" in verified.who(tmp_path)
+    assert "@" in verified.author(tmp_path)
     git(tmp_path, "init", "--quiet")
     git(tmp_path, "config", "user.name", "Al")
     git(tmp_path, "config", "user.email", "al@x.test")
-    assert verified.who(tmp_path) == "Al <al@x.test>"
+    assert verified.author(tmp_path) == "Al <al@x.test>"
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_who_promotes_has_a_name_with_and_without_git(tmp_path: Path, monkeypatc
 )
 def test_a_promoted_tag_has_to_be_the_promoted_image(there: dict[str, str | None], ok: bool, words: str) -> None:
     desired = Desired({**OUTPUTS, "promoted": {"team/app:1": NEW}}, {})
-    seen = Front(Reply(401), Reply(200), Reply(200), 3000, there)
+    seen = EndpointReplies(Reply(401), Reply(200), Reply(200), 3000, there)
     (answer,) = [one for one in checks.answers(desired, {}, seen) if "promoted" in one.question]
     assert answer.ok is ok and words in answer.answer
 

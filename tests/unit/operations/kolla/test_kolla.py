@@ -21,8 +21,8 @@ from config import stackfile
 from config.paths import ROOT
 from operations.errors import BerthError
 from operations.kolla import differences, image_check, play, steps, verify
-from operations.kolla.alone import alone
 from operations.kolla.environment import Environment
+from operations.kolla.exclusive_lock import exclusive_lock
 from operations.kolla.images.published import read_lock
 from operations.workspace import write_private
 from tests.unit.conftest import Checkout, Ended
@@ -161,19 +161,20 @@ def goes(pid: int) -> None:
 
 
 def test_a_run_that_was_killed_leaves_nothing_running_beside_the_next(tmp_path: Path) -> None:
-    left = "import sys, subprocess; from pathlib import Path; from operations.kolla.alone import alone, held\n"
-    left += "with alone(Path(sys.argv[1])), held(Path(sys.argv[1])) as guard:\n"
+    left = "import sys, subprocess; from pathlib import Path\n"
+    left += "from operations.kolla.exclusive_lock import exclusive_lock, inherited_lock\n"
+    left += "with exclusive_lock(Path(sys.argv[1])), inherited_lock(Path(sys.argv[1])) as guard:\n"
     left += "    run = subprocess.Popen(['sleep', '600'], start_new_session=True, pass_fds=(guard.fileno(),))\n"
     left += "    guard.write(str(run.pid)); guard.flush(); print(run.pid, flush=True); run.wait()\n"
     owner = subprocess.Popen([sys.executable, "-c", left, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert owner.stdout
     session = int(owner.stdout.readline())
-    with pytest.raises(BerthError, match="Another run of kolla-ansible"), alone(tmp_path):
+    with pytest.raises(BerthError, match="Another run of kolla-ansible"), exclusive_lock(tmp_path):
         pass
     owner.kill()
     owner.wait()
     assert Path(f"/proc/{session}").exists(), "what it had started lives on"
-    with alone(tmp_path):
+    with exclusive_lock(tmp_path):
         goes(session)
 
 
@@ -185,7 +186,7 @@ def test_a_run_ends_with_the_program_that_started_it(
     made = environment(tmp_path, [TASK])
     program = Path(made.program("kolla-ansible"))
     program.write_text(program.read_text().replace("exit 0", "sleep 600"))
-    with pytest.raises(BerthError, match="what had started it is gone"):
+    with pytest.raises(BerthError, match="its parent process is gone"):
         run_in(made, tmp_path, inputs)
 
 
@@ -274,7 +275,7 @@ def test_a_tag_that_moved_since_the_lock_is_refused_until_it_is_accepted(check: 
 def test_a_registry_that_does_not_answer_is_named_with_what_to_do(check: Check) -> None:
     check.registry._fake.close()
     told = check()
-    assert told.code == 1 and f"kolla's registry {check.name} can't be asked" in told.err
+    assert told.code == 1 and f"kolla's registry {check.name} can't be reached" in told.err
     assert "./berth verify --stack kolla" in told.err and "Traceback" not in told.err
 
 
@@ -311,14 +312,16 @@ def listed(text: str, status: int = 0) -> subprocess.CompletedProcess[str]:
 )
 def test_a_container_is_right_when_it_runs_and_is_not_sick(status: str, good: bool) -> None:
     image = f"{REGISTRY}/kolla/etcd:2026.1"
-    (finding,) = verify.judge("control1", {"control1": {image: "etcd"}}, listed(f"etcd\t{image}\t{status}\n"))
+    (finding,) = verify.check_node("control1", {"control1": {image: "etcd"}}, listed(f"etcd\t{image}\t{status}\n"))
     assert (finding.ok, finding.answer) == (good, status)
 
 
 def test_a_missing_container_and_a_silent_node_are_wrong() -> None:
     image = f"{REGISTRY}/kolla/etcd:2026.1"
-    assert [finding.ok for finding in verify.judge("control1", {"control1": {image: "etcd"}}, listed(""))] == [False]
-    assert verify.judge("control1", {}, listed("", 255)) == [
+    assert [finding.ok for finding in verify.check_node("control1", {"control1": {image: "etcd"}}, listed(""))] == [
+        False
+    ]
+    assert verify.check_node("control1", {}, listed("", 255)) == [
         verify.Finding("control1", "Docker", False, "no route to host")
     ]
 

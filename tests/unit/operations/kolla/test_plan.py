@@ -122,7 +122,7 @@ def note(session: Session, now: dict[str, Any]) -> None:
     way |= {"ansible_user": "root", "ansible_host": "127.0.0.1"}
     workspace.stack_dir("kolla").mkdir(parents=True, exist_ok=True)
     (workspace.stack_dir("kolla") / "known_hosts").write_text("key of control3\n")
-    deployed.note(session, now, dict.fromkeys(now["nodes"], way), DIGESTS)
+    deployed.save(session, now, dict.fromkeys(now["nodes"], way), DIGESTS)
 
 
 def test_what_was_deployed_is_known_with_the_host_keys_of_then(session: Session) -> None:
@@ -196,7 +196,7 @@ def test_a_node_that_leaves_is_stopped_before_and_cleared_after(
     answer = subprocess.CompletedProcess([], 255 if lost else 0, "", "")
     monkeypatch.setattr(steps.inputs, "on_node", lambda *_: answer)
     now = document(control3=["object-store"])
-    steps.lead(session, play.Inputs(now, {}, "secret", "CA"), said.append)
+    steps.reconcile(session, play.Inputs(now, {}, "secret", "CA"), said.append)
     drained = ("--limit", "control3", "--yes-i-really-really-mean-it")
     assert ran == ([("deploy",)] if lost else [("stop", *drained), ("deploy",), ("destroy", *drained)])
     assert any("control3 does not answer" in line for line in said) == lost
@@ -214,7 +214,7 @@ def test_a_node_that_could_not_be_cleared_is_still_known(session: Session, monke
     monkeypatch.setattr(steps.inputs, "on_node", lambda *_: subprocess.CompletedProcess([], 0, "", ""))
     with pytest.raises(BerthError, match="destroy failed"):
         wanted = play.Inputs(document(control3=["object-store"]), {}, "secret", "CA")
-        steps.lead(session, wanted, lambda _: None)
+        steps.reconcile(session, wanted, lambda _: None)
     after = deployed.read(session)
     assert after and "control3" in after.document["nodes"]
 

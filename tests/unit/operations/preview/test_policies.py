@@ -86,9 +86,6 @@ BAD = {
         files(REGISTRY_PATH, REGISTRY.replace("/balancers.crt", "/ca.crt")),
         files(REGISTRY_PATH, REGISTRY, client_ca="STACK"),
     ],
-    "drives object-store": [
-        resource(**SAFE, labels=[{"label": "berth.service", "value": "object-store"}]),
-    ],
 }
 
 
@@ -107,16 +104,6 @@ def test_only_a_labs_nodes_may_have_more_than_they_need() -> None:
     )
     assert broken(machine, stack="dev") == []
     assert broken(machine) == ["privileged it"]
-
-
-@pytest.mark.parametrize("role", ["etcd", "swarm-manager"])
-def test_an_even_number_of_voters_is_refused(role: str) -> None:
-    even = settings("prod", (role,))
-    assert len(even.nodes) % 2 == 0
-    (found,) = policies.violations([], even)
-    assert found.rule == "quorum" and "make them 5 or 7" in found.text
-    odd = even.model_copy(update={"nodes": even.nodes[:5]})
-    assert policies.violations([], odd) == []
 
 
 def test_a_violation_says_what_to_do() -> None:

@@ -21,9 +21,9 @@ from operations.errors import BerthError
 from operations.inspect import verified
 from operations.inspect.collect import ClusterSnapshot
 from operations.inspect.compare import Finding, Unknown
-from operations.inspect.endpoint_checks import Front, Reply
+from operations.inspect.endpoint_checks import EndpointReplies, Reply
 from operations.inspect.expected import Desired, Machine, Service
-from operations.inspect.probe import ContainerFact
+from operations.inspect.reports import ContainerFact
 from operations.locks import Holder, Process
 from operations.preview.report import Report
 from operations.promote import preconditions
@@ -37,7 +37,7 @@ from tests.unit.conftest import LAB, OUTPUTS, Checkout
 from tests.unit.registries import PASSWORD, USERS, Registry, World
 
 BUILT, OLDER = (f"sha256:{digit * 64}" for digit in "12")
-HEALTHY = Front(Reply(401), Reply(200), Reply(200), 3000)
+HEALTHY = EndpointReplies(Reply(401), Reply(200), Reply(200), 3000)
 
 
 @dataclass
@@ -49,7 +49,7 @@ class Stacks:
     staging: Registry
     prod: Registry
     ca: str
-    front: Front = HEALTHY
+    replies: EndpointReplies = HEALTHY
     previewed: list[tuple[list[str], str]] = field(default_factory=list)
     """The CLI's words and the settings of each preview."""
     failures: tuple[tuple[str, str], ...] = ()
@@ -82,7 +82,7 @@ class Stacks:
 
     def verify(self, stack: str = "staging") -> None:
         session = self.checkout.session(stack)
-        verified.note(session, verified.fingerprint(session))
+        verified.save_last_verify(session, verified.fingerprint(session))
 
     def forget_verify(self) -> None:
         (self.checkout.answers / "tags@staging.json").unlink()
@@ -114,7 +114,9 @@ class Stacks:
         fact = ContainerFact(**{**dict.fromkeys(ContainerFact.__dataclass_fields__, ""), **HEALTH})
         outputs = json.loads(session.ask("stack", "output"))
         report = SimpleNamespace(containers={service.name: fact})
-        return ClusterSnapshot(Desired(outputs, {"node1": Machine(services=[service])}), {"node1": report}, self.front)  # type: ignore[dict-item]
+        return ClusterSnapshot(
+            Desired(outputs, {"node1": Machine(services=[service])}), {"node1": report}, self.replies
+        )  # type: ignore[dict-item]
 
 
 HEALTH: dict[str, Any] = {"version": "2026-02-12", "state": "running", "image": "i", "health": "healthy"}
@@ -127,7 +129,9 @@ def stacks(checkout: Checkout, berth: Any, tmp_path: Path, monkeypatch: pytest.M
     with World.of(tmp_path) as world:
         made = Stacks(checkout, berth, world.registry(), world.registry(), world.ca)
         monkeypatch.setattr(preconditions, "collect", made.look)
-        monkeypatch.setattr(preconditions, "answers", lambda desired, reports, front: _front_answers(desired, front))
+        monkeypatch.setattr(
+            preconditions, "answers", lambda desired, reports, replies: _endpoint_answers(desired, replies)
+        )
         monkeypatch.setattr(preconditions, "drift_in", lambda session, seen: made.drift)
         for stack, registry in (("staging", made.staging), ("prod", made.prod)):
             made.settings(stack, LAB)
@@ -138,10 +142,10 @@ def stacks(checkout: Checkout, berth: Any, tmp_path: Path, monkeypatch: pytest.M
         yield made
 
 
-def _front_answers(desired: Desired, front: Front) -> list[Any]:
-    from operations.inspect.checks import _front
+def _endpoint_answers(desired: Desired, replies: EndpointReplies) -> list[Any]:
+    from operations.inspect.checks import _endpoints
 
-    return list(_front(desired, front))
+    return list(_endpoints(desired, replies))
 
 
 def everything(root: Path) -> dict[str, bytes]:
@@ -226,7 +230,7 @@ def test_a_second_promotion_of_the_same_is_no_promotion(stacks: Stacks) -> None:
     stacks.promote("--from", "staging")
     before = everything(stacks.checkout.workspace.root)
     done = stacks.promote("--from", "staging")
-    assert done.code == 0 and "prod has all of it already" in done.out
+    assert done.code == 0 and "prod is up to date already" in done.out
     assert everything(stacks.checkout.workspace.root) == before
 
 
@@ -372,7 +376,7 @@ REFUSED = [
     ),
     refused(
         "never verified",
-        "never found right: ./berth verify --stack staging",
+        "was never verified: ./berth verify --stack staging",
         Stacks.forget_verify,
     ),
     refused(
@@ -380,9 +384,13 @@ REFUSED = [
         "deployed after its last green verify",
         Stacks.redeploy,
     ),
-    refused("not healthy", "staging is not healthy", set_("front", Front(Reply(401), Reply(503), Reply(200), 3000))),
+    refused(
+        "not healthy",
+        "staging is not healthy",
+        set_("replies", EndpointReplies(Reply(401), Reply(503), Reply(200), 3000)),
+    ),
     refused("drifted", "node2: file /etc/hosts is changed, not as written", set_("drift", DRIFTED)),
-    refused("a node that is out of reach", "node3 could not be asked: no route", set_("drift", UNKNOWN)),
+    refused("a node that is out of reach", "node3 could not be checked: no route", set_("drift", UNKNOWN)),
     refused(
         "pending in the source",
         "staging has operations that never ended (1, the first on registry-node1)",
@@ -471,14 +479,14 @@ def test_a_stack_file_that_was_edited_meanwhile_is_not_overwritten(
     stacks: Stacks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stacks.staging.push("team/app:1", b"layer")
-    move = copy_images.move
+    copy = copy_images.copy
 
     def slowly(*arguments: Any) -> None:
         with stacks.file("prod").open("a") as file:
             file.write("# mine\n")
-        move(*arguments)
+        copy(*arguments)
 
-    monkeypatch.setattr(copy_images, "move", slowly)
+    monkeypatch.setattr(copy_images, "copy", slowly)
     done = stacks.promote("--from", "staging")
     assert done.code == 1 and "was changed while images were copied" in done.err
     assert stacks.file("prod").read_text().endswith("# mine\n")

@@ -23,22 +23,22 @@ def test_a_resource_is_named_by_its_last_type_and_its_name() -> None:
 
 def test_a_step_is_running_until_its_outputs_come_and_counts_once() -> None:
     view = RunView()
-    view.take({"resourcePreEvent": META})
+    view.apply({"resourcePreEvent": META})
     assert list(view.running) == [URN] and view.done == 0
-    assert view.take({"resOutputsEvent": META}) == Step(URN, "create")
-    assert view.take({"resOutputsEvent": META}) is None, "a component's second event"
+    assert view.apply({"resOutputsEvent": META}) == Step(URN, "create")
+    assert view.apply({"resOutputsEvent": META}) is None, "a component's second event"
     assert view.done == 1 and not view.running
 
 
 def test_refreshes_and_reads_are_no_changes() -> None:
     view = RunView()
-    view.take({"summaryEvent": {"resourceChanges": {"same": 4, "read": 1, "refresh": 2}}})
+    view.apply({"summaryEvent": {"resourceChanges": {"same": 4, "read": 1, "refresh": 2}}})
     assert view.changed == 0
 
 
 def test_progress_diagnostics_that_vanish_are_not_kept() -> None:
     view = RunView()
-    view.take({"diagnosticEvent": {"severity": "error", "message": "still trying", "ephemeral": True}})
+    view.apply({"diagnosticEvent": {"severity": "error", "message": "still trying", "ephemeral": True}})
     assert view.failures() == []
 
 
@@ -54,9 +54,9 @@ def test_a_provider_whose_process_ended_is_said_once_and_with_what_to_do() -> No
         "Detected that /p/pulumi-resource-command exited prematurely. \n  This is *always* a bug in the provider."
     )
     for text in ("error reading from server: EOF", premature):
-        view.take({"diagnosticEvent": {"urn": URN, "severity": "error", "message": f"<{{%reset%}}>error: {text}"}})
+        view.apply({"diagnosticEvent": {"urn": URN, "severity": "error", "message": f"<{{%reset%}}>error: {text}"}})
     (said,) = view.failures()
-    assert said[1] == "a provider's process ended in the middle of this; run the command again, it goes on from there"
+    assert said[1] == "a provider's process ended unexpectedly; run the command again, it continues from there"
 
 
 def test_an_event_log_is_read_line_by_line_as_it_grows(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_without_a_terminal_each_change_is_a_line_and_the_rest_is_silent() -> No
 def test_at_a_terminal_the_bar_says_how_much_is_done_and_what_is_under_way() -> None:
     text = io.StringIO()
     view = RunView()
-    view.take({"resourcePreEvent": META})
+    view.apply({"resourcePreEvent": META})
     with LiveDisplay(Console(file=text, width=160, force_terminal=True), "Deploying dev", 7) as shown:
         shown.show(view)
     assert "0/7" in text.getvalue() and "creating docker Container lab-node1" in text.getvalue()

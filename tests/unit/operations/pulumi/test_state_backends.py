@@ -78,10 +78,10 @@ def test_a_living_lock_is_kept_and_a_dead_one_is_released(
     checkout.answer("stack init", err=locked(("ann", "host-a", 1), ("ben", socket.gethostname(), 2)), code=255)
     monkeypatch.setattr(StateLock, "surely_dead", lambda lock: lock.hostname != "host-a")
     with pytest.raises(StateLocked, match="locked by ann@host-a"):
-        recovery.go_on(elsewhere, None, said.append)
+        recovery.resume(elsewhere, None, said.append)
     assert "cancel" not in checkout.words() and not said
     checkout.answer("stack init", err=locked(("ben", socket.gethostname(), 2)), code=255)
-    recovery.go_on(elsewhere, None, said.append)
+    recovery.resume(elsewhere, None, said.append)
     assert "cancel" in checkout.words() and "ben@" in said[0]
 
 
@@ -90,11 +90,11 @@ def test_what_another_deploy_host_left_half_made_is_removed(
 ) -> None:
     said: list[str] = []
     docker.answers({"ps --all": "1a berth-dev-node1\n"})
-    recovery.go_on(elsewhere, None, said.append)
+    recovery.resume(elsewhere, None, said.append)
     assert not said, "a state without operations under way was left in order"
     pending = [{"type": "creating", "resource": {"urn": "urn::node1"}}]
     checkout.answer("stack export", out=json.dumps({"deployment": {"pending_operations": pending}}))
-    recovery.go_on(elsewhere, None, said.append)
+    recovery.resume(elsewhere, None, said.append)
     assert "rm --force --volumes 1a" in docker.calls
     assert checkout.words()[-1] == "stack import", "which forgets operations under way"
     assert said[0].startswith("A change of dev by another deploy host did not end")
@@ -106,7 +106,7 @@ def test_what_somebody_makes_at_this_moment_is_left_alone(
     docker.answers({"ps --all": "1a berth-dev-node1\n"})
     checkout.answer("stack init", err=locked(("ann", "host-a", 1)), code=255)
     with pytest.raises(StateLocked):
-        recovery.settle(elsewhere, print)
+        recovery.clear_unfinished(elsewhere, print)
     assert not [call for call in docker.calls if call.startswith("rm")]
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from operations.errors import BerthError
 from operations.registry import client, copy_images
-from operations.registry.copy_images import Image, check, look, move, names, read
+from operations.registry.copy_images import Image, check, copy, find_missing, names, read
 from tests.front.fake import Answer
 from tests.unit.registries import DOCKER, OCI, PASSWORD, Registry, World, digest_of
 
@@ -44,7 +44,7 @@ def images(world: World, source: Registry, *patterns: str) -> list[Image]:
 
 def promote(world: World, source: Registry, target: Registry, *patterns: str) -> list[Image]:
     wanted, into = images(world, source, *patterns), world.store("prod", target)
-    move(into, lambda: world.store("staging", source, "reader"), wanted, look(into, wanted))
+    copy(into, lambda: world.store("staging", source, "reader"), wanted, find_missing(into, wanted))
     check(into, wanted)
     return wanted
 
@@ -76,7 +76,7 @@ def test_what_is_there_is_not_moved_again_not_even_from_another_repository(
     target.push("other:1", b"base")
     source.push("team/app:1", b"base", b"own")
     wanted, into = images(world, source), world.store("prod", target)
-    assert look(into, [*wanted, read(world.store("prod", target), "other:1")]).bytes == 3 + 0  # type: ignore[list-item]
+    assert find_missing(into, [*wanted, read(world.store("prod", target), "other:1")]).bytes == 3 + 0  # type: ignore[list-item]
     promote(world, source, target)
     source.asked.clear()
     target.asked.clear()
@@ -103,7 +103,7 @@ def test_a_tag_of_another_image_in_the_target_becomes_the_promoted_one(
 ) -> None:
     before = target.push("team/app:1", b"old")
     now = source.push("team/app:1", b"new")
-    assert look(world.store("prod", target), images(world, source)).tags == {"team/app:1": before}
+    assert find_missing(world.store("prod", target), images(world, source)).tags == {"team/app:1": before}
     promote(world, source, target)
     assert target.tags["team/app"]["1"] == now
     assert before in target.manifests["team/app"], "the old one stays, to go back to"
@@ -127,7 +127,7 @@ def test_bytes_that_are_not_what_the_digest_says_never_arrive(
     monkeypatch.setattr("time.sleep", lambda _: None)
     source.push("team/app:1", b"layer")
     source.blobs["team/app"][digest_of(b"layer")] = b"LAYER"
-    with pytest.raises(BerthError, match="staging's registry gives other bytes for sha256:"):
+    with pytest.raises(BerthError, match="staging's registry returned wrong bytes for sha256:"):
         promote(world, source, target)
     assert digest_of(b"layer") not in target.blobs["team/app"]
     assert not target.manifests
@@ -169,7 +169,7 @@ def test_a_shorter_blob_is_not_taken_for_the_whole(world: World, source: Registr
     source.push("team/app:1", b"layer")
     wanted = promote(world, source, target)
     target.blobs["team/app"][digest_of(b"layer")] = b"lay"
-    assert digest_of(b"layer") in look(world.store("prod", target), wanted).blobs
+    assert digest_of(b"layer") in find_missing(world.store("prod", target), wanted).blobs
 
 
 def test_layers_that_may_not_be_handed_on_stay_where_they_are(world: World, source: Registry, target: Registry) -> None:
@@ -228,7 +228,7 @@ def test_refusals_name_the_stack_and_never_a_password(world: World, source: Regi
     source._fake.close()
     with pytest.raises(BerthError) as refused:
         gone.manifest("team/app", "1")
-    assert re.match(r"staging's registry localhost:\d+ can't be asked .* ./berth verify", str(refused.value))
+    assert re.match(r"staging's registry localhost:\d+ can't be reached .* ./berth verify", str(refused.value))
     assert PASSWORD not in str(refused.value) and "HTTPSConnection" not in str(refused.value)
 
 

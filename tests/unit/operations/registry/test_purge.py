@@ -180,7 +180,7 @@ def test_the_command_reaches_the_store_with_the_login_of_the_state(
 def test_a_store_that_does_not_answer_is_named(checkout: Checkout, berth: Any, tmp_path: Path) -> None:
     deployed(checkout, "127.0.0.1:1", "")
     done = berth("cache", "purge", "docker.io/library/x", "--yes")
-    assert done.code == 1 and "The object store at 127.0.0.1:1 can't be asked" in done.err
+    assert done.code == 1 and "The object store at 127.0.0.1:1 can't be reached" in done.err
     assert PASSWORD not in done.out + done.err
     deployed(checkout, "127.0.0.1:1", tmp_path / "no-ca.pem")
     assert "no-ca.pem does not exist" in berth("cache", "purge", "docker.io/library/x", "--yes").err

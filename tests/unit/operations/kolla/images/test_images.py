@@ -23,7 +23,7 @@ from config import paths
 from config.paths import ROOT
 from operations.context import CommandContext
 from operations.errors import BerthError, UsageError
-from operations.host.steps import Display
+from operations.host.steps import StepDisplay
 from operations.kolla.images import build_keys, builder, catalogue, export, published, run
 from operations.kolla.images.published import Locked, Target, publish, read_lock, write_lock
 from operations.pulumi import documents, up
@@ -37,9 +37,9 @@ GROUND = "berth/kolla/debian:0123456789ab"
 SMALLEST = ["cron", "etcd", "kolla-toolbox", "mariadb-server", "memcached"]
 
 
-def display() -> tuple[Display, io.StringIO]:
+def display() -> tuple[StepDisplay, io.StringIO]:
     text = io.StringIO()
-    return Display(Console(file=text, width=200)), text
+    return StepDisplay(Console(file=text, width=200)), text
 
 
 # Which images
@@ -194,7 +194,7 @@ def test_templates_of_images_that_cannot_be_built_are_rendered_once(tmp_path: Pa
         (folder / place / "Dockerfile.j2").write_text(text)
     (folder / "macros.j2").touch()
     (folder / "base" / "__pycache__").mkdir()
-    builder.leave(folder, ["keystone"])
+    builder.remove_other_templates(folder, ["keystone"])
     assert [path.name for path in (folder / "base").iterdir()] == ["Dockerfile.j2"]
     assert sorted(path.name for path in folder.iterdir()) == ["base", "keystone", "macros.j2", "openstack-base"]
 
@@ -363,7 +363,7 @@ def docker_save(file: Path, **images: tuple[bytes, ...]) -> dict[str, str]:
     return ids
 
 
-def test_missing_images_are_packed_and_layers_of_several_sent_once(
+def test_missing_images_are_exported_and_layers_of_several_sent_once(
     target: Target, registry: Registry, docker: Docker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     base, own = os.urandom(3_000_000), b"own" * 1000
@@ -388,7 +388,7 @@ def test_no_room_to_pack_images_in_is_told(
 ) -> None:
     docker.answers({"image inspect": f"sha256:{'e' * 64}\n"})
     monkeypatch.setattr(export, "ROOM", tmp_path / "none")
-    with pytest.raises(BerthError, match=r"can't be packed in .*none.*No such file or directory"):
+    with pytest.raises(BerthError, match=r"can't be exported to .*none.*No such file or directory"):
         publish(target, {"etcd": "new/etcd"}, display()[0])
 
 
@@ -420,11 +420,11 @@ def test_the_lock_keeps_what_was_pushed_before_to_the_same_tag(session: Session)
 
 
 def test_copied_images_are_for_the_next_up_and_pushed_ones_are_not(session: Session) -> None:
-    brought = session.workspace.stack_dir("dev") / paths.kolla_brought_file("dev").name
+    imported = session.workspace.stack_dir("dev") / paths.kolla_brought_file("dev").name
 
     def lock(digest: str, by_hand: bool) -> str:
         write_lock(session, {"etcd": Locked("kolla/etcd", "2026.1", digest)}, by_hand)
-        return brought.read_text() if brought.exists() else ""
+        return imported.read_text() if imported.exists() else ""
 
     assert lock("sha256:1", by_hand=False) == ""
     assert lock("sha256:1", by_hand=True) == "", "nothing new"
@@ -437,7 +437,7 @@ def test_another_deploy_host_has_the_lock_and_knows_what_was_brought(session: Se
     write_lock(session, locked("sha256:1"), by_hand=True)
     second = elsewhere(session, tmp_path / "second")
     assert read_lock(second) == locked("sha256:1")
-    published.take_brought(second)
+    published.write_import_marker(second)
     files = [one.workspace.stack_dir("dev") / paths.kolla_brought_file("dev").name for one in (session, second)]
     assert files[0].read_text() == files[1].read_text()
     write_lock(second, locked("sha256:2"))
@@ -452,12 +452,12 @@ def test_an_earlier_versions_lock_file_is_taken_over_once(session: Session, tmp_
     (folder / paths.kolla_brought_file("dev").name).write_text("0123456789ab")
     assert read_lock(session) == locked("sha256:1") and not file.exists()
     second = elsewhere(session, tmp_path / "second")
-    published.take_brought(second)
+    published.write_import_marker(second)
     assert read_lock(second) == locked("sha256:1")
     assert (second.workspace.stack_dir("dev") / "kolla-brought").read_text() == "0123456789ab"
 
 
-@pytest.mark.parametrize("kept", [{}, [], {"images": {"etcd": {}}, "brought": ""}])
+@pytest.mark.parametrize("kept", [{}, [], {"images": {"etcd": {}}, "imported": ""}])
 def test_a_lock_that_cannot_be_read_is_empty(session: Session, kept: Any) -> None:
     documents.write(session, published.NAME, kept)
     assert read_lock(session) == {}
@@ -482,7 +482,7 @@ def pushed(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """What would be pushed: image -> its name on this machine's Docker."""
     found: dict[str, str] = {}
 
-    def note(target: Target, references: dict[str, str], shown: Display) -> published.Published:
+    def note(target: Target, references: dict[str, str], shown: StepDisplay) -> published.Published:
         found.update(references)
         locked = {name: Locked(f"kolla/{name}", "2026.1", "sha256:1") for name in references}
         return published.Published("r", locked, list(references))
@@ -575,8 +575,8 @@ def tar_of(path: Path, **members: bytes) -> bytes:
     ("content", "said"),
     [
         (lambda tar: b"hello\n" * 1000, "is no archive that can be read: it is not a tar, plain or compressed"),
-        (lambda tar: tar[:2000], "is cut off or damaged .*: bring it again"),
-        (lambda tar: gzip.compress(tar)[:3000], "is cut off or damaged .*: bring it again"),
+        (lambda tar: tar[:2000], "is truncated or damaged .*: copy it again"),
+        (lambda tar: gzip.compress(tar)[:3000], "is truncated or damaged .*: copy it again"),
         (lambda tar: tar, "is no archive of images: `docker save`, or `skopeo copy`"),
     ],
 )
@@ -679,7 +679,7 @@ def test_a_push_without_an_answer_names_the_registry_and_what_to_do(
 ) -> None:
     registry._fake.close()
     told = push(PASSWORD)
-    assert told.code == 1 and f"kolla's registry {registry.end().registry} can't be asked" in told.err
+    assert told.code == 1 and f"kolla's registry {registry.end().registry} can't be reached" in told.err
     assert "./berth verify --stack kolla" in told.err and "Traceback" not in told.err
 
 

@@ -14,19 +14,19 @@ from typing import IO
 from operations.errors import BerthError
 
 OWNER = "owner.lock"
-"""Locked by whoever uses the folder."""
+"""Locked by the run that uses the folder."""
 SESSION = "session.lock"
 """Locked by kolla-ansible itself, which may outlive its owner; holds the number of its session."""
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Refuses while another run uses the folder; ends what one that was killed has left running."""
+def exclusive_lock(folder: Path) -> Iterator[None]:
+    """Refuse while another run uses the folder; end what a killed one has left running."""
     with (folder / OWNER).open("a") as owner:
         try:
             fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise BerthError("Another run of kolla-ansible on this stack is under way: wait for its end.") from None
+            raise BerthError("Another run of kolla-ansible on this stack is running: wait for it to end.") from None
         with (folder / SESSION).open("a+", encoding="utf-8") as session:
             try:
                 fcntl.flock(session, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -39,8 +39,8 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[IO[str]]:
-    """The session's file, locked as long as anybody has it open; its number is to be written to it."""
+def inherited_lock(folder: Path) -> Iterator[IO[str]]:
+    """The session's file, whose lock child processes inherit; the caller writes the session's number to it."""
     with (folder / SESSION).open("w", encoding="utf-8", buffering=1) as session:
         fcntl.flock(session, fcntl.LOCK_EX)
         yield session
