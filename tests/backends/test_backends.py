@@ -15,6 +15,9 @@ from tests.backends.conftest import Backend, Person, ended, resources
 
 People = Callable[[str], Person]
 
+ALSO_S3 = pytest.param("s3", marks=pytest.mark.full)
+"""Locks and faults are the same code for both remote backends: each run tries one of them."""
+
 
 def test_a_stack_lives_in_any_backend(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
     ann = people("ann")
@@ -31,6 +34,7 @@ def test_a_stack_lives_in_any_backend(people: People, monkeypatch: pytest.Monkey
     assert down.code == 0 and not session.is_deployed, down.said
 
 
+@pytest.mark.parametrize("backend", ["file", "postgresql", ALSO_S3], indirect=True)
 def test_who_holds_the_state_is_named_to_everybody_else(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
     ann, ben = people("ann"), people("ben")
     first = ann.start_up()
@@ -50,6 +54,7 @@ def test_who_holds_the_state_is_named_to_everybody_else(people: People, monkeypa
     assert seen is not None and seen.state == made, "what one deploy host has verified, the other one knows"
 
 
+@pytest.mark.parametrize("backend", ["file", "postgresql", ALSO_S3], indirect=True)
 def test_a_run_whose_processes_are_gone_keeps_no_lock_and_no_pending_steps(
     people: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -68,7 +73,7 @@ def test_a_run_whose_processes_are_gone_keeps_no_lock_and_no_pending_steps(
     assert "is dead: its lock on the state was released" in said
 
 
-@pytest.mark.parametrize("backend", ["s3", "postgresql"], indirect=True)
+@pytest.mark.parametrize("backend", ["postgresql", ALSO_S3], indirect=True)
 def test_a_backend_that_fails_under_a_run_costs_nothing(people: People, backend: Backend) -> None:
     assert backend.server is not None
     ann = people("ann")
@@ -90,7 +95,7 @@ def test_a_backend_that_fails_under_a_run_costs_nothing(people: People, backend:
 
 
 @pytest.mark.parametrize("backend", ["file"], indirect=True)
-@pytest.mark.parametrize("kind", ["s3", "postgresql"])
+@pytest.mark.parametrize("kind", ["s3", pytest.param("postgresql", marks=pytest.mark.full)])
 def test_a_stack_moves_from_files_to_another_backend(
     people: People, made: Callable[[str], Backend], kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
