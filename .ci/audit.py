@@ -1,7 +1,7 @@
 """What govulncheck and pip-audit find in everything that is pinned, against the list of what is accepted.
 
 1 where something is found that is not on the list. Where a database does not answer, its reason is printed and nothing
-is judged: that is neither clean nor a finding.
+is assessed: that is neither clean nor a finding.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def python_findings(text: str) -> list[Finding]:
     ]
 
 
-def judged(
+def assessed(
     findings: Sequence[Finding], listed: Sequence[Accepted], asked: Iterable[str]
 ) -> tuple[list[str], list[str]]:
     """What is new, and what stands on the list and was not found, of the modules and packages that were asked about."""
@@ -178,7 +178,7 @@ def main(tools: Path) -> int:
         except NoAnswer as error:
             print(f"{name}: left out: {error}")
             continue
-        new, gone = judged(findings, listed, asked)
+        new, gone = assessed(findings, listed, asked)
         failed = failed or bool(new)
         print(f"{name}: {len(asked)} asked about, {len(findings) - len(new)} accepted, {len(new)} new")
         for line in new:

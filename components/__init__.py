@@ -8,7 +8,7 @@ docker_daemon   Docker on every node: trust, names, settings
 accounts        who may push and pull
 object_store    four MinIO servers; the registry's bucket
 load_balancer   nginx: the one name, the one certificate
-registry_client what the nodes' engines know of the registry: login and mirrors
+registry_client what the nodes' engines need for the registry: login and mirrors
 registry        the replicas
 etcd            a key-value store, one member changed at a time
 swarm           managers, workers and their networks
@@ -17,5 +17,5 @@ lab_upstream    the lab's stand-in for those
 
 node_config     what a node's system is installed with, as text; no stage
 
-Shared by them: `remote` (the one door to a node), `service` (a container on a node), `readiness`.
+Shared by them, in `lib`: `host_files` (files on a host over SSH), `service` (a container on a node), `readiness`.
 """

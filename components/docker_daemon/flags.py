@@ -1,4 +1,4 @@
-"""What the Docker daemon is told outside daemon.json: flags, environment and mounts, by init system and family."""
+"""Settings of the Docker daemon outside daemon.json: flags, environment and mounts, by init system and family."""
 
 from __future__ import annotations
 

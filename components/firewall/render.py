@@ -55,9 +55,9 @@ class Bounds:
 
     ports: Sequence[int]
     own: Sequence[str]
-    """Who is no stranger: the nodes and the deploy host."""
+    """The stack's own machines: the nodes and the deploy host."""
     each: int
-    strangers: int
+    outsiders: int
     all: int
 
 
@@ -103,7 +103,7 @@ def rules_of(settings: StackSettings, node: NodeSettings) -> Rules | None:
             ports=[registry.port, registry.mirror_port, store.endpoint_port],
             own=plain([*own, address]),
             each=settings.load_balancer.connections_per_address,
-            strangers=naming.FRONT_CONNECTIONS_OF_CLIENTS,
+            outsiders=naming.FRONT_CONNECTIONS_OF_CLIENTS,
             all=naming.FRONT_CONNECTIONS,
         )
     sources = {source for chain in chains for source in chain.sources}
@@ -163,7 +163,7 @@ def table(rules: Rules) -> str:
             "    chain connections {",
             "        # Dropped, not refused: who belongs here tries again by itself a second later.",
             f"        add @addresses {{ ip saddr ct count over {bounds.each} }} counter drop",
-            f"        ip saddr != {_set(bounds.own)} ct count over {bounds.strangers} counter drop",
+            f"        ip saddr != {_set(bounds.own)} ct count over {bounds.outsiders} counter drop",
             f"        ct count over {bounds.all} counter drop",
             "    }",
         ]

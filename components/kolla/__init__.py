@@ -1,1 +1,1 @@
-"""OpenStack Kolla: what it is told, and the resources that run it."""
+"""OpenStack Kolla: its inputs, and the resources that run it."""

@@ -1,4 +1,4 @@
-"""What kolla-ansible is told: inventory, globals and variables; pure functions."""
+"""The inputs of kolla-ansible: inventory, globals and variables; pure functions."""
 
 from __future__ import annotations
 

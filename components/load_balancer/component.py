@@ -190,7 +190,7 @@ def keepalived_confinement(limits: LimitSettings) -> Confinement:
 
 
 def nginx_config(settings: Settings, nodes: Nodes, node: Node) -> NginxConfig:
-    """What the balancer on a node is told."""
+    """The input of a node's nginx configuration."""
     registry = settings.registry
     caching = [one.address for one in nodes.caching()]
     caches = []

@@ -35,7 +35,7 @@ class Machine:
 
     @property
     def system(self) -> System:
-        """The node's operating system; there is one, for the settings were judged."""
+        """The node's operating system; there is one, for the settings were validated."""
         assert self.config.operating_system is not None
         return self.config.operating_system
 

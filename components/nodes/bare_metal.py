@@ -45,7 +45,7 @@ SERVING_SECONDS = 300
 
 @dataclass(frozen=True)
 class _Bare:
-    """A machine that is installed, the way into it, and what its scripts are told."""
+    """A machine that is installed, its SSH endpoint, and the input of its scripts."""
 
     settings: NodeSettings
     install: InstallSettings
@@ -199,8 +199,8 @@ class BareMetal:
         asked = "".join(f"probe {probe.line()}\n" for probe in probes)
         known = {"system": machine.system, "stack": self._stage.settings.stack}
         # What is new to CoreOS may have to be put into force.
-        told = digest(configuration) if machine.system == "coreos" else pulumi.Output.from_input("")
-        stdin = pulumi.Output.all(bare.facts, told).apply(
+        current = digest(configuration) if machine.system == "coreos" else pulumi.Output.from_input("")
+        stdin = pulumi.Output.all(bare.facts, current).apply(
             lambda two: two[0] + lines(known | {"config": two[1] or None}) + asked
         )
         return command.local.Command(

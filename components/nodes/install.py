@@ -52,6 +52,6 @@ def with_configuration(facts: pulumi.Input[str], configuration: pulumi.Output[st
 
 
 def digest(configuration: pulumi.Output[str]) -> pulumi.Output[str]:
-    """Of a text with a key in it, and thus no secret itself: all else that a machine is told can be shown."""
+    """Of a text with a key in it, and thus no secret itself: all other input of a machine can be shown."""
     short = configuration.apply(lambda text: hashlib.sha256(text.encode()).hexdigest()[:16])
     return pulumi.Output.unsecret(short)

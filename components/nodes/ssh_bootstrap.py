@@ -1,4 +1,4 @@
-"""What a machine must be told to be reached, added to its configuration; pure functions."""
+"""What a machine's configuration needs so that SSH reaches it, added to its configuration; pure functions."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _reachable(machine: Machine, contact: SshBootstrap) -> Machine:
     """The settings' own network stays as it is; where they name none, the machine's one interface has its address."""
     own = machine.config
     files = [
-        # Not judged as settings are, in which no private key may stand.
+        # Not validated as settings are, in which no private key may stand.
         FileSettings.model_construct(path=HOST_KEY, content=contact.host_key, mode="0600"),
         FileSettings.model_construct(path=f"{HOST_KEY}.pub", content=contact.host_key_public),
     ]

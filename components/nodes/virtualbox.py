@@ -140,7 +140,7 @@ class VirtualBox:
             # The drive is read at the machine's start.
             opts=self._options(self.network, drive),
         )
-        # All that the machine is told, so that it is looked after again whenever the machine changes.
+        # All inputs of the machine, so that it is looked after again whenever the machine changes.
         facts = stdin.apply(lambda known: known + disk_directives(DISK, self._virtualbox.installer, wipe=True))
         installing = command.remote.Command(
             f"{name}-install",

@@ -50,7 +50,7 @@ KEPT = 2
 """Exports of a stack; an older one is removed when there is a new one."""
 _WHEN = "%Y%m%dT%H%M%SZ"
 _EXPORT = re.compile(r"\d{8}T\d{6}Z")
-_WAY_OUT = "Nothing was changed. Mend the object store first (./berth status), then run up again."
+_WAY_OUT = "Nothing was changed. Repair the object store first (./berth status), then run up again."
 
 
 def export(stack: str, endpoint: str, server_name: str, ca_file: str, user: str, password: str) -> list[Path]:

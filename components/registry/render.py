@@ -16,7 +16,7 @@ from config import naming
 
 STAGE = "registry"
 USER = f"{naming.SERVICE_UID}:{naming.SERVICE_UID}"
-# For what a process is in the middle of when it is told to end: the upload of a large layer is one request.
+# For what a process is in the middle of when it is stopped: the upload of a large layer is one request.
 DRAIN_SECONDS = 300
 
 

@@ -1,4 +1,4 @@
-"""What the swarm's scripts are told, as lines of words parted by tabs; pure functions."""
+"""The input of the swarm's scripts, as lines of fields separated by tabs; pure functions."""
 
 from __future__ import annotations
 

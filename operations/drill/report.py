@@ -226,7 +226,7 @@ def plot(runs: Sequence[tuple[str, float, float]], limit: float) -> str:
     bottom = TOP + ROW * len(kinds)
 
     def x(seconds: float) -> float:
-        # Tenths of a second and stalls of many have to be told apart on one axis.
+        # Tenths of a second and stalls of many have to be distinguishable on one axis.
         return round(LEFT + PLOT * math.log(max(seconds, LEAST) / LEAST) / math.log(most / LEAST), 1)
 
     parts = [

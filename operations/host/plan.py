@@ -51,7 +51,7 @@ def _packages(docker_missing: list[str], base_needed: bool, tests: bool) -> Iter
     missing = [package for program, package in TEST_PROGRAMS.items() if tests and not shutil.which(program)]
     if missing:
         packages += missing
-        reasons.append("tests use other clients than Docker's too, a judge of TLS and a database")
+        reasons.append("tests use other clients than Docker's too, a TLS scanner and a database")
     if packages:
         act = partial(_install, tuple(packages))
         yield Step("packages", f"Install by apt: {' '.join(packages)}", "; ".join(reasons), act, interruptible=False)

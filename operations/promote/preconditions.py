@@ -105,8 +105,10 @@ def _as_deployed(session: Session, snapshot: ClusterSnapshot) -> None:
 
 def _listed(headline: str, lines: list[str], command: str, stack: str) -> str:
     more = [f"  and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
-    mend = f"./{command} --stack {stack} shows all; ./berth up --repair --stack {stack} repairs it, then verify again."
-    return "\n".join([f"{headline}:", *(f"  {line}" for line in lines[:SHOWN]), *more, mend])
+    remedy = (
+        f"./{command} --stack {stack} shows all; ./berth up --repair --stack {stack} repairs it, then verify again."
+    )
+    return "\n".join([f"{headline}:", *(f"  {line}" for line in lines[:SHOWN]), *more, remedy])
 
 
 def _versions(snapshot: ClusterSnapshot) -> Iterator[tuple[str, str]]:

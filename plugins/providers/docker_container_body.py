@@ -121,7 +121,7 @@ def _host(inputs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _paths(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """`systempaths=unconfined` is a matter of the client: the daemon is told to mask nothing."""
+    """`systempaths=unconfined` is done by the client: it asks the daemon to mask nothing."""
     options = inputs.get("securityOpts") or []
     passed = [option for option in options if option != "systempaths=unconfined"]
     masks: dict[str, Any] = {"MaskedPaths": [], "ReadonlyPaths": []} if len(passed) < len(options) else {}

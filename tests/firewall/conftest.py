@@ -160,7 +160,7 @@ def rules(box: Box, **changes: Any) -> Rules:
         node="node1",
         address=box.at(11),
         chains=[Chain("object-store", [9000], own[1:]), Chain("store-endpoint", [9443], own)],
-        bounds=Bounds([4000, 9443], own, each=20, strangers=30, all=40),
+        bounds=Bounds([4000, 9443], own, each=20, outsiders=30, all=40),
         peers=own,
     )
     return replace(usual, **changes)

@@ -146,7 +146,7 @@ def test_a_change_goes_from_a_branch_through_staging_to_prod_and_back(lab: Lab, 
     prod.berth("verify")
 
 
-def test_a_file_broken_by_hand_is_named_and_only_that_is_mended(prod: Lab) -> None:
+def test_a_file_broken_by_hand_is_named_and_only_that_is_repaired(prod: Lab) -> None:
     prod.berth("verify")
     running = starts(prod)
     prod.on("node3", "sh", "-c", "echo broken >>/etc/docker/certs.d/registry.ciprod.berth.test:4000/ca.crt")

@@ -53,7 +53,7 @@ def test_findings_of_go_are_read_once_each_with_all_their_names(audit: ModuleTyp
 def test_a_finding_that_is_not_on_the_list_is_new(audit: ModuleType) -> None:
     findings = audit.go_findings(GOVULNCHECK)
     listed = [audit.Accepted("CVE-2026-1", "m.x/a", "why"), audit.Accepted("GO-2026-0002", "m.x/other", "why")]
-    new, gone = audit.judged(findings, listed, ["m.x/a", "m.x/b"])
+    new, gone = audit.assessed(findings, listed, ["m.x/a", "m.x/b"])
     assert (new, gone) == (["m.x/b v1: GO-2026-0002, fixed in v2"], [])
 
 
@@ -63,7 +63,7 @@ def test_an_entry_that_nothing_finds_any_more_is_named(audit: ModuleType) -> Non
         audit.Accepted("SN-1", "m.x/a", "why", database=False),
         audit.Accepted("CVE-2", "m.x/of-another-image", "why"),
     ]
-    assert audit.judged([], listed, ["m.x/a"]) == ([], ["CVE-1 of m.x/a"])
+    assert audit.assessed([], listed, ["m.x/a"]) == ([], ["CVE-1 of m.x/a"])
 
 
 def test_findings_of_python_are_read(audit: ModuleType) -> None:

@@ -28,22 +28,22 @@ SHELLCHECK = Path(sys.executable).with_name("shellcheck")
 PROBE_PART = ROOT / "operations" / "inspect" / "scripts" / "probe.sh"
 
 
-def judge(*words: str) -> None:
+def run_check(*words: str) -> None:
     """Fails with the tool's own words."""
     found = subprocess.run([sys.executable, "-m", *words], cwd=ROOT, capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stdout + found.stderr
 
 
 def test_ruff_finds_nothing() -> None:
-    judge("ruff", "check", "--no-cache", ".")
+    run_check("ruff", "check", "--no-cache", ".")
 
 
 def test_ruff_would_format_nothing() -> None:
-    judge("ruff", "format", "--no-cache", "--check", ".")
+    run_check("ruff", "format", "--no-cache", "--check", ".")
 
 
 def test_mypy_finds_nothing() -> None:
-    judge("mypy")
+    run_check("mypy")
 
 
 def test_no_function_of_the_product_has_more_than_60_lines() -> None:

@@ -30,16 +30,17 @@ RETIRED: Mapping[str, str] = {
     r"pretend\w*|tamed": "simulate, stub",
     r"strays?": "orphans",
     r"leftovers?": "orphans, cleanup",
+    r"strangers?": "outsiders, unknown keys, IP conflict",
+    r"mend(?:s|ed|ing)?": "repair, remedy",
+    r"patience|impatient": "timeout",
+    r"judge[ds]?|judgement": "validate, check",
 }
 """Words with a private sense that no file may use again -> what to write instead. Patterns are of whole words."""
 
 RETIRED_IN_DOCS: Mapping[str, str] = {
     r"doors?": "port, connection, check",
     r"ways? in": "SSH endpoint",
-    r"judge[ds]?|judgement": "validate, check",
-    r"patience|impatient": "timeout",
     r"least force": "reload or restart; least disruption",
-    r"mending": "repair",
     r"struck|strikes?": "fault, injection",
 }
 """The same for the documentation, where the code has not got rid of a word yet."""

@@ -169,8 +169,8 @@ def test_a_disk_that_may_be_lost_or_holds_nothing_goes_with_its_machine(virtualb
 
 def test_a_machine_that_does_not_shut_down_is_not_switched_off(virtualbox: VirtualBox) -> None:
     virtualbox.installed()
-    impatient = {"FAKE_ACPI": "running", "BERTH_STOP_SECONDS": "1"}
-    done = virtualbox.run("machine.sh", "remove", lines(virtualbox.facts()), **impatient)
+    short_timeout = {"FAKE_ACPI": "running", "BERTH_STOP_SECONDS": "1"}
+    done = virtualbox.run("machine.sh", "remove", lines(virtualbox.facts()), **short_timeout)
     assert "node1 did not shut down within 1 s" in done.stderr
     assert virtualbox.state["machines"][NAME]["VMState"] == "running"
 

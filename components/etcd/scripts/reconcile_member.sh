@@ -60,7 +60,7 @@ must_keep_quorum() {
     total=0 healthy=0 quorum=1 listed_voters=''
     wait_for 20 quorum_without_this_member && return 0
     fail "etcd on $own_name is not $1: without it $healthy of $total members would be healthy, and $quorum are needed;" \
-        "not answering:$(silent_of "$listed_voters"). Mend that first (systemctl status $unit there), then run up again"
+        "not answering:$(silent_of "$listed_voters"). Repair that first (systemctl status $unit there), then run up again"
 }
 
 # Others that are neither wanted nor alive would count against the cluster while it grows.

@@ -5,7 +5,7 @@ name='' address='' ports=''
 unit_file=/etc/systemd/system/$firewall_unit
 # As long as the stages after this one may need to take services away from a node that left.
 leave=10m
-outs='or set berth:firewall to external and keep strangers out yourself (docs/firewall.md says what to close)'
+outs='or set berth:firewall to external and keep outsiders out yourself (docs/firewall.md says what to close)'
 
 hook_line() {
     case $1 in
@@ -25,7 +25,7 @@ must_have_nft() {
     [ "$(init_system)" = systemd ] ||
         fail "$name is not run by systemd, which loads Berth's rules before Docker starts: use another node for this, $outs"
     [ -x /usr/sbin/nft ] ||
-        fail "$name has no /usr/sbin/nft, by which Berth keeps strangers away from its services: install the package nftables, $outs"
+        fail "$name has no /usr/sbin/nft, by which Berth keeps outsiders away from its services: install the package nftables, $outs"
 }
 
 # Which of the ports no line of standard input lets in. A line counts if it accepts and names the port or a range
@@ -51,11 +51,11 @@ not_accepted() {
 # Tables at whose end a packet is lost that no rule took, by kind and name: each one's verdict is final.
 closing_tables() {
     nft -s list ruleset 2>/dev/null | awk -v skip="$1" '
-        function judge() { if (input && (drops || last ~ /^(counter )?(drop|reject.*)$/)) print kind " " table; input = 0 }
+        function report() { if (input && (drops || last ~ /^(counter )?(drop|reject.*)$/)) print kind " " table; input = 0 }
         /^table / { kind = $2; table = $3; next }
         /^\tchain / { input = drops = 0; last = "" }
         /hook input/ { input = (kind == "ip" || kind == "inet") && index(skip, " " kind " " table " ") == 0; drops = /policy drop/; next }
-        /^\t\}/ { judge() }
+        /^\t\}/ { report() }
         { rule = $0; sub(/^[ \t]+/, "", rule); if (rule != "") last = rule }' | sort -u
     ! iptables-legacy-save -t filter 2>/dev/null | grep -qE '^:INPUT DROP|^-A INPUT -j (DROP|REJECT)' || echo 'legacy filter'
 }

@@ -1,1 +1,1 @@
-"""The one door to a node: connection with a pinned host key, quoting, file bundles, commands."""
+"""Files on a host over SSH: connection with a pinned host key, quoting, file bundles, commands."""

@@ -14,7 +14,7 @@ is_loaded() { grep -qsF "\"$(digest_of_files)." "$here/generation.conf"; }
 # Puts the files into force. What fails is said on standard output.
 reload_nginx() {
     before=$(cat "$here/generation.conf" 2>/dev/null || :)
-    # With the time, so that a second try is told from the first.
+    # With the time, so that a second try differs from the first.
     generation=$(digest_of_files).$(date +%s)
     # shellcheck disable=SC2016  # the variable is nginx's
     put_generation "$(printf 'map "" $generation {\n    default "%s";\n}' "$generation")"
@@ -29,7 +29,7 @@ reload_nginx() {
         if [ -z "$problem" ]; then
             # Docker's refusal, not nginx's. An nginx that answers all the same goes on with what it read before.
             case $(curl -s --max-time 1 "$status") in '' | "$generation") return 0 ;; esac
-            problem="nothing can be executed in $container (docker stop and docker start may mend that): $refusal"
+            problem="nothing can be executed in $container (docker stop and docker start may repair that): $refusal"
         fi
     fi
     put_generation "$before"

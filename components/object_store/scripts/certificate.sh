@@ -14,7 +14,7 @@ hook_after_change() {
     [ "$(cat -- "$state/certificate" 2>/dev/null)" != "$wanted" ] || return 0
     if [ "$(status_of_container)" = running ]; then
         docker kill --signal HUP "$container" >/dev/null ||
-            fail "$container cannot be told of its new certificate (docker kill --signal HUP)"
+            fail "$container cannot be made to load its new certificate (docker kill --signal HUP)"
         log 'MinIO: new certificate'
     fi
     printf '%s\n' "$wanted" >"$state/certificate"

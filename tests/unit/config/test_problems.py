@@ -118,4 +118,4 @@ def test_a_misspelt_word_is_recognised_across_cases_and_separators() -> None:
 
 
 def test_a_problem_without_value_shows_only_its_path() -> None:
-    assert str(Problem("berth:x", "is wrong.", "Mend it.")) == "berth:x\n  is wrong.\n  Mend it."
+    assert str(Problem("berth:x", "is wrong.", "Repair it.")) == "berth:x\n  is wrong.\n  Repair it."

@@ -111,4 +111,4 @@ def test_every_program_checks_the_certificate_of_its_server() -> None:
     found = {path.name for path, one in text.items() for pattern in unchecked if re.search(pattern, one)}
     assert found == set()
     # The probe compares the certificate with the state's by itself.
-    assert {path.name for path, one in text.items() if "CERT_NONE" in one} == {"probe.py"}
+    assert {path.name for path, one in text.items() if "CERT_NONE" in one} == {"tls.py"}

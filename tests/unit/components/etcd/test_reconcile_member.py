@@ -195,7 +195,7 @@ def test_lost_data_is_not_replaced_where_quorum_would_be_lost(member: Member) ->
     member.knows(entry(1), entry(2), entry(3), healthy=("node2",))
     assert member.refusal() == (
         "etcd on node1 is not replaced: without it 1 of 3 members would be healthy, and 2 are needed; not answering: "
-        "node3. Mend that first (systemctl status etcd.service there), then run up again"
+        "node3. Repair that first (systemctl status etcd.service there), then run up again"
     )
     assert member.done == []
 
@@ -231,7 +231,7 @@ def test_a_restart_is_refused_where_quorum_would_be_lost(member: Member) -> None
     member.runs(OLD)
     assert member.refusal() == (
         "etcd on node1 is not restarted: without it 1 of 3 members would be healthy, and 2 are needed; not answering: "
-        "node2. Mend that first (systemctl status etcd.service there), then run up again"
+        "node2. Repair that first (systemctl status etcd.service there), then run up again"
     )
     assert member.done == []
 

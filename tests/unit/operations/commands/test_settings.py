@@ -1,4 +1,4 @@
-"""Settings are judged before anything starts, with every problem at once."""
+"""Settings are assessed before anything starts, with every problem at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`up --repair`: the state is told what was found, and an ordinary `up` mends it."""
+"""`up --repair`: the state is told what was found, and an ordinary `up` repairs it."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def finds(monkeypatch: pytest.MonkeyPatch, *looks: DriftReport) -> None:
     monkeypatch.setattr("operations.drift.repair.detect", lambda session: next(told))
 
 
-def test_repair_shows_what_it_mends_and_looks_again(drifted: Checkout, berth: Any) -> None:
+def test_repair_shows_what_it_repairs_and_looks_again(drifted: Checkout, berth: Any) -> None:
     step = {"metadata": {"urn": FILES, "op": "update"}}
     drifted.answer("up", events=[{"resourcePreEvent": step}, {"resOutputsEvent": step}])
     ended = berth("up", "--repair", "--yes")

@@ -120,8 +120,8 @@ def test_a_fault_that_nothing_on_the_stack_can_have_has_no_target() -> None:
 
 
 def test_every_fault_that_lasts_can_be_undone() -> None:
-    mends_itself = {"kill-nginx", "kill-keepalived", "kill-replica", "kill-cache", "kill-minio", "kill-dockerd"}
-    assert {fault.name for fault in faults.CATALOGUE if fault.undo is None} == {*mends_itself, "wipe-drive"}
+    repairs_itself = {"kill-nginx", "kill-keepalived", "kill-replica", "kill-cache", "kill-minio", "kill-dockerd"}
+    assert {fault.name for fault in faults.CATALOGUE if fault.undo is None} == {*repairs_itself, "wipe-drive"}
 
 
 @pytest.fixture

@@ -239,7 +239,7 @@ def test_an_unreachable_node_is_one_red_line() -> None:
     assert wrong(told) == {"node1: reachable": "10.77.0.11 did not answer within 15 s"}
 
 
-def test_a_registry_that_lets_strangers_in_is_an_alarm() -> None:
+def test_a_registry_that_lets_outsiders_in_is_an_alarm() -> None:
     replies = EndpointReplies(Reply(200), Reply(200), Reply(503), 12)
     assert wrong(reports(), replies) == {
         "registry.berth.test:4000: registry rejects anonymous requests (401)": "200",

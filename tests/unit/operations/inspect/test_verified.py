@@ -146,8 +146,8 @@ def test_tags_are_asked_of_the_registry_as_its_user(tmp_path: Path) -> None:
         assert asked == {"team/app:1": digest, "team/none:1": None}
         heads = [path for method, path in registry.asked if method == "HEAD"]
         assert heads == ["/v2/team/app/manifests/1"], "to ask for what only an upstream has makes its cache fetch it"
-        stranger = Endpoint(end.registry, "ca.pem", {"pull": User("reader", "wrong")})
-        assert endpoint_checks._promoted(stranger, "prod", world.ca, ["team/app:1"]) == {}
+        outsider = Endpoint(end.registry, "ca.pem", {"pull": User("reader", "wrong")})
+        assert endpoint_checks._promoted(outsider, "prod", world.ca, ["team/app:1"]) == {}
 
 
 @pytest.mark.parametrize("text", ["{", "[]", json.dumps({"time": "t"})])

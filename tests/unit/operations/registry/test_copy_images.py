@@ -220,8 +220,8 @@ def test_long_lists_are_read_to_their_end(world: World, source: Registry) -> Non
 
 def test_refusals_name_the_stack_and_never_a_password(world: World, source: Registry) -> None:
     with pytest.raises(BerthError) as refused:
-        world.store("staging", source, "stranger").tags("team/app")
-    assert re.match(r"staging's registry localhost:\d+ refuses its own user stranger \(.*: 401\)", str(refused.value))
+        world.store("staging", source, "outsider").tags("team/app")
+    assert re.match(r"staging's registry localhost:\d+ refuses its own user outsider \(.*: 401\)", str(refused.value))
     assert "password is in the stack's state: ./berth up --stack staging" in str(refused.value)
     assert PASSWORD not in str(refused.value)
     gone = world.store("staging", source)
