@@ -44,7 +44,7 @@ def read(file: Path) -> dict[str, Any]:
 def _reason(error: Exception) -> str:
     # The parser's text may quote a secret of the file: only what is in front of a quotation mark is kept.
     text = str(getattr(error, "problem", None) or "it cannot be parsed").splitlines()[0]
-    return re.split(r'["\']', text)[0].strip()
+    return re.split(r'["\']', text)[0].strip().removesuffix(", but found")
 
 
 def check(stack: str, document: object) -> list[Problem]:

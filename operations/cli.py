@@ -8,8 +8,8 @@ from importlib import import_module
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
 
+from operations.commands.options import SETTINGS, Group
 from operations.errors import FAILED, BerthError
 from operations.output import print_error
 from operations.pulumi.follow import new_log
@@ -23,11 +23,9 @@ SECTIONS = {
     "This machine": ("doctor", "test", "clean"),
 }
 """Every command, in the order of `berth --help`; its module has its name."""
-HELP_COLUMNS = 100
-LONGEST_SUMMARY = 200
 
 
-class Commands(TyperGroup):
+class Commands(Group):
     """Commands by section; a command's module is imported when it is needed."""
 
     # Typer keeps the types of its own copy of click private.
@@ -48,15 +46,9 @@ class Commands(TyperGroup):
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         for section, names in SECTIONS.items():
-            with formatter.section(section):
-                formatter.write_dl([(name, self._summary(ctx, name)) for name in names])
-
-    def _summary(self, ctx: Any, name: str) -> str:
-        command = self.get_command(ctx, name)
-        return str(command.get_short_help_str(LONGEST_SUMMARY))
+            self.write_section(ctx, formatter, section, names)
 
 
-SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": HELP_COLUMNS}
 app = typer.Typer(
     name="berth",
     cls=Commands,

@@ -63,7 +63,8 @@ def machine(stack_file: StackFile, node: str, session: Callable[[], Session]) ->
     if found is None:
         place = f"berth:nodes[{names.index(node)}].config"
         raise UsageError(
-            f"Nothing says what {node} is set up with: write {place}, or berth:nodeDefaults for all nodes."
+            f"Nothing says what {node} is set up with: write {place}, or berth:nodeDefaults for all nodes "
+            "(docs/nodes.md)."
         )
     if not found.has_secrets:
         return found

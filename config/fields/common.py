@@ -83,7 +83,8 @@ def _versions(value: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _url(value: str, schemes: tuple[str, ...]) -> SplitResult:
-    fix = f"Write a URL such as {schemes[-2 if len(schemes) > 2 else -1]}://host.example.com:3128."
+    example = ":3128" if len(schemes) > 2 else ""
+    fix = f"Write a URL such as {schemes[-2 if len(schemes) > 2 else -1]}://host.example.com{example}."
     if any(c.isspace() or not c.isprintable() for c in value):
         raise refused("contains a space or a control character.", fix)
     wrong = f"is not a URL with {' or '.join(schemes)}."

@@ -7,14 +7,14 @@ from typing import Annotated
 import typer
 
 from config import stackfile
-from operations.commands.options import Json, Stack, Yes
+from operations.commands.options import Json, Stack, Yes, group
 from operations.context import CommandContext, check_settings, quiet_session
 from operations.errors import BerthError
 from operations.inspect import collect, object_store
 from operations.output import print_json
 from operations.registry import purge as purging
 
-app = typer.Typer(help="Manage the contents of the pull-through caches.", no_args_is_help=True)
+app = group("Manage the contents of the pull-through caches.")
 
 
 @app.callback()

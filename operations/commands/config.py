@@ -13,7 +13,7 @@ CONTEXT = {"ignore_unknown_options": True, "allow_extra_args": True}
 
 
 def config(context: typer.Context, stack: Stack = "dev") -> None:
-    """Run `pulumi config get|set|rm` with the stack's passphrase."""
+    """Run `pulumi config` (get KEY, set KEY VALUE, rm KEY, ...) with the stack's passphrase."""
     workspace = Workspace.current()
     session = Session.open(workspace, StackFile.read(workspace, stack))
     session.ensure_stack()

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from operations.commands.options import Stack, Yes
+from operations.commands.options import Stack, Yes, group
 from operations.context import CommandContext, quiet_session
 from operations.housekeeping import etcd as stage
 
-app = typer.Typer(help="Back up and restore a stack's etcd.", no_args_is_help=True)
+app = group("Back up and restore a stack's etcd.")
 
 
 @app.command()

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from operations.commands.options import Json
+from operations.commands.options import Json, group
 from operations.context import CommandContext, check_settings
 from operations.errors import DIFFERENT, DONE
 from operations.kolla import deployed, differences, inputs, steps
@@ -21,7 +21,7 @@ from operations.registry.client import RegistryClient
 from operations.registry.endpoint import Endpoint, User
 from operations.workspace import StackFile, Workspace
 
-app = typer.Typer(help="OpenStack Kolla on the stack's nodes.", no_args_is_help=True)
+app = group("OpenStack Kolla on the stack's nodes.")
 Stack = Annotated[str, typer.Option("--stack", "-s", metavar="NAME", help="The stack, as in Pulumi.NAME.yaml.")]
 Services = Annotated[
     list[str] | None, typer.Argument(metavar="[SERVICE]...", help="Only these services. Default: all that are enabled.")

@@ -6,13 +6,13 @@ import dataclasses
 
 import typer
 
-from operations.commands.options import Json, Stack
+from operations.commands.options import Json, Stack, group
 from operations.context import check_settings, problems
 from operations.errors import DONE, WRONG_USE
 from operations.output import print_json
 from operations.workspace import StackFile, Workspace
 
-app = typer.Typer(help="Work with a stack's settings.", no_args_is_help=True)
+app = group("Work with a stack's settings.")
 
 
 @app.callback()

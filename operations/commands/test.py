@@ -17,11 +17,14 @@ from operations.pulumi import cli as pulumi_cli
 from operations.pulumi import environment as pulumi_environment
 from operations.workspace import Workspace
 
-CONTEXT = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+CONTEXT = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
 def test(context: typer.Context) -> None:
-    """Run the tests that this machine can run; takes pytest's arguments, --full adds the long tests."""
+    """Run the tests that this machine can run; takes pytest's arguments, --full adds the long tests.
+
+    Prepares the machine first, as `up` does, with what the tests need besides, and asks nothing.
+    """
     if importlib.util.find_spec("pytest") is None:
         raise BerthError("pytest is not installed here: ./berth up installs what development needs.")
     workspace = Workspace.current()

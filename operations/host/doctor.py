@@ -95,7 +95,8 @@ def subnet(stack_file: StackFile, table: Path | None = None) -> Finding:
         if device != own and taken.overlaps(wanted):
             remedy = "Choose other addresses for the lab's nodes in the settings, or remove that network."
             return Finding("network", f"{wanted} overlaps with {taken} on {device}", False, remedy)
-    return Finding("network", f"{wanted} is free", True)
+    used = any(device == own for device, _ in _routes(table or ROUTES))
+    return Finding("network", f"{wanted} is {'the network of this lab' if used else 'free'}", True)
 
 
 def _routes(table: Path) -> Iterator[tuple[str, ipaddress.IPv4Network]]:

@@ -84,7 +84,8 @@ def target(settings: Settings, repository: str, tag: str | None = None) -> Targe
     prefixes = ", ".join(upstream.prefix for upstream in settings.registry.upstreams)
     begins = f"begin with {prefixes}" if prefixes else "do not exist: registry.upstreams is empty"
     raise UsageError(
-        f"{path} is not cached: cached repositories {begins}. What was pushed is deleted by its own tools."
+        f"{path} is not cached: cached repositories {begins}. To delete a pushed "
+        "image, use the registry's API as a user with the role admin."
     )
 
 

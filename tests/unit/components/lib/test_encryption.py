@@ -55,7 +55,7 @@ def test_a_person_opens_a_sealed_file_with_the_stacks_passphrase(
     assert (ended.code, plain.read_bytes(), plain.stat().st_mode & 0o777) == (0, b"keys", 0o600), ended.err
     assert "4 bytes" in ended.out and public not in ended.out
     ended = berth("unseal", str(file), str(plain))
-    assert ended.code == 2 and "there already" in ended.err
+    assert ended.code == 2 and "exists already" in ended.err
     file.write_bytes(encryption.seal(b"keys", "another"))
     ended = berth("unseal", str(file), str(tmp_path / "new"))
     assert ended.code == 1 and f"{file} cannot be opened: it was sealed with another passphrase" in ended.err
