@@ -80,14 +80,31 @@ def clear_after(session: Session, interrupted: Holder, log: Callable[[str], None
 
 
 def clear_unfinished(session: Session, log: Callable[[str], None]) -> None:
-    """Remove orphans, and drop pending operations: a plain run repeats them."""
+    """Remove orphans, and drop pending operations so that a plain run repeats them."""
     for orphan in _unowned_orphans(session):
         orphan.remove()
         log(f"  {orphan.kind} {orphan.name} was half created and is removed, to be created again")
     export = _export(session)
     # No `up` drops one of a creation, and promotions wait for its end.
     if _pending(export):
-        session.import_state(export)
+        session.import_state(unapplied(export))
+
+
+def unapplied(export: Mapping[str, Any]) -> dict[str, Any]:
+    """The state with every command whose update never ended marked as not applied.
+
+    Its host may have the new input already. With the old settings back, the state's inputs and the program's would
+    be equal, and nothing would be run.
+    """
+    document: dict[str, Any] = json.loads(json.dumps(export))
+    deployment = document["deployment"]
+    begun = {one["resource"]["urn"] for one in deployment["pending_operations"] if one.get("type") == "updating"}
+    for resource in deployment.get("resources") or ():
+        if resource["urn"] in begun and not resource.get("delete"):
+            for part in ("inputs", "outputs"):
+                if "stdin" in (resource.get(part) or {}):
+                    resource[part]["stdin"] = ""
+    return document
 
 
 def _pending(export: Mapping[str, Any]) -> bool:

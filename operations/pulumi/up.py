@@ -44,7 +44,8 @@ def up(run: CommandContext) -> Outcome:
             title=f"Deploying {run.stack}",
             expected=_expected(run),
         )
-        if outcome.failed:
+        # A CLI that ends without a summary of the run has done nothing that anybody could rely on.
+        if outcome.failed or outcome.view.changes is None:
             raise BerthError(describe_failure(f"Deploying {run.stack} failed", outcome))
         write_private(_count_file(run), json.dumps({"resources": outcome.view.done}) + "\n")
         return outcome

@@ -197,6 +197,7 @@ def test_a_lock_of_a_dead_process_of_this_host_is_named_and_released(
 ) -> None:
     checkout.install_pulumi()
     checkout.deploy()
+    checkout.answer("up", events=[{"summaryEvent": {"durationSeconds": 1, "resourceChanges": {"same": 1}}}])
     leave_lock(checkout, pid=dead_process().pid)
     monkeypatch.setattr("operations.pulumi.locks.ALL_PROCESSES", str(Path("/proc/self/ns/pid").readlink()))
     ended = berth("up")
@@ -241,6 +242,7 @@ def test_a_lock_from_before_this_boot_is_of_a_dead_process(
     checkout.install_pulumi()
     checkout.deploy()
     monkeypatch.setattr("operations.pulumi.locks.ALL_PROCESSES", "pid:[0]")
+    checkout.answer("up", events=[{"summaryEvent": {"durationSeconds": 1, "resourceChanges": {"same": 1}}}])
     leave_lock(checkout, pid=os.getpid(), timestamp="2020-01-01T00:00:00+00:00")
     assert berth("up").code == 0
     assert checkout.words() == ["cancel", "up"]

@@ -38,6 +38,13 @@ def test_up_deploys_and_says_how_to_use_the_registry(checkout: Checkout, berth: 
     assert call["cwd"] == str(checkout.workspace.root)
 
 
+def test_a_cli_that_ends_without_a_summary_is_a_failed_up(checkout: Checkout, berth: Any) -> None:
+    checkout.install_pulumi()
+    checkout.answer("up", events=[])
+    ended = berth("up")
+    assert ended.code == 1 and "Deploying dev failed" in ended.err
+
+
 def test_a_download_that_fails_falls_through_to_the_build(
     checkout: Checkout, berth: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from operations.pulumi.recovery import CONTAINER, PROVIDER, Daemon, daemon, orphans
+from operations.pulumi.recovery import CONTAINER, PROVIDER, Daemon, daemon, orphans, unapplied
 from tests.unit.conftest import Checkout, Docker
 
 NODE = {"host": "ssh://root@10.77.0.11:22", "sshOpts": json.dumps(["-i", "/k/id", "-o", "StrictHostKeyChecking=yes"])}
@@ -52,3 +52,18 @@ def test_a_swarms_networks_are_never_taken_for_remains(checkout: Checkout, docke
     # A command makes them, so no state knows them, and every manager lists them.
     docker.answers({"network ls --filter scope=local": "", "network ls": "3c backend\n"})
     assert list(orphans({"deployment": {"resources": []}}, "dev")) == []
+
+
+def test_a_command_whose_update_never_ended_runs_again_in_any_case() -> None:
+    def command(name: str, **more: object) -> dict[str, object]:
+        return {"urn": f"urn::{name}", "inputs": {"stdin": "old"}, "outputs": {"stdin": "old", "id": name}, **more}
+
+    pending = [
+        {"type": "updating", "resource": {"urn": "urn::begun"}},
+        {"type": "creating", "resource": {"urn": "urn::created"}},
+    ]
+    resources = [command("begun"), command("other"), command("created"), command("begun", delete=True)]
+    export = {"deployment": {"resources": resources, "pending_operations": pending}}
+    begun, *others = unapplied(export)["deployment"]["resources"]
+    assert (begun["inputs"], begun["outputs"]) == ({"stdin": ""}, {"stdin": "", "id": "begun"})
+    assert others == resources[1:] and resources[0] == command("begun"), "and the export itself is left alone"
