@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from operations.commands.options import SETTINGS, Group
+from operations.commands.options import PLAIN, SETTINGS, Group, group
 from operations.errors import FAILED, BerthError
 from operations.output import print_error
 from operations.pulumi.follow import new_log
@@ -39,7 +39,7 @@ class Commands(Group):
         module = import_module(f"operations.commands.{attribute}")
         if hasattr(module, "app"):
             return typer.main.get_command(module.app)
-        single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+        single = typer.Typer(**PLAIN)
         settings = {**SETTINGS, **getattr(module, "CONTEXT", {})}
         single.command(cmd_name, context_settings=settings)(getattr(module, attribute))
         return typer.main.get_command(single)
@@ -49,16 +49,7 @@ class Commands(Group):
             self.write_section(ctx, formatter, section, names)
 
 
-app = typer.Typer(
-    name="berth",
-    cls=Commands,
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings=SETTINGS,
-    help="A private, highly available Docker registry on your own machines.",
-)
+app = group("A private, highly available Docker registry on your own machines.", Commands)
 
 
 @app.callback()

@@ -15,7 +15,7 @@ class ObjectStoreSettings(Model):
     """Port of MinIO on each of its nodes (TLS)."""
 
     endpoint_port: v.Port = 9443
-    """Port on the load balancer that leads to any living MinIO node (TLS)."""
+    """Port on the load balancer that routes to any living MinIO node (TLS)."""
 
     bucket: v.Bucket = "registry"
     """Bucket of the registry."""

@@ -15,6 +15,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Assume yes to all prompts.")]
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 """How every command reads `--help` and how wide its text is."""
+PLAIN: dict[str, Any] = {"add_completion": False, "pretty_exceptions_enable": False, "rich_markup_mode": None}
+"""Help as plain text, errors as `operations.cli.main` prints them."""
 ShowSecrets = Annotated[bool, typer.Option("--show-secrets", help="Show passwords.")]
 
 
@@ -37,14 +39,6 @@ class Group(TyperGroup):
             )
 
 
-def group(text: str) -> typer.Typer:
+def group(text: str, kind: type[Group] = Group) -> typer.Typer:
     """A command that has commands of its own, with this help text."""
-    return typer.Typer(
-        help=text,
-        cls=Group,
-        no_args_is_help=True,
-        add_completion=False,
-        pretty_exceptions_enable=False,
-        rich_markup_mode=None,
-        context_settings=SETTINGS,
-    )
+    return typer.Typer(help=text, cls=kind, no_args_is_help=True, context_settings=SETTINGS, **PLAIN)

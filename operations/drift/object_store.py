@@ -6,8 +6,9 @@ import socket
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from operations.inspect.compare import GONE, MISSING, Difference, Finding, Unknown
+from operations.inspect.compare import MISSING, Difference, Finding, Unknown
 from operations.inspect.expected import Desired
+from operations.pulumi.state import GONE
 
 PROVIDER = "pulumi:providers:minio"
 SECONDS = 5.0

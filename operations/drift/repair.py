@@ -16,17 +16,13 @@ from operations.context import CommandContext, check_settings
 from operations.drift.detect import detect
 from operations.drift.report import DriftReport
 from operations.errors import BerthError
-from operations.inspect.compare import CONTAINER, GONE, Finding
+from operations.inspect.compare import CONTAINER, Finding
 from operations.kolla.images.published import follow_other_hosts
 from operations.locks import StackLock
-from operations.pulumi import recovery
+from operations.pulumi import recovery, state
 from operations.pulumi.events import QUIET_OPS, Step
 from operations.pulumi.follow import describe_failure, follow
 from operations.pulumi.session import Session
-
-REMOTE = "command:remote:Command"
-RAW_STATE = ("__pulumi_raw_state_delta", "__meta")
-"""What the published providers keep beside their outputs; it is wrong once an output is changed."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +92,7 @@ def _refuse_with_changes(session: Session) -> None:
 def _remove(names: set[str], export: Mapping[str, Any], stack: str) -> None:
     """Remove containers that have the stack's label and are not in its state."""
     for orphan in recovery.orphans(export, stack) if names else ():
-        if orphan.name in names and orphan.type == recovery.CONTAINER:
+        if orphan.name in names and orphan.type == state.CONTAINER:
             orphan.remove()
 
 
@@ -104,7 +100,7 @@ def marked(export: Mapping[str, Any], findings: Iterable[Finding]) -> dict[str, 
     """The deployment's state with the findings written into it."""
     document: dict[str, Any] = json.loads(json.dumps(export))
     resources = {one["urn"]: one for one in document["deployment"]["resources"] if not one.get("delete")}
-    gone = {finding.resource for finding in findings if finding.mark == GONE}
+    gone = {finding.resource for finding in findings if finding.mark == state.GONE}
     _forget(document["deployment"], gone)
     for finding in findings:
         resource = resources.get(finding.resource)
@@ -112,10 +108,7 @@ def marked(export: Mapping[str, Any], findings: Iterable[Finding]) -> dict[str, 
             continue
         if "id" in finding.mark:
             _rerun_gates(resource, resources)
-        for key, value in finding.mark.items():
-            resource[key] = {**resource.get(key, {}), **value} if isinstance(value, dict) else value
-        for key in RAW_STATE:
-            resource.get("outputs", {}).pop(key, None)
+        state.mark(resource, finding.mark)
     return document
 
 
@@ -133,5 +126,5 @@ def _rerun_gates(container: Mapping[str, Any], resources: Mapping[str, dict[str,
     """Run the gates before a replaced container again: it is drained, and the others serve."""
     for urn in container.get("dependencies") or []:
         gate = resources.get(urn, {})
-        if gate.get("type") == REMOTE and gate["inputs"].get("triggers"):
+        if gate.get("type") == state.REMOTE_COMMAND and gate["inputs"].get("triggers"):
             gate["inputs"]["triggers"] = []

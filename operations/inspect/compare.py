@@ -8,14 +8,11 @@ from typing import Any
 
 from operations.inspect.expected import DesiredFile, Machine, Service
 from operations.inspect.reports import ContainerFact, FileFact, Report
+from operations.pulumi.state import GONE, UNWRITTEN
 
 FILE, BLOCK, UNIT, SETTING, CONTAINER, CERTIFICATE = "file", "block", "unit", "setting", "container", "certificate"
 FIREWALL = "firewall"
 MISSING = "missing"
-GONE: Mapping[str, Any] = {"gone": True}
-"""Not in the state either, so that it is made again and nothing is deleted for it."""
-UNWRITTEN: Mapping[str, Any] = {"inputs": {"stdin": ""}, "outputs": {"stdin": ""}}
-"""Never applied, so that the same command is run again."""
 FOREIGN_CONTAINER_GRACE_SECONDS = 10
 IN_HOST = {
     "volumes": "Binds",
@@ -148,7 +145,7 @@ def _units(name: str, machine: Machine, report: Report) -> Iterator[Difference]:
 def _firewall(name: str, machine: Machine, report: Report) -> Iterator[Difference]:
     if not machine.firewall:
         return
-    found = " ".join(report.answers.get("firewall", [["not told"]])[0])
+    found = report.firewall
     if found in ("unreadable", "not told"):
         yield Unknown(name, f"whether the table berth of nftables is as written: {found}")
     elif found != "in force":

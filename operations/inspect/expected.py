@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 from components.lib.host_files import parse
 from config.naming import NODE_LABEL
 from operations.errors import BerthError
-from operations.pulumi.recovery import CONTAINER
+from operations.pulumi.state import CONTAINER
+from operations.pulumi.values import SIGNATURE
 
-SIGNATURE = "4dabf18193072939515e22adb298388d"
 COMMANDS = ("command:remote:Command", "command:local:Command")
 DEPLOY_HOST = "deploy host"
 CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)

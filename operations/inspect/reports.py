@@ -112,3 +112,8 @@ class Report:
     """Results of the stages' own queries, by their first word."""
     trust: str = ""
     """The CA file that Docker reads for the registry, PEM."""
+
+    @property
+    def firewall(self) -> str:
+        """State of the node's table of nftables: `in force`, or what is wrong with it."""
+        return " ".join(self.answers.get("firewall", [["not told"]])[0])

@@ -59,7 +59,7 @@ def rows(snapshot: ClusterSnapshot) -> list[Row]:
             version = _version(found, service.image)
             result.append(Row(name, own, service.service, runs and not failing, version, detail))
         if machine.firewall:
-            state = " ".join(report.answers.get("firewall", [["not told"]])[0])
+            state = report.firewall
             result.append(Row(name, own, "firewall", state == "in force", "", state))
         for part in clusters.services(own, report) if machine.asks else ():
             result.append(Row(name, own, part.name, part.healthy, part.version, part.detail))

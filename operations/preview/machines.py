@@ -8,7 +8,7 @@ from typing import Any
 from config.naming import NODE_LABEL
 from operations.inspect.expected import COMMANDS, DEPLOY_HOST
 from operations.preview.plan import Change, Resource
-from operations.pulumi.recovery import CONTAINER
+from operations.pulumi.state import CONTAINER
 
 
 class Machines:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from operations.pulumi.events import Step
+from operations.pulumi.state import CONTAINER
 
-CONTAINER = "docker:index/container:Container"
 NODES = "::berth:nodes:"
 
 

@@ -16,10 +16,9 @@ import yaml
 from components.lib.host_files import parse
 from config import naming
 from config.model.stack import StackSettings
+from operations.pulumi.state import CONTAINER, REMOTE_COMMAND
 
-CONTAINER = "docker:index/container:Container"
 SERVICE_LABEL = "berth.service"
-REMOTE_COMMAND = "command:remote:Command"
 MINIO_PROVIDER = "pulumi:providers:minio"
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 

@@ -15,7 +15,7 @@ from operations.preview.machines import Machines
 from operations.preview.notices import notices
 from operations.preview.plan import Change, Planned
 from operations.pulumi.events import Step, display_name
-from operations.pulumi.recovery import CONTAINER
+from operations.pulumi.state import CONTAINER
 from operations.pulumi.values import Redactor
 
 LABEL = "docker-restarts"

@@ -19,10 +19,9 @@ from operations.errors import BerthError
 from operations.locks import Holder, Process, session_of
 from operations.pulumi.locks import StateLocked
 from operations.pulumi.session import Session
+from operations.pulumi.state import CONTAINER, NETWORK, UNWRITTEN, mark
 
 PROVIDER = "pulumi:providers:docker"
-CONTAINER = "docker:index/container:Container"
-NETWORK = "docker:index/network:Network"
 LISTINGS = {
     CONTAINER: ("container", ("ps", "--all"), "{{.ID}} {{.Names}}", ("rm", "--force", "--volumes")),
     NETWORK: ("network", ("network", "ls", "--filter", "scope=local"), "{{.ID}} {{.Name}}", ("network", "rm")),
@@ -100,10 +99,8 @@ def unapplied(export: Mapping[str, Any]) -> dict[str, Any]:
     deployment = document["deployment"]
     begun = {one["resource"]["urn"] for one in deployment["pending_operations"] if one.get("type") == "updating"}
     for resource in deployment.get("resources") or ():
-        if resource["urn"] in begun and not resource.get("delete"):
-            for part in ("inputs", "outputs"):
-                if "stdin" in (resource.get(part) or {}):
-                    resource[part]["stdin"] = ""
+        if resource["urn"] in begun and not resource.get("delete") and "stdin" in (resource.get("inputs") or {}):
+            mark(resource, UNWRITTEN)
     return document
 
 

@@ -9,7 +9,8 @@ from typing import Any
 from config.naming import NODE_LABEL, STACK_LABEL
 from operations import ssh
 from operations.errors import BerthError
-from operations.pulumi.recovery import CONTAINER, LISTINGS, PROVIDER, Daemon, daemon
+from operations.pulumi.recovery import LISTINGS, PROVIDER, Daemon, daemon
+from operations.pulumi.state import CONTAINER
 from operations.workspace import StackFile, Workspace
 
 DATA_DIR = "/var/lib/berth/object-store"

@@ -9,7 +9,8 @@ import pytest
 
 from operations.drift.repair import marked
 from operations.drift.report import DriftReport
-from operations.inspect.compare import GONE, UNWRITTEN, Finding, Unknown
+from operations.inspect.compare import Finding, Unknown
+from operations.pulumi.state import GONE, UNWRITTEN
 from tests.unit.conftest import Checkout, Docker
 
 FILES = "urn:pulumi:dev::berth::command:remote:Command::registry-files"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from operations.pulumi.recovery import CONTAINER, PROVIDER, Daemon, daemon, orphans, unapplied
+from operations.pulumi.recovery import PROVIDER, Daemon, daemon, orphans, unapplied
+from operations.pulumi.state import CONTAINER
 from tests.unit.conftest import Checkout, Docker
 
 NODE = {"host": "ssh://root@10.77.0.11:22", "sshOpts": json.dumps(["-i", "/k/id", "-o", "StrictHostKeyChecking=yes"])}
