@@ -16,6 +16,8 @@ SLEEP = '#!/bin/sh\necho "$(($(cat {clock}) + 5))" >{clock}\n'
 # Runs the rest as whoever runs the test.
 RUNUSER = '#!/bin/sh\nwhile [ "$1" != -- ]; do shift; done\nshift\nexec "$@"\n'
 
+RUNNER = Path(__file__).with_name("fake_program.py")
+
 
 class FakeNode:
     """One node's files, and the state of the cluster that its fake programs share."""
@@ -27,7 +29,7 @@ class FakeNode:
         clock.parent.mkdir()
         clock.write_text("0\n")
         for name in programs:
-            self.program(name, f'#!/bin/sh\nexec "{sys.executable}" -S -E "{fake}" {name} "$@"\n')
+            self.program(name, f'#!/bin/sh\nexec "{sys.executable}" -S -E "{RUNNER}" "{fake}" {name} "$@"\n')
         self.program("sleep", SLEEP.format(clock=clock))
         self.program("runuser", RUNUSER)
 

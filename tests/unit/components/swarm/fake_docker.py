@@ -6,11 +6,9 @@ attachable, stack), `refused` (what a command fails with), `done` (every command
 """
 
 import json
-import os
 import sys
 
 # It starts some hundred times, and importing pathlib would take most of that.
-# ruff: noqa: PTH123
 
 
 def curl(state, words):
@@ -131,17 +129,3 @@ def network(state, words):
                 "attachable": "--attachable" in options,
                 "stack": options[options.index("--label") + 1].partition("=")[2],
             }
-
-
-def main():
-    path = os.environ["FAKE_STATE"]
-    with open(path) as file:
-        state = json.load(file)
-    try:
-        globals()[sys.argv[1]](state, sys.argv[2:])
-    finally:
-        with open(path, "w") as file:
-            json.dump(state, file)
-
-
-main()

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from operations.drill import traffic
@@ -12,17 +9,6 @@ from operations.registry.client import Broken, RegistryClient, WrongDigest
 from operations.registry.endpoint import User
 from tests.front.fake import Answer
 from tests.unit.registries import PASSWORD, Registry, World
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with World.of(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def registry(world: World) -> Registry:
-    return world.registry()
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -200,12 +199,6 @@ def test_diff_shows_what_changed_and_nothing_else() -> None:
 
 
 # The image check
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with World.of(tmp_path) as made:
-        yield made
 
 
 class Check:

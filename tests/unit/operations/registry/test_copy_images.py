@@ -6,8 +6,6 @@ import json
 import os
 import re
 import tracemalloc
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -16,12 +14,6 @@ from operations.registry import client, copy_images
 from operations.registry.copy_images import Image, check, copy, find_missing, names, read
 from tests.front.fake import Answer
 from tests.unit.registries import DOCKER, OCI, PASSWORD, Registry, World, digest_of
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with World.of(tmp_path) as made:
-        yield made
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import re
 import shutil
 import tarfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -286,17 +286,6 @@ def test_an_image_with_its_key_is_not_built_again(docker: Docker) -> None:
 
 
 # The registry
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with World.of(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def registry(world: World) -> Registry:
-    return world.registry()
 
 
 @pytest.fixture
