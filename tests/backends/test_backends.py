@@ -87,7 +87,7 @@ def test_a_backend_that_fails_under_a_run_costs_nothing(people: People, backend:
         backend.server.start()
     assert failed.code == gone.code == 1
     assert f"The state of {ann.stack} could not be saved: the state backend " in failed.said
-    assert "connection refused" in failed.said and f"./berth up --stack {ann.stack} goes on" in failed.said
+    assert "connection refused" in failed.said and f"./berth up --stack {ann.stack} continues" in failed.said
     assert "The state backend " in gone.said and "Nothing was changed" in gone.said
     said = ann.up()
     assert "its lock on the state was released" in said and "Done in" in said

@@ -50,7 +50,8 @@ def test_berth_test_hands_its_arguments_to_pytest(
     checkout: Checkout, berth: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[list[str]] = []
-    monkeypatch.setattr("operations.kolla.environment.environment", lambda workspace, say: None)
+    monkeypatch.setattr("operations.commands.test.prepare.run", lambda **options: None)
+    monkeypatch.setattr("operations.commands.test.environment", lambda workspace, say: None)
     monkeypatch.setattr("os.execv", lambda program, argv: seen.append(argv))
     monkeypatch.setattr("os.chdir", lambda path: None)
     berth("test", "tests/unit", "-k", "a and b", "-x", "--full", "--help")  # type: ignore[operator]
