@@ -2,12 +2,11 @@
 
 import sys
 
-INTERRUPTED = 130
-
 if __name__ == "__main__":
     try:
         from operations.cli import main
 
         main()
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        # operations.errors.INTERRUPTED; an import may be what was interrupted.
+        sys.exit(130)

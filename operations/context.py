@@ -11,10 +11,10 @@ from rich.console import Console
 
 from config import stackfile
 from config.problems import Problem, SettingsError
-from operations.errors import BerthError, UsageError
+from operations.errors import UsageError
 from operations.output import WIDE
-from operations.pulumi import cli
-from operations.pulumi.session import NOT_DEPLOYED, Session
+from operations.pulumi import backend, cli
+from operations.pulumi.session import Session
 from operations.workspace import StackFile, Workspace
 
 
@@ -58,9 +58,10 @@ def quiet_session(stack: str) -> Session:
     """The CLI on a deployed stack, for commands whose output is their answer alone."""
     workspace = Workspace.current()
     stack_file = StackFile.read(workspace, stack)
-    if workspace.has_file_backend and not workspace.stack_exists(stack):
+    backend.check(workspace)
+    if workspace.has_file_backend and not backend.in_files(workspace, stack):
         # Known even where there is no CLI.
-        raise BerthError(NOT_DEPLOYED.format(stack=stack))
+        raise backend.not_deployed(workspace, stack)
     return Session.open(workspace, stack_file)
 
 

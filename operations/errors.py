@@ -6,12 +6,19 @@ DONE = 0
 FAILED = 1
 WRONG_USE = 2
 DIFFERENT = 3
+INTERRUPTED = 130
 
 
 class BerthError(Exception):
     """Something known went wrong; the text names the problem and the remedy, and is shown as it is."""
 
     exit_code = FAILED
+
+
+class Interrupted(BerthError):
+    """The user ended it; nothing is wrong."""
+
+    exit_code = INTERRUPTED
 
 
 class UsageError(BerthError):

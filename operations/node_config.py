@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
@@ -74,7 +73,7 @@ def machine(stack_file: StackFile, node: str, session: Callable[[], Session]) ->
 
 def _secrets(session: Session, settings: Settings) -> Secrets:
     session.ensure_stack()
-    raw = json.loads(session.ask("config", "get", "--path", path("secrets")))
+    raw = session.ask_json("config", "get", "--path", path("secrets"))
     wrong = list(expected_secrets.check_decrypted(session.stack, raw, True, settings))
     if wrong:
         raise UsageError(str(SettingsError(session.stack, wrong)))

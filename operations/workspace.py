@@ -77,6 +77,10 @@ class Workspace:
         """Progress of a resource that takes minutes."""
         return self.stack_dir(stack) / "progress"
 
+    def deployed_file(self, stack: str) -> Path:
+        """How many resources the last complete `up` of this checkout had."""
+        return self.stack_dir(stack) / "resources.json"
+
     def stack_file(self, stack: str) -> Path:
         """The stack's settings."""
         return self.root / f"Pulumi.{stack}.yaml"
@@ -87,6 +91,10 @@ class Workspace:
     def locks(self, stack: str) -> Path:
         """Where the CLI puts its own lock files."""
         return self.state / ".pulumi" / "locks" / "organization" / PROJECT / stack
+
+    def history(self, stack: str) -> Path:
+        """Where the CLI records the runs of a stack."""
+        return self.state / ".pulumi" / "history" / PROJECT / stack
 
     def checkpoints(self, stack: str) -> list[Path]:
         """Where a file backend may keep the stack: plain or gzipped."""

@@ -21,7 +21,7 @@ from operations.kolla.images.published import follow_other_hosts
 from operations.locks import StackLock
 from operations.pulumi import recovery, state
 from operations.pulumi.events import QUIET_OPS, Step
-from operations.pulumi.follow import describe_failure, follow
+from operations.pulumi.follow import failure, follow
 from operations.pulumi.session import Session
 
 
@@ -56,7 +56,7 @@ def repair(run: CommandContext) -> Repair:
         _refuse_with_changes(session)
         if run.confirm and not run.stack_file.is_lab and not run.yes and not run.confirm("Repair this?"):
             raise BerthError(f"Nothing was changed on {run.stack}.")
-        export = json.loads(session.ask("stack", "export"))
+        export = session.export()
         _remove({one.name for one in repairable if _is_extra(one)}, export, session.stack)
         session.import_state(marked(export, repairable))
         outcome = follow(
@@ -68,7 +68,7 @@ def repair(run: CommandContext) -> Repair:
             expected=None,
         )
         if outcome.failed:
-            raise BerthError(describe_failure(f"Repairing {run.stack} failed", outcome))
+            raise failure(f"Repairing {run.stack}", outcome)
         return Repair(before, [step for step in outcome.view.finished if step.is_change], detect(session))
 
 

@@ -24,7 +24,8 @@ from operations.drill.watch import Watch
 from operations.errors import BerthError, UsageError
 from operations.inspect import collect
 from operations.locks import StackLock
-from operations.pulumi.session import NOT_DEPLOYED, Session
+from operations.pulumi.backend import not_deployed
+from operations.pulumi.session import Session
 from operations.registry.client import RegistryClient
 from operations.registry.endpoint import endpoint
 
@@ -192,7 +193,7 @@ def _exclusive_record(run: CommandContext) -> Iterator[tuple[Record, bool]]:
         raise UsageError(f"{run.stack} is not a lab: a drill injects faults, so it requires `berth:lab: true`.")
     check_settings(run.stack_file)
     if not Session.open(run.workspace, run.stack_file).is_deployed:
-        raise BerthError(NOT_DEPLOYED.format(stack=run.stack))
+        raise not_deployed(run.workspace, run.stack)
     directory = run.workspace.stack_dir(run.stack)
     with StackLock(directory, run.stack, "drill", run.log) as lock:
         if lock.interrupted and lock.interrupted.cli:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
 from operations import ssh
-from operations.errors import BerthError
 from operations.inspect import endpoint_checks, expected
 from operations.inspect.endpoint_checks import EndpointReplies
 from operations.inspect.expected import Desired
 from operations.inspect.probe import Probe
 from operations.inspect.reports import Report
-from operations.pulumi.session import NOT_DEPLOYED, Session
+from operations.pulumi.backend import not_deployed
+from operations.pulumi.session import Session
 
 JOURNALS = ("docker.service", "etcd.service", "etcd-member.service")
 """Units whose journal is read; the last is etcd's on CoreOS and Flatcar."""
@@ -35,8 +34,8 @@ def collect(session: Session) -> ClusterSnapshot:
 def desired(session: Session) -> Desired:
     """The desired state from the stack's state; raises BerthError for a stack that is not deployed."""
     if not session.is_deployed:
-        raise BerthError(NOT_DEPLOYED.format(stack=session.stack))
-    return expected.read(json.loads(session.ask("stack", "export", "--show-secrets")), session.stack)
+        raise not_deployed(session.workspace, session.stack)
+    return expected.read(session.export(show_secrets=True), session.stack)
 
 
 def query(session: Session, desired: Desired) -> ClusterSnapshot:

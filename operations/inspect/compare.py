@@ -8,7 +8,7 @@ from typing import Any
 
 from operations.inspect.expected import DesiredFile, Machine, Service
 from operations.inspect.reports import ContainerFact, FileFact, Report
-from operations.pulumi.state import GONE, UNWRITTEN
+from operations.pulumi.state import GONE, UNAPPLIED
 
 FILE, BLOCK, UNIT, SETTING, CONTAINER, CERTIFICATE = "file", "block", "unit", "setting", "container", "certificate"
 FIREWALL = "firewall"
@@ -100,7 +100,7 @@ def _files(name: str, machine: Machine, report: Report) -> Iterator[Difference]:
             yield Unknown(name, f"{path} can't be read")
         else:
             for expected, actual in _of_file(desired, found):
-                yield Finding(name, FILE, path, expected, actual, desired.resource, UNWRITTEN)
+                yield Finding(name, FILE, path, expected, actual, desired.resource, UNAPPLIED)
 
 
 def _of_file(desired: DesiredFile, found: FileFact | None) -> Iterator[tuple[str, str]]:
@@ -126,7 +126,7 @@ def _blocks(name: str, machine: Machine, report: Report) -> Iterator[Difference]
             yield Unknown(name, f"{path} can't be read")
         elif found != desired.checksum:
             actual = "without Berth's lines" if found == MISSING else "changed between Berth's marks"
-            yield Finding(name, BLOCK, path, "as written", actual, desired.resource, UNWRITTEN)
+            yield Finding(name, BLOCK, path, "as written", actual, desired.resource, UNAPPLIED)
 
 
 def _units(name: str, machine: Machine, report: Report) -> Iterator[Difference]:
@@ -134,12 +134,12 @@ def _units(name: str, machine: Machine, report: Report) -> Iterator[Difference]:
     if service is None or not machine.info:
         return  # no systemd, or no daemon that Berth sets
     if service.active != "active":
-        yield Finding(name, UNIT, "docker.service", "active", service.active, machine.daemon, UNWRITTEN)
+        yield Finding(name, UNIT, "docker.service", "active", service.active, machine.daemon, UNAPPLIED)
     if all(unit.enabled not in ("enabled", "enabled-runtime", "static", "indirect") for unit in report.units.values()):
         yield Finding(name, UNIT, "docker.service", "enabled at boot", service.enabled or "unknown to systemd")
     if service.stale:
         expected = "in force as its files say"
-        yield Finding(name, UNIT, "docker.service", expected, "loaded from older files", machine.daemon, UNWRITTEN)
+        yield Finding(name, UNIT, "docker.service", expected, "loaded from older files", machine.daemon, UNAPPLIED)
 
 
 def _firewall(name: str, machine: Machine, report: Report) -> Iterator[Difference]:
@@ -149,7 +149,7 @@ def _firewall(name: str, machine: Machine, report: Report) -> Iterator[Differenc
     if found in ("unreadable", "not told"):
         yield Unknown(name, f"whether the table berth of nftables is as written: {found}")
     elif found != "in force":
-        yield Finding(name, FIREWALL, "table inet berth", "in force", found, machine.firewall, UNWRITTEN)
+        yield Finding(name, FIREWALL, "table inet berth", "in force", found, machine.firewall, UNAPPLIED)
 
 
 def _settings(name: str, machine: Machine, report: Report) -> Iterator[Difference]:
@@ -159,7 +159,7 @@ def _settings(name: str, machine: Machine, report: Report) -> Iterator[Differenc
     for format_, desired, actual in zip(machine.info, machine.info.values(), report.info, strict=False):
         if actual.strip() != desired.strip():
             yield Finding(
-                name, SETTING, format_, repr(desired.strip()), repr(actual.strip()), machine.daemon, UNWRITTEN
+                name, SETTING, format_, repr(desired.strip()), repr(actual.strip()), machine.daemon, UNAPPLIED
             )
 
 

@@ -38,7 +38,7 @@ def fingerprint(session: Session) -> str:
 
     Keys and passwords that nobody can guess are among them, so none of them can be found from it.
     """
-    return _over(json.loads(session.ask("stack", "export", "--show-secrets")))
+    return _over(session.export(show_secrets=True))
 
 
 def _over(export: Mapping[str, Any]) -> str:

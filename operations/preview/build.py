@@ -13,6 +13,7 @@ from operations.kolla.images.published import follow_other_hosts
 from operations.preview import rebuilt
 from operations.preview.plan import Planned, plan
 from operations.preview.report import Report, report
+from operations.pulumi import backend
 from operations.pulumi.session import Session
 
 
@@ -40,6 +41,7 @@ def _temporary_stack(run: CommandContext, session: Session) -> Iterator[None]:
     if session.is_deployed:
         yield
         return
+    backend.refuse_lost(run.workspace, run.stack)
     settings = run.stack_file.path.read_bytes()
     try:
         session.ensure_stack()

@@ -14,6 +14,8 @@ from operations.pulumi import values
 
 LONGEST = 120
 _NO_NEWLINE = "\\ no newline at the end"
+_RUNS_AGAIN = ("create", "update", "triggers")
+"""Of a command: a script of the program's own, in which nobody looks for what changes on a node."""
 _DOOR = ("host", "port", "user", "hostKey")
 
 
@@ -78,7 +80,7 @@ def properties(change: Change) -> list[Difference]:
 def _property(key: str, before: Any, after: Any) -> Difference:
     if key == "connection":
         before, after = _door(before), _door(after)
-    elif key == "triggers":
+    elif key in _RUNS_AGAIN:
         return Difference(key, "changed: it runs again")
     old, new = values.shown(before), values.shown(after)
     if old == new:

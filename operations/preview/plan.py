@@ -17,6 +17,7 @@ from typing import Any
 from operations.pulumi import values
 from operations.pulumi.events import RunView
 from operations.pulumi.session import Session
+from operations.pulumi.state import UNAPPLIED
 
 REPLACE = frozenset({"replace", "create-replacement", "delete-replaced"})
 STACK = "pulumi:pulumi:Stack"
@@ -85,13 +86,12 @@ def plan(session: Session) -> Planned:
     """Call the CLI. No call changes anything, so they run in parallel."""
     with tempfile.TemporaryDirectory(prefix="berth-preview-") as directory, ThreadPoolExecutor(2) as pool:
         path = Path(directory) / "plan.json"
-        state: Future[str] = pool.submit(session.ask, "stack", "export", "--show-secrets")
+        state = pool.submit(session.export, show_secrets=True)
         config: Future[list[str]] = pool.submit(_configured_secrets, session)
         result = _preview(session, path)
         document = _document(session, result)
-        before = json.loads(state.result() or "{}")
         found = json.loads(path.read_text(encoding="utf-8"))["resourcePlans"] if path.exists() else {}
-        return _assemble(result.returncode, document, before, found, config.result())
+        return _assemble(result.returncode, document, state.result(), found, config.result())
 
 
 def _preview(session: Session, plan_file: Path) -> subprocess.CompletedProcess[str]:
@@ -184,6 +184,9 @@ def _secret_texts(states: Iterable[Mapping[str, Any]], planned: Iterable[Resourc
 
 def _resource(urn: str, raw: Mapping[str, Any]) -> Resource:
     inputs = values.read(dict(raw.get("inputs") or {}))
+    if UNAPPLIED["inputs"].items() <= inputs.items():
+        # Whatever the state has is not known to be on the node.
+        inputs.pop("stdin", None)
     return Resource(urn, inputs, str(raw.get("parent") or ""), bool(raw.get("protect")))
 
 
@@ -202,7 +205,7 @@ def _configured_secrets(session: Session) -> list[str]:
     sealed = [(key, path) for key, value in _config(session).items() for path in _sealed(value)]
     if not sealed:
         return []
-    config = json.loads(session.ask("config", "--json", "--show-secrets"))
+    config = session.ask_json("config", "--json", "--show-secrets")
     found = []
     for key, path in sealed:
         value: Any = config[key]["value"]

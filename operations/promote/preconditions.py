@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +14,8 @@ from operations.inspect.checks import answers
 from operations.inspect.collect import ClusterSnapshot, collect
 from operations.inspect.verified import Verified
 from operations.locks import StackLock
-from operations.pulumi.session import NOT_DEPLOYED, Session
+from operations.pulumi.backend import not_deployed
+from operations.pulumi.session import Session
 
 COMMAND = "promote"
 SHOWN = 5
@@ -37,7 +37,7 @@ def stack_locked(session: Session) -> Iterator[None]:
     """Hold the stack's lock; refused while somebody changes the stack, or if its last deployment never ended."""
     stack = session.stack
     if not session.is_deployed:
-        raise BerthError(NOT_DEPLOYED.format(stack=stack))
+        raise not_deployed(session.workspace, stack)
     unfinished = BerthError(
         f"The last deployment of {stack} never ended: ./berth up --stack {stack} finishes it first."
     )
@@ -60,7 +60,7 @@ def stack_locked(session: Session) -> Iterator[None]:
 def _refuse_pending(session: Session) -> None:
     """Refuse a state with pending operations, whose outcome is unknown; it is read without its secrets."""
     stack = session.stack
-    pending = (json.loads(session.ask("stack", "export")).get("deployment") or {}).get("pending_operations")
+    pending = (session.export().get("deployment") or {}).get("pending_operations")
     if pending:
         urn = str((pending[0].get("resource") or {}).get("urn", "")).rpartition("::")[2]
         raise BerthError(

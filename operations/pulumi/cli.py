@@ -27,6 +27,8 @@ class Cli:
     program: Path
     missing: tuple[str, ...] = ()
     """Published plugins that are not installed: if there are any, Berth's own replace all of them."""
+    skipped: str = ""
+    """Why the user's own `pulumi` is not used, where there is one."""
 
     @property
     def own_plugins(self) -> bool:
@@ -35,10 +37,11 @@ class Cli:
     @property
     def sentence(self) -> str:
         """Announced before anything is changed."""
+        unused = f"; {self.skipped}" if self.skipped else ""
         if not self.missing:
-            return f"Pulumi CLI: {self.program}, with the published plugins"
+            return f"Pulumi CLI: {self.program}, with the published plugins{unused}"
         lacks = f"{self.missing[0]} and {len(self.missing) - 1} more" if self.missing[1:] else self.missing[0]
-        return f"Pulumi CLI: {self.program}, with Berth's own plugins ({lacks} not installed)"
+        return f"Pulumi CLI: {self.program}, with Berth's own plugins ({lacks} not installed){unused}"
 
 
 def choose(environment: Mapping[str, str] = os.environ) -> Cli:
@@ -55,17 +58,17 @@ def choose(environment: Mapping[str, str] = os.environ) -> Cli:
 def available(environment: Mapping[str, str] = os.environ) -> tuple[Cli | None, str]:
     """The CLI that a run would use; with None, why there is none."""
     program, reason = fitting(environment)
-    return (Cli(program, tuple(missing_plugins(program, environment))) if program else None), reason
+    return (Cli(program, tuple(missing_plugins(program, environment)), reason) if program else None), reason
 
 
 def fitting(environment: Mapping[str, str] = os.environ) -> tuple[Path | None, str]:
-    """A `pulumi` that will do: the user's, else the one that was compiled here; with None, why there is none."""
+    """A `pulumi` that will do: the user's, else the one that was compiled here; and why the user's will not."""
     found = find(environment)
-    reason = NO_CLI if found is None else refusal(found) or ""
+    reason = (refusal(found) or "") if found else ""
     if found and not reason:
         return found, ""
     compiled = build.program(Workspace.current().home)
-    return compiled, "" if compiled else reason
+    return compiled, reason or ("" if compiled else NO_CLI)
 
 
 def find(environment: Mapping[str, str] = os.environ) -> Path | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from operations.errors import UsageError
 from operations.host import pulumi_cli as build
-from operations.pulumi import cli
+from operations.pulumi import backend, cli
 from operations.pulumi.cli import LANGUAGE_HOST, Cli, plugin_versions, pulumi_home
 from operations.workspace import StackFile, Workspace
 
@@ -105,6 +105,7 @@ def shell_environment(
     workspace: Workspace, stack_file: StackFile, base: Mapping[str, str] = os.environ
 ) -> dict[str, str]:
     """What a shell needs so that plain `pulumi` works on the stack; never the passphrase itself."""
+    backend.check(workspace)
     result = {"PULUMI_BACKEND_URL": workspace.backend_url, "BERTH_HOME": str(workspace.home)}
     result["PULUMI_STACK"] = stack_file.stack
     if stack_file.is_lab or base.get("PULUMI_CONFIG_PASSPHRASE_FILE"):

@@ -120,17 +120,18 @@ class RunView:
 
     def failures(self) -> list[tuple[str, str]]:
         """(what, why) for everything that failed, without the noise around it."""
-        result = []
-        reported = set()
-        for step in self.failed:
-            texts = self.errors.get(step.urn, [])
-            reported.add(step.urn)
-            result.append((step.title, "\n".join(without_trace(text) for text in texts) or "no reason given"))
+        result = self.failed_steps()
+        reported = {step.urn for step in self.failed}
         for urn, texts in self.errors.items():
             if urn not in reported and texts:
                 name = display_name(urn) if urn and not _is_stack(urn) else "the program"
                 result.append((name, "\n".join(without_trace(text) for text in texts)))
         return result
+
+    def failed_steps(self) -> list[tuple[str, str]]:
+        """(what, why) for every operation that failed."""
+        reasons = ("\n".join(map(without_trace, self.errors.get(step.urn, []))) for step in self.failed)
+        return [(step.title, why or "no reason given") for step, why in zip(self.failed, reasons, strict=True)]
 
 
 def _step(event: Mapping[str, Any]) -> Step:

@@ -15,7 +15,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from operations.errors import BerthError, Interrupted
 from operations.locks import StackLock
+from operations.pulumi import recovery
 from operations.pulumi.events import EventLog, RunView
 from operations.pulumi.progress import display
 from operations.pulumi.session import UNSAVED, Session, explain
@@ -23,6 +25,8 @@ from operations.workspace import Workspace
 
 POLL = 0.1
 LOGS_KEPT = 10
+STOPPING = "Stopping: finishing current operations (interrupt again to stop at once)."
+STOPPING_AT_ONCE = "Stopping at once: the next run repeats the operations that did not end."
 PR_SET_PDEATHSIG = 1
 _prctl = ctypes.CDLL(None).prctl
 
@@ -36,13 +40,17 @@ class Outcome:
     seconds: float
     log: Path
     events: Path
+    interrupts: int = 0
+    """How often the user interrupted it."""
 
     @property
     def failed(self) -> bool:
         return self.exit_code != 0
 
     def reasons(self) -> list[tuple[str, str]]:
-        """(what, why) of a failed run; the CLI's last output where no resource failed."""
+        """(what, why) of a failed run; the CLI's last output where no resource failed and nobody interrupted it."""
+        if self.interrupts:
+            return self.view.failed_steps()
         found = self.view.failures()
         if self.exit_code < 0:
             found.append(("Pulumi", f"it was killed ({signal.Signals(-self.exit_code).name}); run the command again"))
@@ -73,7 +81,7 @@ def follow(
     events.touch(mode=0o600)
     with log.open("wb") as output:
         process = start(argv, session, output.fileno(), lock)
-    with display(console, title, expected) as shown, interrupts_forwarded(process, console):
+    with display(console, title, expected) as shown, interrupts_forwarded(process, console) as interrupts:
         running = True
         while running:
             running = _is_running_after(process, POLL)
@@ -86,10 +94,12 @@ def follow(
     text = log.read_text(encoding="utf-8", errors="replace")
     unsaved = any(words in text for words in UNSAVED)
     lock.unfinished = process.returncode < 0 or unsaved
-    outcome = Outcome(process.returncode, view, time.monotonic() - started, log, events)
+    outcome = Outcome(process.returncode, view, time.monotonic() - started, log, events, len(interrupts))
     refusal = session.known_refusal(text) if outcome.failed and (unsaved or not view.finished) else None
     if refusal is not None:
         raise refusal
+    if outcome.failed and not lock.unfinished:
+        recovery.run_again(session, {step.urn for step in view.failed})
     return outcome
 
 
@@ -133,26 +143,32 @@ def _is_running_after(process: subprocess.Popen[bytes], seconds: float) -> bool:
 
 
 @contextmanager
-def interrupts_forwarded(process: subprocess.Popen[bytes], console: Console) -> Iterator[None]:
-    """Ctrl-C and SIGTERM go to the CLI, which ends in order and keeps what is done."""
+def interrupts_forwarded(process: subprocess.Popen[bytes], console: Console) -> Iterator[Sequence[int]]:
+    """Ctrl-C and SIGTERM go to the CLI, which ends in order and keeps what is done; yields those that came."""
+    came: list[int] = []
 
-    def forward(*_: object) -> None:
-        console.print("Stopping: finishing current operations (interrupt again to stop at once).")
+    def forward(number: int, _: object) -> None:
+        came.append(number)
+        console.print(STOPPING if len(came) == 1 else STOPPING_AT_ONCE)
         process.send_signal(signal.SIGINT)
 
     before = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield came
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
-def describe_failure(headline: str, outcome: Outcome) -> str:
-    """What failed and why, in full, and where the whole log is."""
-    blocks = [f"{headline} after {outcome.seconds:.0f} s."]
+def failure(action: str, outcome: Outcome) -> BerthError:
+    """What ended the action ("Deploying dev") and why, in full, and where the whole log is."""
+    blocks = [f"{action} failed after {outcome.seconds:.0f} s."]
+    if outcome.interrupts:
+        continues = "completed changes stay, and the same command continues from there"
+        blocks = [f"{action} was interrupted after {outcome.seconds:.0f} s: {continues}."]
     for what, why in outcome.reasons():
         indented = "\n".join(f"    {line}" for line in why.splitlines())
         blocks.append(f"  {what}:\n{indented}")
     blocks.append(f"Log: {outcome.log}")
-    return "\n".join(blocks)
+    text = "\n".join(blocks)
+    return Interrupted(text) if outcome.interrupts else BerthError(text)

@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from operations.errors import BerthError
 from operations.locks import Holder, Process, session_of
 from operations.pulumi.locks import StateLocked
 from operations.pulumi.session import Session
-from operations.pulumi.state import CONTAINER, NETWORK, UNWRITTEN, mark
+from operations.pulumi.state import CONTAINER, NETWORK, UNAPPLIED, mark
 
 PROVIDER = "pulumi:providers:docker"
 LISTINGS = {
@@ -39,7 +39,7 @@ def resume(session: Session, interrupted: Holder | None, log: Callable[[str], No
         release_dead(session, log)
     elif session.is_deployed:
         release_dead(session, log)
-        if _pending(_export(session)):
+        if _pending(session.export()):
             log(f"A change of {session.stack} by another deploy host did not end: continuing where it stopped.")
             clear_unfinished(session, log)
 
@@ -83,45 +83,49 @@ def clear_unfinished(session: Session, log: Callable[[str], None]) -> None:
     for orphan in _unowned_orphans(session):
         orphan.remove()
         log(f"  {orphan.kind} {orphan.name} was half created and is removed, to be created again")
-    export = _export(session)
+    export = session.export()
     # No `up` drops one of a creation, and promotions wait for its end.
-    if _pending(export):
-        session.import_state(unapplied(export))
+    if pending := _pending(export):
+        session.import_state(unapplied(export, {str(one["resource"]["urn"]) for one in pending}))
 
 
-def unapplied(export: Mapping[str, Any]) -> dict[str, Any]:
-    """The state with every command whose update never ended marked as not applied.
+def run_again(session: Session, failed: Collection[str]) -> None:
+    """Have the next `up` run these commands, by URN, again: their update or removal failed, maybe half way."""
+    if not failed:
+        return
+    export = session.export()
+    marked = unapplied(export, failed)
+    if marked != export:
+        session.import_state(marked)
 
-    Its host may have the new input already. With the old settings back, the state's inputs and the program's would
+
+def unapplied(export: Mapping[str, Any], begun: Collection[str]) -> dict[str, Any]:
+    """The state with these commands, by URN, marked as not applied.
+
+    Their hosts may have the new input already. With the old settings back, the state's inputs and the program's would
     be equal, and nothing would be run.
     """
     document: dict[str, Any] = json.loads(json.dumps(export))
-    deployment = document["deployment"]
-    begun = {one["resource"]["urn"] for one in deployment["pending_operations"] if one.get("type") == "updating"}
-    for resource in deployment.get("resources") or ():
-        if resource["urn"] in begun and not resource.get("delete") and "stdin" in (resource.get("inputs") or {}):
-            mark(resource, UNWRITTEN)
+    for resource in document["deployment"].get("resources") or ():
+        if resource["urn"] in begun and not resource.get("delete") and "create" in (resource.get("inputs") or {}):
+            mark(resource, UNAPPLIED)
     return document
 
 
-def _pending(export: Mapping[str, Any]) -> bool:
-    return bool((export.get("deployment") or {}).get("pending_operations"))
+def _pending(export: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return (export.get("deployment") or {}).get("pending_operations") or []
 
 
 def _unowned_orphans(session: Session) -> list[Orphan]:
     """Orphans of no current run: seen before the state was found unlocked, and still not in it after."""
-    found = list(orphans(_export(session), session.stack))
+    found = list(orphans(session.export(), session.stack))
     # A service backend leases states and does not name the holder.
     if not found or session.workspace.is_service:
         return []
     if others := session.locks():
         raise StateLocked(session.stack, others)
-    still = set(orphans(_export(session), session.stack))
+    still = set(orphans(session.export(), session.stack))
     return [orphan for orphan in found if orphan in still]
-
-
-def _export(session: Session) -> dict[str, Any]:
-    return dict(json.loads(session.ask("stack", "export")))
 
 
 def end_session(cli: Process, seconds: float = 3.0) -> bool:

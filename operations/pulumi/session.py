@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from operations.errors import BerthError
+from operations.pulumi import backend
 from operations.pulumi.cli import Cli, choose
 from operations.pulumi.environment import environment, secrets_provider
 from operations.pulumi.events import COLOR, without_trace
 from operations.pulumi.locks import LOCKED, StateLock, StateLocked, locks, named_in
 from operations.workspace import StackFile, Workspace, write_private
 
-NOT_DEPLOYED = "Stack {stack} is not deployed: ./berth up --stack {stack} does that."
 WRONG_PASSPHRASE = "incorrect passphrase"
 DAMAGED_STATE = "failed to load checkpoint"
 KNOWN_STACK = "already exists"
@@ -42,6 +42,7 @@ class Session:
     @classmethod
     def open(cls, workspace: Workspace, stack_file: StackFile, chosen: Cli | None = None) -> Session:
         """With the CLI that `choose` finds, unless one was chosen already."""
+        backend.check(workspace)
         chosen = chosen or choose()
         return cls(workspace, stack_file, chosen, environment(workspace, stack_file, chosen))
 
@@ -67,11 +68,25 @@ class Session:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
+            errors="replace",
             check=False,
         )
         if result.returncode:
             raise self.refusal(f"{result.stderr}\n{result.stdout}")
         return result.stdout
+
+    def ask_json(self, *words: str) -> Any:
+        """The JSON that a call prints; raises BerthError where it is none."""
+        return self._parsed(words, self.ask(*words))
+
+    def _parsed(self, words: Sequence[str], text: str) -> Any:
+        try:
+            return json.loads(text)
+        except ValueError:
+            raise BerthError(
+                f"`pulumi {' '.join(words[:2])}` printed no JSON ({text.strip()[:50]!r}): {self.cli.program} is broken "
+                "or not Pulumi's CLI. Install it anew, or take it off PATH."
+            ) from None
 
     def refusal(self, text: str) -> BerthError:
         """The CLI's error as one sentence where the reason is known."""
@@ -88,11 +103,7 @@ class Session:
                 "see PULUMI_CONFIG_PASSPHRASE_FILE or PULUMI_CONFIG_PASSPHRASE."
             )
         if DAMAGED_STATE in output and self.workspace.has_file_backend:
-            path = self.workspace.checkpoint(self.stack)
-            return BerthError(
-                f"The state file {path} is damaged ({output.rpartition(': ')[2]}). {path.name}.bak beside it is the "
-                "state before its last change: keep the damaged one, copy the other over it, then ./berth up."
-            )
+            return BerthError(backend.damaged(self.workspace.checkpoint(self.stack), output.rpartition(": ")[2]))
         if failed := BACKEND_FAILED.search(output):
             return BerthError(self._backend_failed(output, failed[1]))
         return None
@@ -125,20 +136,23 @@ class Session:
     def is_deployed(self) -> bool:
         """Whether the backend knows the stack."""
         if self.workspace.has_file_backend:
-            return self.workspace.stack_exists(self.stack)
-        listed = json.loads(self._output([str(self.cli.program), "stack", "ls", "--json"]) or "[]")
+            return backend.in_files(self.workspace, self.stack)
+        words = ("stack", "ls", "--json")
+        listed = self._parsed(words, self._output([str(self.cli.program), *words]) or "[]")
         return any(str(entry["name"]).rpartition("/")[2] == self.stack for entry in listed)
 
     def outputs(self, show_secrets: bool = False) -> dict[str, Any]:
         """The stack's outputs, or an error that names how to get some."""
         if not self.is_deployed:
-            raise BerthError(NOT_DEPLOYED.format(stack=self.stack))
-        outputs = json.loads(
-            self.ask("stack", "output", "--json", *(["--show-secrets"] if show_secrets else [])) or "{}"
-        )
+            raise backend.not_deployed(self.workspace, self.stack)
+        outputs = self.ask_json("stack", "output", "--json", *(["--show-secrets"] if show_secrets else []))
         if not outputs:
             raise BerthError(f"Stack {self.stack} has no outputs yet: finish it with ./berth up --stack {self.stack}.")
         return dict(outputs)
+
+    def export(self, show_secrets: bool = False) -> dict[str, Any]:
+        """The state, as `stack export` gives it."""
+        return dict(self.ask_json("stack", "export", *(["--show-secrets"] if show_secrets else [])))
 
     def import_state(self, document: Mapping[str, Any]) -> None:
         """Replace the state by another one, as `stack export` gives it; the CLI forgets pending operations."""

@@ -10,8 +10,8 @@ NETWORK = "docker:index/network:Network"
 REMOTE_COMMAND = "command:remote:Command"
 GONE: Mapping[str, Any] = {"gone": True}
 """Not in the state either, so that it is made again and nothing is deleted for it."""
-UNWRITTEN: Mapping[str, Any] = {"inputs": {"stdin": ""}, "outputs": {"stdin": ""}}
-"""Never applied, so that the same command is run again."""
+UNAPPLIED: Mapping[str, Any] = {"inputs": {"create": ""}, "outputs": {"create": ""}}
+"""Never applied, so that the same command is run again. What its removal reads, such as stdin, stays."""
 _RAW_STATE = ("__pulumi_raw_state_delta", "__meta")
 """What the published providers keep beside their outputs; it is wrong once an output is changed."""
 

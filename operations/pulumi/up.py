@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 
 from config import stackfile
 from operations.context import CommandContext, check_settings
@@ -13,9 +12,9 @@ from operations.host import prepare
 from operations.kolla.images.published import follow_other_hosts
 from operations.locks import StackLock
 from operations.preview import build, text
-from operations.pulumi import cli, download, recovery
+from operations.pulumi import backend, cli, download, recovery
 from operations.pulumi.events import QUIET_OPS
-from operations.pulumi.follow import Outcome, describe_failure, follow
+from operations.pulumi.follow import Outcome, failure, follow
 from operations.pulumi.session import Session
 from operations.registry.endpoint import Endpoint
 from operations.workspace import write_private
@@ -31,6 +30,7 @@ def up(run: CommandContext) -> Outcome:
         session = run.session()
         recovery.resume(session, lock.interrupted, run.log)
         if not session.is_deployed:
+            backend.refuse_lost(run.workspace, run.stack)
             _refuse_taken(run)
             session.ensure_stack()
         follow_other_hosts(run, session)
@@ -46,8 +46,8 @@ def up(run: CommandContext) -> Outcome:
         )
         # A CLI that ends without a summary of the run has done nothing that anybody could rely on.
         if outcome.failed or outcome.view.changes is None:
-            raise BerthError(describe_failure(f"Deploying {run.stack} failed", outcome))
-        write_private(_count_file(run), json.dumps({"resources": outcome.view.done}) + "\n")
+            raise failure(f"Deploying {run.stack}", outcome)
+        write_private(run.workspace.deployed_file(run.stack), json.dumps({"resources": outcome.view.done}) + "\n")
         return outcome
 
 
@@ -97,14 +97,10 @@ def _ask_first(run: CommandContext, session: Session, confirm: Callable[[str], b
         raise BerthError(f"Nothing was changed on {session.stack}.")
 
 
-def _count_file(run: CommandContext) -> Path:
-    return run.workspace.stack_dir(run.stack) / "resources.json"
-
-
 def _expected(run: CommandContext) -> int | None:
     """How many resources the last complete run had, the measure of this one's progress."""
     try:
-        return int(json.loads(_count_file(run).read_text(encoding="utf-8"))["resources"])
+        return int(json.loads(run.workspace.deployed_file(run.stack).read_text(encoding="utf-8"))["resources"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

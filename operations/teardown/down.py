@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +11,7 @@ from operations.context import CommandContext
 from operations.errors import BerthError, UsageError
 from operations.locks import StackLock
 from operations.pulumi import recovery
-from operations.pulumi.follow import Outcome, describe_failure, follow
+from operations.pulumi.follow import Outcome, failure, follow
 from operations.pulumi.session import Session
 from operations.teardown import deploy_host, orphans
 
@@ -55,14 +54,16 @@ def _destroy_lab(run: CommandContext, lock: StackLock) -> str | None:
         if not session.is_deployed:
             return None
         recovery.resume(session, lock.interrupted, run.log)
-        known = json.loads(session.ask("stack", "export"))
+        known = session.export()
         missing = orphans.missing_nodes(known, run.stack)
     except BerthError as error:
         return str(error)
     if missing:
         return f"Lab nodes that do not run: {', '.join(missing)}."
     outcome = _destroy(run, session, lock, known)
-    return describe_failure("Destroying in order failed", outcome) if outcome.failed else None
+    if outcome.interrupts:
+        raise failure(f"Taking {run.stack} down", outcome)
+    return str(failure("Destroying in order", outcome)) if outcome.failed else None
 
 
 def _down_nodes(run: CommandContext, lock: StackLock, delete_data: bool) -> None:
@@ -77,10 +78,10 @@ def _down_nodes(run: CommandContext, lock: StackLock, delete_data: bool) -> None
     recovery.resume(session, lock.interrupted, run.log)
     hosts = ssh.hosts(run.workspace, outputs)
     kept = orphans.data(run.stack_file, outputs)
-    known = json.loads(session.ask("stack", "export"))
+    known = session.export()
     outcome = _destroy(run, session, lock, known, "--exclude-protected")
     if outcome.failed:
-        raise BerthError(describe_failure(f"Taking {run.stack} down failed", outcome))
+        raise failure(f"Taking {run.stack} down", outcome)
     if not delete_data:
         run.log("kept: the stack's CA and the object store's keys, in the state")
     if disks:

@@ -55,7 +55,7 @@ if command == "cancel":
 if command == "stack init":
     state = kept / "stacks" / "berth"
     state.mkdir(parents=True, exist_ok=True)
-    (state / f"{stack}.json").write_text("{}")
+    (state / f"{stack}.json").write_text('{"version": 3, "checkpoint": {}}')
 if words[:2] == ["stack", "tag"] and not prepared.exists():
     tags = answers / f"tags@{stack}.json"
     known = json.loads(tags.read_text()) if tags.exists() else {}

@@ -45,14 +45,12 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def start(checkout: Checkout, *arguments: str) -> subprocess.Popen[bytes]:
+def start(checkout: Checkout, *arguments: str, output: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
     """`berth` in a process of its own, in a session of its own."""
     workspace = checkout.workspace
     argv = [sys.executable, "-c", BERTH, str(workspace.root), str(workspace.home), *arguments]
     root = ROOT
-    return subprocess.Popen(
-        argv, cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
+    return subprocess.Popen(argv, cwd=root, stdout=output, stderr=output, start_new_session=True, text=True)
 
 
 def leave_lock(checkout: Checkout, **changes: Any) -> Path:
@@ -171,11 +169,13 @@ def test_an_interrupted_up_lets_its_cli_end_in_order(checkout: Checkout) -> None
     checkout.install_pulumi()
     checkout.deploy()
     checkout.answer("up", sleep=30)
-    first = start(checkout, "up")
+    first = start(checkout, "up", output=subprocess.PIPE)
     wait_for((checkout.answers / "started").exists)
     first.send_signal(signal.SIGTERM)
-    assert first.wait(20) == 1
-    assert (checkout.answers / "interrupted").exists()
+    said, errors = first.communicate(timeout=20)
+    assert first.returncode == 130 and (checkout.answers / "interrupted").exists()
+    assert "Stopping: finishing current operations" in said and "KeyboardInterrupt" not in errors
+    assert "Deploying dev was interrupted after" in errors and "failed" not in errors
     with StackLock(checkout.workspace.stack_dir("dev"), "dev", "up") as lock:
         assert lock.interrupted is None, "the run ended in order"
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +91,77 @@ def test_a_failed_up_names_the_resource_and_its_reason_without_the_noise(checkou
     assert "update failed" not in ended.err
     log = ended.err.strip().rpartition("Log: ")[2]
     assert Path(log).exists()
+
+
+def test_a_command_that_failed_runs_again_whatever_the_settings_say_then(checkout: Checkout, berth: Any) -> None:
+    checkout.install_pulumi()
+    checkout.deploy()
+    command = {"urn": FAIL["urn"], "inputs": {"create": "sh"}, "outputs": {"create": "sh"}}
+    checkout.answer("stack export", out=json.dumps({"deployment": {"resources": [command]}}))
+    checkout.answer("up", events=[{"resOpFailedEvent": {"metadata": {**FAIL, "op": "update"}}}], code=255)
+    assert berth("up").code == 1
+    assert checkout.words()[-2:] == ["stack export", "stack import"]
+
+
+@pytest.mark.parametrize("state", ["null", "{}", "[]", "", '{"version": 3, "checkpoint": null}'])
+def test_a_state_file_without_a_state_is_no_new_stack(checkout: Checkout, berth: Any, state: str) -> None:
+    checkout.install_pulumi()
+    checkout.deploy()
+    checkout.workspace.checkpoint("dev").write_text(state)
+    for command in ("up", "preview", "endpoint", "drift"):
+        ended = berth(command)
+        assert ended.code == 1 and "dev.json is damaged (it holds no state). dev.json.bak beside it" in ended.err
+    assert "up" not in checkout.words()
+
+
+def test_a_deployed_stack_without_its_state_is_no_new_stack(checkout: Checkout, berth: Any) -> None:
+    checkout.install_pulumi()
+    checkout.answer("up", events=created())
+    assert berth("up").code == 0
+    shutil.rmtree(checkout.workspace.state)
+    for command in ("up", "preview", "endpoint", "status"):
+        ended = berth(command)
+        assert ended.code == 1 and "This checkout deployed dev, but the state backend file://" in ended.err
+    assert checkout.words().count("up") == 1
+    (checkout.workspace.stack_dir("dev") / "resources.json").unlink()
+    assert berth("up").code == 0
+
+
+def test_a_stack_that_pulumi_itself_removed_is_a_new_one(checkout: Checkout, berth: Any) -> None:
+    checkout.install_pulumi()
+    checkout.answer("up", events=created())
+    berth("up")
+    state = checkout.workspace.checkpoint("dev")
+    state.rename(state.with_name("dev.json.bak"))
+    assert berth("up").code == 0
+
+
+@pytest.mark.parametrize("url", ["nonsense", "/srv/state", "ftp://states", "s4://states"])
+def test_a_url_that_is_no_backends_is_refused_by_name(checkout: Checkout, berth: Any, url: str) -> None:
+    checkout.install_pulumi()
+    checkout.workspace = dataclasses.replace(checkout.workspace, backend=url)
+    for command in ("up", "preview", "status", "env"):
+        ended = berth(command)
+        assert ended.code == 2 and "PULUMI_BACKEND_URL (or `backend:` in Pulumi.yaml) is '" in ended.err
+    assert not checkout.calls
+
+
+def test_a_backends_folder_that_is_not_there_is_not_made(checkout: Checkout, berth: Any, tmp_path: Path) -> None:
+    checkout.install_pulumi()
+    checkout.workspace = dataclasses.replace(checkout.workspace, backend=f"file://{tmp_path}/typo")
+    for command in ("up", "preview", "status"):
+        ended = berth(command)
+        assert ended.code == 2 and f"The state backend's folder {tmp_path}/typo is not there: create it" in ended.err
+    assert not (tmp_path / "typo").exists()
+
+
+@pytest.mark.parametrize("printed", ["panic!", "\udcff\udcfe", ""])
+def test_a_cli_that_prints_rubbish_is_named(checkout: Checkout, berth: Any, printed: str) -> None:
+    program = checkout.install_pulumi()
+    checkout.deploy()
+    checkout.answer("stack output", out=printed)
+    ended = berth("endpoint")
+    assert ended.code == 1 and "`pulumi stack output` printed no JSON" in ended.err and str(program) in ended.err
 
 
 def test_a_cli_that_fails_before_any_resource_is_quoted(checkout: Checkout, berth: Any) -> None:

@@ -10,7 +10,7 @@ import pytest
 from operations.drift.repair import marked
 from operations.drift.report import DriftReport
 from operations.inspect.compare import Finding, Unknown
-from operations.pulumi.state import GONE, UNWRITTEN
+from operations.pulumi.state import GONE, UNAPPLIED
 from tests.unit.conftest import Checkout, Docker
 
 FILES = "urn:pulumi:dev::berth::command:remote:Command::registry-files"
@@ -40,7 +40,7 @@ STATE: dict[str, Any] = {
         ]
     }
 }
-FILE = Finding("node1", "file", "/etc/berth/x", "as written", "changed", FILES, UNWRITTEN)
+FILE = Finding("node1", "file", "/etc/berth/x", "as written", "changed", FILES, UNAPPLIED)
 OTHER = Finding(
     "node1",
     "container",
@@ -59,7 +59,7 @@ def after(*findings: Finding) -> dict[str, Any]:
 
 def test_a_bundle_that_drifted_is_applied_again_with_the_same_command() -> None:
     resources = after(FILE)
-    assert resources[FILES]["inputs"] == {"create": "sh", "stdin": ""}
+    assert resources[FILES]["inputs"] == {"create": "", "stdin": {"ciphertext": "x"}}
     assert resources[CONTAINER] == STATE["deployment"]["resources"][2], "nothing else is marked"
 
 

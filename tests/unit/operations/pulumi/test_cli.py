@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from operations.errors import BerthError
 from operations.pulumi import cli
 from operations.pulumi.cli import Cli
 from operations.pulumi.environment import environment, own_plugins, secrets_provider
+from operations.pulumi.version import refusal
 from operations.workspace import StackFile, Workspace
 from tests.unit.conftest import Checkout
 
@@ -27,6 +29,34 @@ def test_pulumi_with_all_its_plugins_runs_with_them(checkout: Checkout) -> None:
     chosen = cli.choose()
     assert (chosen.program, chosen.own_plugins) == (program, False)
     assert chosen.sentence == f"Pulumi CLI: {program}, with the published plugins"
+
+
+def test_an_unfit_pulumi_is_named_beside_the_compiled_one(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = checkout.install_pulumi()
+    program.write_text("#!/bin/sh\necho v3.100.0\n")
+    compiled = checkout.user / "compiled"
+    compiled.touch(mode=0o755)
+    monkeypatch.setattr("operations.host.pulumi_cli.program", lambda home: compiled)
+    chosen = cli.choose()
+    assert chosen.program == compiled
+    assert chosen.sentence.endswith(f"; {program} is version 3.100.0, and Berth needs 3.260.0 or newer")
+
+
+def test_a_pulumi_that_hangs_is_killed_with_its_children(checkout: Checkout, tmp_path: Path) -> None:
+    program = checkout.install_pulumi()
+    program.write_text(f"#!/bin/sh\nsleep 300 & echo $! >{tmp_path}/child\nwait\n")
+    assert refusal(program, timeout=1) == f"{program} does not print its version within 1 s"
+    with pytest.raises(ProcessLookupError):
+        for _ in range(50):
+            os.kill(int((tmp_path / "child").read_text()), 0)
+            time.sleep(0.1)
+
+
+def test_asking_for_the_version_leaves_nothing_in_the_users_home(checkout: Checkout) -> None:
+    program = checkout.install_pulumi()
+    program.write_text('#!/bin/sh\nmkdir -p "$PULUMI_HOME/logs"; echo v3.276.0\n')
+    assert refusal(program) is None
+    assert not (checkout.user / ".pulumi" / "logs").exists()
 
 
 def test_pulumi_in_its_own_home_is_found(checkout: Checkout) -> None:

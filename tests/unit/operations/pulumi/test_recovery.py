@@ -55,16 +55,14 @@ def test_a_swarms_networks_are_never_taken_for_remains(checkout: Checkout, docke
     assert list(orphans({"deployment": {"resources": []}}, "dev")) == []
 
 
-def test_a_command_whose_update_never_ended_runs_again_in_any_case() -> None:
+def test_a_command_that_never_ended_runs_again_in_any_case() -> None:
     def command(name: str, **more: object) -> dict[str, object]:
-        return {"urn": f"urn::{name}", "inputs": {"stdin": "old"}, "outputs": {"stdin": "old", "id": name}, **more}
+        ours = {"create": "sh", "stdin": "old"}
+        return {"urn": f"urn::{name}", "inputs": ours, "outputs": {**ours, "id": name}, **more}
 
-    pending = [
-        {"type": "updating", "resource": {"urn": "urn::begun"}},
-        {"type": "creating", "resource": {"urn": "urn::created"}},
-    ]
-    resources = [command("begun"), command("other"), command("created"), command("begun", delete=True)]
-    export = {"deployment": {"resources": resources, "pending_operations": pending}}
-    begun, *others = unapplied(export)["deployment"]["resources"]
-    assert (begun["inputs"], begun["outputs"]) == ({"stdin": ""}, {"stdin": "", "id": "begun"})
+    resources = [command("begun"), command("other"), command("begun", delete=True)]
+    export = {"deployment": {"resources": resources}}
+    begun, *others = unapplied(export, {"urn::begun", "urn::a container"})["deployment"]["resources"]
+    assert begun["inputs"] == {"create": "", "stdin": "old"}, "what a removal reads stays"
+    assert begun["outputs"] == {"create": "", "stdin": "old", "id": "begun"}
     assert others == resources[1:] and resources[0] == command("begun"), "and the export itself is left alone"
