@@ -32,9 +32,11 @@ def effect(node: str, change: Change) -> Effect:
     before = change.old.open.get("stdin") if change.old else None
     after = change.new.open.get("stdin") if change.new else None
     if change.old is None:
-        return Effect(node, UNKNOWN, why="not seen yet: known at first contact")
+        return Effect(node, UNKNOWN, why="not seen yet")
     if change.new is None:
         return Effect(node, RESTART, why="its original settings come back")
+    if before is None:
+        return Effect(node, UNKNOWN, why="its last change did not end")
     if values.is_unknown(after) or not parse.is_bundle(after):
         return Effect(node, UNKNOWN, why="its settings depend on what is only made during up")
     assert isinstance(after, str)

@@ -77,6 +77,15 @@ def properties(change: Change) -> list[Difference]:
     return found
 
 
+def is_script_only(change: Change) -> bool:
+    """Whether a command runs again for a changed script alone, with the same input."""
+    if change.op != "update" or change.old is None or change.new is None:
+        return False
+    before, after = change.old.inputs, change.new.inputs
+    changed = {key for key in {*before, *after} if before.get(key) != after.get(key)}
+    return bool(changed) and changed <= {"create", "update", "delete"}
+
+
 def _property(key: str, before: Any, after: Any) -> Difference:
     if key == "connection":
         before, after = _door(before), _door(after)

@@ -5,6 +5,7 @@ Only the saved plan holds new values with secrets, only the state old ones; both
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import tempfile
@@ -161,7 +162,14 @@ def _changes(
             continue
         seen.add(urn)
         new = None if op == "delete" else after.get(urn) or _resource(urn, step.get("newState") or {})
-        yield Change("replace" if op in REPLACE else op, before.get(urn), new)
+        yield Change("replace" if op in REPLACE else op, _as_applied(before.get(urn)), new)
+
+
+def _as_applied(old: Resource | None) -> Resource | None:
+    """What is known to be on the node: nothing, where the last run of the command did not end."""
+    if old is None or not UNAPPLIED["inputs"].items() <= old.inputs.items():
+        return old
+    return dataclasses.replace(old, inputs={key: value for key, value in old.inputs.items() if key != "stdin"})
 
 
 def _stack_outputs(states: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
@@ -184,9 +192,6 @@ def _secret_texts(states: Iterable[Mapping[str, Any]], planned: Iterable[Resourc
 
 def _resource(urn: str, raw: Mapping[str, Any]) -> Resource:
     inputs = values.read(dict(raw.get("inputs") or {}))
-    if UNAPPLIED["inputs"].items() <= inputs.items():
-        # Whatever the state has is not known to be on the node.
-        inputs.pop("stdin", None)
     return Resource(urn, inputs, str(raw.get("parent") or ""), bool(raw.get("protect")))
 
 

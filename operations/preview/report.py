@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from config.model.stack import StackSettings
@@ -124,7 +124,11 @@ def report(
         unchanged=int(same),
         daemons=tuple(_daemons(planned.changes, machines)),
         waves=tuple(tuple(wave) for wave in waves(settings.nodes, settings.docker.rollout)),
-        notices=(*notices(Step(change.resource.urn, change.op) for change in planned.changes), *more),
+        notices=(
+            *notices(Step(change.resource.urn, change.op) for change in planned.changes),
+            *_scripts(planned.changes),
+            *more,
+        ),
         losses=tuple(loss for change in planned.changes if (loss := _loss(change))),
         violations=tuple(policies.violations(planned.resources, settings)) if planned.resources else (),
         failures=planned.failures,
@@ -142,6 +146,15 @@ def _daemons(changes: Iterable[Change], machines: Machines) -> Iterable[Effect]:
     for change in changes:
         if change.resource.stage == daemons.STAGE and differences.files(change) is not None:
             yield daemons.effect(machines.of(change), change)
+
+
+def _scripts(changes: Iterable[Change]) -> Iterator[str]:
+    """One sentence about the commands of which nothing but the script changes."""
+    again = [change.resource.name for change in changes if differences.is_script_only(change)]
+    if again:
+        shown = ", ".join(again[:4]) + (f" and {len(again) - 4} more" if again[4:] else "")
+        count = "1 command runs" if len(again) == 1 else f"{len(again)} commands run"
+        yield f"{count} again because Berth's scripts changed ({shown}); what they write stays as it is."
 
 
 def _loss(change: Change) -> Loss | None:

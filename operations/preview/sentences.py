@@ -12,7 +12,7 @@ _MEANING = {
     daemons.RESTART: "Docker restarts",
     daemons.RELOAD: "Docker reloads its settings, nothing restarts",
     daemons.NOTHING: "Docker stays as it is: it reads what changes on every pull",
-    daemons.UNKNOWN: "unknown until first contact whether Docker restarts",
+    daemons.UNKNOWN: "unknown until contact whether Docker restarts",
 }
 
 

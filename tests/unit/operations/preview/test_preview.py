@@ -106,10 +106,28 @@ def test_the_summary_says_what_docker_does_on_each_node_and_in_which_order(
     summary, _, details = text.partition("<details>")
     assert "**1 to create, 2 to update, 40 unchanged**" in summary
     assert "- node1, node2: Docker restarts (log-opts)" in summary
-    assert "- node3: unknown until first contact" in summary
+    assert "- node3: unknown until contact" in summary
     assert "one node after the other (node1, node2, node3)" in summary
     assert '-    "max-size": "10m"' in details and '+    "max-size": "20m"' in details
     assert "<summary>Files on node1, node2: 1</summary>" in details, "the same difference is shown once"
+
+
+def test_what_a_failed_run_left_on_a_node_is_not_taken_for_known(checkout: Checkout, berth: Any, world: World) -> None:
+    failed, wanted = ({"connection": connection(1), "create": text, "stdin": daemon()} for text in ("", "sh"))
+    world.change(command("docker-daemon", "docker-node1"), failed, wanted, "update")
+    world.tell(checkout)
+    text = berth("preview", "--markdown").out
+    assert "node1: unknown until contact whether Docker restarts (its last change did not end)" in text
+    assert "new, mode 0644" in text and "`create`" in text, text
+
+
+def test_scripts_that_alone_change_are_said_in_words(checkout: Checkout, berth: Any, world: World) -> None:
+    for node in (1, 2):
+        old, new = ({"create": text, "stdin": daemon(), "connection": connection(node)} for text in ("sh", "bash"))
+        world.change(command("registry", f"registry-node{node}"), old, new, "update")
+    world.tell(checkout)
+    said = "2 commands run again because Berth's scripts changed (registry-node1, registry-node2); what they write"
+    assert f"{said} stays as it is" in berth("preview").out
 
 
 def test_the_order_of_many_nodes_is_said_in_words() -> None:
