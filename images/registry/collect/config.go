@@ -50,6 +50,9 @@ func (d *Duration) UnmarshalText(text []byte) error {
 	return err
 }
 
+// MarshalText implements encoding.TextMarshaler.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
 func (d Duration) std() time.Duration { return time.Duration(d) }
 
 func usualConfig() Config {

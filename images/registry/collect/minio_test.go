@@ -175,7 +175,7 @@ func newBucket(t testing.TB) *bucket {
 	config.Endpoint, config.Bucket, config.Root = server.endpoint, name, rootDirectory
 	config.AccessKey, config.SecretKey, config.Holder = testKey, testSecret, "node-1"
 	config.MinimumAge, config.GracePeriod, config.Settle = 0, 0, Duration(100*time.Millisecond)
-	config.PurgeAfter, config.LockLife = Duration(time.Hour), Duration(2*time.Second)
+	config.PurgeAfter, config.LockLife = Duration(time.Hour), Duration(time.Minute)
 	config.MaxCondemnedPercent = 100
 	made := &bucket{TB: t, server: server, config: config}
 	made.store = made.collector().store
@@ -315,7 +315,7 @@ func (b *bucket) registry() http.Handler {
 	log.SetOutput(io.Discard)
 	text := fmt.Sprintf(`
 version: 0.1
-log: {level: panic, accesslog: {disabled: true}}
+log: {level: error, accesslog: {disabled: true}}
 http: {secret: of-a-test}
 storage:
   delete: {enabled: true}

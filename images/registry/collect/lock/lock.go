@@ -30,8 +30,9 @@ type State struct {
 	Holder string    `json:"holder"`
 	Since  time.Time `json:"since"`
 	Free   bool      `json:"free,omitempty"`
-	// Nonce makes each write another one.
-	Nonce string `json:"nonce"`
+	// Session is of one who holds it; Nonce makes each write another one.
+	Session string `json:"session"`
+	Nonce   string `json:"nonce"`
 }
 
 // A Lock is held from Acquire to Release, or until it is lost.
@@ -42,7 +43,8 @@ type Lock struct {
 	state  State
 	etag   string
 	cancel context.CancelCauseFunc
-	done   chan struct{}
+	// stop ends the renewing, done says that it has ended.
+	stop, done chan struct{}
 
 	mu      sync.Mutex
 	renewed time.Time
@@ -90,8 +92,8 @@ func Acquire(ctx context.Context, in *store.Client, key, holder string, life tim
 			return nil, nil, err
 		}
 	}
-	l := &Lock{store: in, key: key, life: life, done: make(chan struct{})}
-	l.state = State{Holder: holder, Since: in.Now()}
+	l := &Lock{store: in, key: key, life: life, stop: make(chan struct{}), done: make(chan struct{})}
+	l.state = State{Holder: holder, Since: in.Now(), Session: rand.Text()}
 	err = l.write(ctx, condition)
 	if store.IsConflict(err) {
 		if now, _, readErr := read(ctx, in, key); readErr == nil && now != nil {
@@ -139,6 +141,19 @@ func (l *Lock) write(ctx context.Context, condition store.Condition) error {
 	return nil
 }
 
+// rewrite writes over what this holder wrote before. An earlier write may have been made though its answer was lost.
+func (l *Lock) rewrite(ctx context.Context) error {
+	err := l.write(ctx, store.Unchanged(l.etag))
+	if !store.IsConflict(err) {
+		return err
+	}
+	state, object, readErr := read(ctx, l.store, l.key)
+	if readErr != nil || state == nil || state.Session != l.state.Session {
+		return err
+	}
+	return l.write(ctx, store.Unchanged(object.ETag))
+}
+
 // renew writes the lock again, six times in its life, and gives it up when that does not succeed for half of it.
 func (l *Lock) renew(ctx context.Context) {
 	defer close(l.done)
@@ -146,10 +161,12 @@ func (l *Lock) renew(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-l.stop:
+			return
 		case <-time.After(l.life / 6):
 		}
 		attempt, cancel := context.WithDeadline(ctx, l.deadline())
-		err := l.write(attempt, store.Unchanged(l.etag))
+		err := l.rewrite(attempt)
 		cancel()
 		if ctx.Err() == nil && (store.IsConflict(err) || l.Check() != nil) {
 			l.cancel(ErrLost)
@@ -174,10 +191,11 @@ func (l *Lock) Check() error {
 
 // Release lets the next one in.
 func (l *Lock) Release(ctx context.Context) error {
-	l.cancel(nil)
+	close(l.stop)
 	<-l.done
+	defer l.cancel(nil)
 	l.state.Free = true
-	err := l.write(ctx, store.Unchanged(l.etag))
+	err := l.rewrite(ctx)
 	if store.IsConflict(err) {
 		return ErrLost
 	}
