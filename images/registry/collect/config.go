@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -85,6 +86,14 @@ func (c Config) check() error {
 	} {
 		if value == "" {
 			return fmt.Errorf("%s is missing", name)
+		}
+	}
+	if strings.Trim(c.Root, "/")+"/" == folder {
+		return fmt.Errorf("root: %s is where the collector keeps its own", c.Root)
+	}
+	for name, value := range map[string]int{"maxShrinkPercent": c.MaxShrinkPercent, "maxCondemnedPercent": c.MaxCondemnedPercent} {
+		if value < 0 || value > 100 {
+			return fmt.Errorf("%s: %d is no percentage", name, value)
 		}
 	}
 	_, err := timetableOf(c)

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -31,10 +32,12 @@ const (
 	testSecret = "a-secret-for-collect"
 	// minioVariable names the program of MinIO's server that the tests are run against.
 	minioVariable = "BERTH_TEST_MINIO"
-	rootDirectory = "/registry"
+	// drivesVariable is for measurements where four drives are too many.
+	drivesVariable = "BERTH_TEST_MINIO_DRIVES"
+	rootDirectory  = "/registry"
 )
 
-// A minioServer is one node with four drives.
+// A minioServer is one node with four drives, if not said otherwise.
 type minioServer struct {
 	endpoint string
 	folder   string
@@ -86,7 +89,11 @@ func startServer(program string) (*minioServer, error) {
 	address := listener.Addr().String()
 	listener.Close()
 	words := []string{"server", "--quiet", "--address=" + address}
-	for drive := range 4 {
+	drives, err := strconv.Atoi(os.Getenv(drivesVariable))
+	if err != nil {
+		drives = 4
+	}
+	for drive := range drives {
 		path := filepath.Join(folder, fmt.Sprint(drive))
 		if err := os.Mkdir(path, 0o700); err != nil {
 			return nil, err
@@ -318,6 +325,7 @@ version: 0.1
 log: {level: error, accesslog: {disabled: true}}
 http: {secret: of-a-test}
 storage:
+  redirect: {disable: true}
   delete: {enabled: true}
   maintenance: {uploadpurging: {enabled: false}}
   s3: {accesskey: %s, secretkey: %s, region: us-east-1, regionendpoint: %q, forcepathstyle: true, secure: false, bucket: %s, rootdirectory: %s}

@@ -2,6 +2,9 @@
 package layout
 
 import (
+	// Digests of these algorithms are known to be such.
+	_ "crypto/sha256"
+	_ "crypto/sha512"
 	"strings"
 
 	"github.com/opencontainers/go-digest"

@@ -3,6 +3,7 @@ package manifest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 
@@ -36,6 +37,9 @@ func Parse(content []byte) (Needs, error) {
 	var document map[string]any
 	if err := json.Unmarshal(content, &document); err != nil {
 		return Needs{}, fmt.Errorf("it is no JSON object: %w", err)
+	}
+	if document == nil {
+		return Needs{}, errors.New("it is no JSON object")
 	}
 	found := finder{known: isKnown(document), digests: map[digest.Digest]bool{}, children: map[digest.Digest]bool{}}
 	found.object(document)

@@ -126,7 +126,11 @@ func (c *Client) Delete(ctx context.Context, names []Name) error {
 			return fmt.Errorf("reading the answer to a deletion: %w", err)
 		}
 		for _, failed := range result.Errors {
-			if failed.Code != "NoSuchVersion" && failed.Code != "NoSuchKey" {
+			switch failed.Code {
+			case "NoSuchVersion", "NoSuchKey":
+			case "AccessDenied":
+				return &Error{http.StatusForbidden, failed.Code, failed.Message, "the deletion of " + failed.Key}
+			default:
 				return fmt.Errorf("the object store did not delete %s: %s %s", failed.Key, failed.Code, failed.Message)
 			}
 		}
