@@ -10,9 +10,11 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"berth.invalid/images/registry/collect/store"
+	"golang.org/x/sync/errgroup"
 )
 
 // What a collector keeps is below one folder of the bucket, outside the registry's root. Each object is written whole.
@@ -26,6 +28,8 @@ const (
 	removedFolder  = folder + "removed/"
 	stateSizeLimit = 1 << 30
 	runsKept       = 400
+	// deletions is how many requests of a thousand are under way at a time.
+	deletions = 4
 )
 
 // A state is what the runs before left.
@@ -185,17 +189,21 @@ func (c *collector) tidy(ctx context.Context) error {
 
 // delete removes names by the thousand, each thousand only while the lock is surely held.
 func (c *collector) delete(ctx context.Context, names []store.Name, step string) error {
-	done := 0
+	var done atomic.Int64
+	group, inner := errgroup.WithContext(ctx)
+	group.SetLimit(deletions)
 	for batch := range slices.Chunk(names, store.Most) {
-		if err := c.locked(ctx); err != nil {
-			return err
-		}
-		if err := c.store.Delete(ctx, batch); err != nil {
-			return err
-		}
-		done += len(batch)
-		c.step(step)
-		c.progress(step, "done", done, "of", len(names))
+		group.Go(func() error {
+			if err := c.locked(inner); err != nil {
+				return err
+			}
+			if err := c.store.Delete(inner, batch); err != nil {
+				return err
+			}
+			c.step(step)
+			c.progress(step, "done", done.Add(int64(len(batch))), "of", len(names))
+			return nil
+		})
 	}
-	return nil
+	return group.Wait()
 }
