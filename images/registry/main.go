@@ -1,9 +1,11 @@
 // The registry of Berth: distribution as published, with the storage drivers that Berth uses. The upstream command also
 // links the clouds' drivers, which are most of its size and of its compile time.
 //
-// Two things are added to it. BERTH_ENDPOINT and BERTH_ENDPOINT_SERVERS let it reach the object store's servers without a
+// Two things are added to serving. BERTH_ENDPOINT and BERTH_ENDPOINT_SERVERS let it reach the object store's servers without a
 // balancer in between (endpoint.go). With a proxy section it is a cache that asks the upstream once for what many want,
 // and lets nothing out whose digest is wrong (cache.go).
+//
+// The command collect removes what no manifest needs from the bucket (collect/).
 package main
 
 import (
@@ -12,6 +14,7 @@ import (
 	"net/http"
 	"os"
 
+	"berth.invalid/images/registry/collect"
 	"github.com/distribution/distribution/v3/configuration"
 	"github.com/distribution/distribution/v3/registry"
 	_ "github.com/distribution/distribution/v3/registry/auth/htpasswd"
@@ -42,8 +45,9 @@ func main() {
 		go made.storage.watch(context.Background())
 		return made
 	})
+	registry.RootCmd.AddCommand(collect.Command(reachStore))
 	if err := registry.RootCmd.Execute(); err != nil {
-		os.Exit(1)
+		os.Exit(collect.ExitCode(err))
 	}
 }
 
@@ -51,9 +55,7 @@ func main() {
 func prepare(args []string) {
 	store := http.DefaultTransport.(*http.Transport)
 	toUpstream := store.Clone()
-	if address, servers := os.Getenv("BERTH_ENDPOINT"), os.Getenv("BERTH_ENDPOINT_SERVERS"); address != "" && servers != "" {
-		newEndpoint(address, servers, usual).install(store)
-	}
+	reachStore(store)
 	config := read(args)
 	if config == nil || config.Proxy.RemoteURL == "" {
 		return
@@ -70,6 +72,13 @@ func prepare(args []string) {
 		logrus.Fatalf("proxy.remoteurl: %v", err)
 	}
 	http.DefaultTransport = guarded
+}
+
+// reachStore makes a transport go to the object store's servers without a balancer, where they are named.
+func reachStore(transport *http.Transport) {
+	if address, servers := os.Getenv("BERTH_ENDPOINT"), os.Getenv("BERTH_ENDPOINT_SERVERS"); address != "" && servers != "" {
+		newEndpoint(address, servers, usual).install(transport)
+	}
 }
 
 // read returns nil for a configuration that distribution will refuse: it says so itself.
