@@ -26,6 +26,8 @@ FRONT_CONNECTIONS = 4000
 FRONT_CONNECTIONS_OF_CLIENTS = 3000
 # keepalived's stage, beside nginx's: `status`, `verify` and drills treat it differently.
 VIRTUAL_ADDRESS_STAGE = "virtual-address"
+# The garbage collector's stage: `gc` runs commands in its containers.
+COLLECTOR_STAGE = "garbage-collection"
 # The first upstream's cache listens here, the next ones above it, on the nodes that also have a replica.
 CACHE_FIRST_PORT = 4020
 # A cache's own health page, on the node's loopback only: this far above the cache's port.
@@ -35,6 +37,8 @@ CACHES_PER_UPSTREAM = 2
 # Directories of the bucket: each has its own access key.
 STORE_DIRECTORY = "/store"
 CACHE_DIRECTORY = "/cache"
+# Where the garbage collector keeps its own; the name is its choice (images/registry/collect).
+COLLECTOR_DIRECTORY = "/gc"
 # Where Docker Hub answers; its images go by the name docker.io.
 DOCKER_HUB, DOCKER_HUB_NAME = "https://registry-1.docker.io", "docker.io"
 # The lab's stand-in for a public registry.

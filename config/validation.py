@@ -11,7 +11,7 @@ from config.defaults import with_defaults
 from config.model.stack import StackSettings
 from config.problems import Problem
 from config.pydantic_errors import problem
-from config.rules import clusters, kolla, machines, node_os, nodes, services, upstreams
+from config.rules import clusters, garbage_collection, kolla, machines, node_os, nodes, services, upstreams
 
 RULES = (
     *nodes.RULES,
@@ -19,6 +19,7 @@ RULES = (
     *machines.RULES,
     *services.RULES,
     *upstreams.RULES,
+    *garbage_collection.RULES,
     *node_os.RULES,
     *kolla.RULES,
 )

@@ -25,6 +25,7 @@ TAG = r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}"
 _DIGEST = r"sha256:[0-9a-f]{64}"
 _IMAGE = rf"[a-z0-9][a-zA-Z0-9._/:-]*@{_DIGEST}"
 _UNITS = {"MiB": 20, "GiB": 30, "TiB": 40}
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 # Parts of a path without `.`, `..`, `//` and a slash at the end.
 _PART = r"(?!\.{1,2}(/|\Z))[^/]+"
 _PARTS = rf"{_PART}(/{_PART})*"
@@ -182,6 +183,11 @@ def size_in_bytes(value: str) -> int:
     return int(value[:-3]) << _UNITS[value[-3:]]
 
 
+def duration_in_seconds(value: str) -> int:
+    """How many seconds a `Duration` stands for."""
+    return int(value[:-1]) * _SECONDS[value[-1]]
+
+
 class DeployHostPath:
     """Metadata of the types whose values are paths on the deploy host."""
 
@@ -232,6 +238,16 @@ Size = Annotated[
         "is not a size.",
         "Write a number and its unit, MiB, GiB or TiB, such as 50GiB.",
     ),
+]
+
+Duration = Annotated[
+    Str,
+    Pattern(
+        r"[1-9][0-9]{0,5}[smhd]", "is not a duration.", "Write a whole number and its unit, s, m, h or d, such as 24h."
+    ),
+]
+TimeOfDay = Annotated[
+    Str, Pattern(r"([01][0-9]|2[0-3]):[0-5][0-9]", "is not a time of day.", "Write hours and minutes, such as 02:30.")
 ]
 
 UserName = Annotated[

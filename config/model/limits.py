@@ -72,6 +72,16 @@ class FileRegistryLimits(LimitSettings):
     """Processes and threads."""
 
 
+class CollectorLimits(LimitSettings):
+    """A garbage collector's."""
+
+    memory: _Bound = 512
+    """Memory in MB, swap included."""
+
+    processes: _Processes = 256
+    """Processes and threads."""
+
+
 class LimitsSettings(Model):
     """Limits of each container of Berth's services."""
 
@@ -89,6 +99,9 @@ class LimitsSettings(Model):
 
     cache: RegistryLimits = RegistryLimits()
     """One cache of one upstream."""
+
+    collector: CollectorLimits = CollectorLimits()
+    """The garbage collector of one registry node."""
 
     seed: FileRegistryLimits = FileRegistryLimits()
     """The seed registry, on the deploy host."""

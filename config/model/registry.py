@@ -77,6 +77,40 @@ class CacheSettings(Model):
     """Seconds after which a fetch without readers is cancelled."""
 
 
+_Percent = Annotated[int, Field(strict=True, ge=1, le=100)]
+
+
+class GarbageCollectionSettings(Model):
+    """What is removed of the blobs that no manifest needs, while the registry serves; it can be undone for a while."""
+
+    enabled: v.Flag = True
+    """Collect by the timetable, in a container on each registry node, one of them at a time."""
+
+    at: v.TimeOfDay = "02:30"
+    """When a day's run begins, in UTC."""
+
+    days: tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...] = ()
+    """Days of the week with a run. Default: every day."""
+
+    minimum_age: v.Duration = "24h"
+    """How long ago a blob was uploaded before it can be removed: longer than a push takes."""
+
+    grace_period: v.Duration = "24h"
+    """How long no manifest may have needed a blob before it is removed."""
+
+    purge_after: v.Duration = "7d"
+    """How long a removed blob can be brought back; its bytes are freed by the next run after that."""
+
+    settle: v.Duration = "2m"
+    """What a run waits for requests under way before it checks what it removed: longer than a push of a manifest."""
+
+    max_shrink_percent: _Percent = 10
+    """How much smaller the list of repositories or manifests may be than in the run before. More needs --confirm."""
+
+    max_condemned_percent: _Percent = 50
+    """How much of all bytes one run may remove. More needs --confirm."""
+
+
 class RegistrySettings(Model):
     """The one name under which images are pushed and pulled."""
 
@@ -108,6 +142,9 @@ class RegistrySettings(Model):
 
     cache: CacheSettings = CacheSettings()
     """What each of these caches may use of its node."""
+
+    garbage_collection: GarbageCollectionSettings = GarbageCollectionSettings()
+    """How blobs that no manifest needs are removed from the object store."""
 
     @property
     def mirror_endpoint(self) -> str:

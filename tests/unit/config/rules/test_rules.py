@@ -899,6 +899,50 @@ UPSTREAMS = [
     Refused("mirror on nginx's status page", {"registry.mirrorPort": 4012}, "berth:registry.mirrorPort", "status page"),
 ]
 
+COLLECTION, TRIAL = "berth:registry.garbageCollection", {"minimumAge": "1s", "settle": "1s", "purgeAfter": "1m"}
+COLLECTOR = [
+    *(
+        Refused(f"{key} {value!r} of a collection", {"registry.garbageCollection": {key: value}}, at, words)
+        for key, value, words in (
+            ("minimumAge", "24", "not a duration"),
+            ("gracePeriod", "0h", "not a duration"),
+            ("gracePeriod", "1.5h", "not a duration"),
+            ("purgeAfter", "7 days", "not a duration"),
+            ("settle", "-2m", "not a duration"),
+            ("at", "2:30", "not a time of day"),
+            ("at", "24:00", "not a time of day"),
+            ("maxShrinkPercent", 101, "between 1 and 100"),
+        )
+        for at in [f"{COLLECTION}.{key}"]
+    ),
+    Refused(
+        "a day of the week that is none",
+        {"registry.garbageCollection": {"days": ["xx"]}},
+        f"{COLLECTION}.days[0]",
+        "not one of",
+    ),
+    *(
+        Refused(
+            f"a {key} of {value} outside a lab",
+            {"registry.garbageCollection": {key: value}},
+            f"{COLLECTION}.{key}",
+            words,
+            "prod",
+        )
+        for key, value, words in (
+            ("minimumAge", "59m", "shorter than 1h"),
+            ("settle", "59s", "shorter than 1m"),
+            ("purgeAfter", "23h", "shorter than 1d"),
+        )
+    ),
+    Refused(
+        "a collector in an image that has none",
+        {"registry.garbageCollection": {"enabled": True}, "images.registry": f"r.x/registry{DIGEST}"},
+        f"{COLLECTION}.enabled",
+        "has no collector",
+    ),
+]
+
 KEYS = [
     Refused("an unknown section", {"gizmo": {}}, "berth:gizmo", "not a setting of Berth"),
     Refused("a misspelt section", {"nods": []}, "berth:nods", "not a setting", suggestion="berth:nodes"),
@@ -953,6 +997,7 @@ ALL = (
     + FIREWALL
     + SERVICES
     + UPSTREAMS
+    + COLLECTOR
     + DOCKER
     + KEYS
 )
@@ -1040,6 +1085,8 @@ ACCEPTED = [
     ("an upstream with empty user and CA", "dev", upstream(user=None, ca=None)),
     ("an upstream of its own size", "dev", upstream(maxSize="2TiB")),
     ("caches on small disks", "dev", {"registry.cache": {"spool": "512MiB", "reserve": "1MiB", "fetches": 1}}),
+    ("a collection in a lab, as fast as can be watched", "dev", {"registry.garbageCollection": TRIAL}),
+    ("no collection", "prod", {"registry.garbageCollection": {"enabled": False}}),
     ("nodes that do not log in", "dev", {"registry.nodeUser": ""}),
     ("a password on its way out", "dev", {"registry.users[1].versions": [3, 4]}),
     ("a registry port of 5000 without Keystone", "dev", {"registry.port": 5000}),
