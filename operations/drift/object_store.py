@@ -14,6 +14,7 @@ PROVIDER = "pulumi:providers:minio"
 SECONDS = 5.0
 KINDS = {
     "minio:index/s3Bucket:S3Bucket": "bucket",
+    "minio:index/s3BucketVersioning:S3BucketVersioning": "versioning",
     "minio:index/iamUser:IamUser": "user",
     "minio:index/iamPolicy:IamPolicy": "policy",
     "minio:index/iamUserPolicyAttachment:IamUserPolicyAttachment": "grant",

@@ -16,6 +16,7 @@ from plugins.providers.base import ResourceType, TypedPackage, TypedProvider
 from plugins.providers.minio_base import OnServer, WithPolicy, drawn_secret
 from plugins.providers.minio_connection import Gone, Server
 from plugins.providers.minio_service_account import IamServiceAccount
+from plugins.providers.minio_versioning import S3BucketVersioning
 from plugins.providers.schema import ANY, FLAG, TEXT, WHOLE, Prop
 
 
@@ -284,7 +285,14 @@ def _attachment_id(user: str) -> str:
     return f"{user}-{datetime.now(UTC):%Y%m%d%H%M%S}{secrets.token_hex(6)}"
 
 
-_RESOURCES: tuple[type[OnServer], ...] = (S3Bucket, IamUser, IamPolicy, IamUserPolicyAttachment, IamServiceAccount)
+_RESOURCES: tuple[type[OnServer], ...] = (
+    S3Bucket,
+    S3BucketVersioning,
+    IamUser,
+    IamPolicy,
+    IamUserPolicyAttachment,
+    IamServiceAccount,
+)
 _CONFIG = {
     "minioServer": Prop(required=True),
     "minioUser": Prop(required=True),

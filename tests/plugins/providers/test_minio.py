@@ -17,9 +17,10 @@ from minio import Minio
 from minio.error import S3Error
 
 from plugins.interface import UNKNOWN, Provider, ProviderError
-from tests.plugins.providers.conftest import context, make
+from tests.plugins.providers.conftest import Made, context, make
 
 BUCKET = "minio:index/s3Bucket:S3Bucket"
+VERSIONING = "minio:index/s3BucketVersioning:S3BucketVersioning"
 USER = "minio:index/iamUser:IamUser"
 POLICY = "minio:index/iamPolicy:IamPolicy"
 ATTACHMENT = "minio:index/iamUserPolicyAttachment:IamUserPolicyAttachment"
@@ -84,6 +85,53 @@ def test_a_bucket_with_objects_is_kept_unless_force_destroy_says_otherwise(minio
     kept.inputs["forceDestroy"] = True
     kept.delete()
     assert kept.read() is None
+
+
+@pytest.fixture
+def versions(minio: Provider) -> Iterator[Made]:
+    """The versioning of a bucket of its own."""
+    bucket = make(minio, BUCKET, "b", bucket="kept", forceDestroy=True)
+    yield make(minio, VERSIONING, "v", bucket="kept", versioningConfiguration=WITHOUT_UPLOADS)
+    bucket.delete()
+
+
+WITHOUT_UPLOADS = {"status": "Enabled", "excludedPrefixes": ["*/_uploads/", "cache/"]}
+
+
+def test_a_versioned_bucket_keeps_what_is_overwritten_but_for_some_prefixes(versions: Made, address: str) -> None:
+    client = Minio(address, LOGIN["minioUser"], LOGIN["minioPassword"], secure=False)
+    for name in ("app/_uploads/b", "app/a", "cache/c"):
+        for content in (b"1", b"2"):
+            client.put_object("kept", name, io.BytesIO(content), 1)
+    kept = [one.object_name for one in client.list_objects("kept", recursive=True, include_version=True)]
+    assert kept == ["app/_uploads/b", "app/a", "app/a", "cache/c"]
+    read = versions.read()
+    assert read is not None and read.outputs == versions.outputs, "a refresh shows no difference"
+    assert versions.diff().is_empty and versions.imported().diff().is_empty
+    assert versions.diff(bucket="other").replace == ("bucket",)
+
+
+def test_the_versioning_of_a_bucket_is_changed_in_place_and_suspended_at_the_end(
+    minio: Provider, versions: Made, address: str
+) -> None:
+    client = Minio(address, LOGIN["minioUser"], LOGIN["minioPassword"], secure=False)
+    news = {"bucket": "kept", "versioningConfiguration": {"status": "Enabled", "excludeFolders": True}}
+    assert versions.diff(**news).changed == ("versioningConfiguration",)
+    minio.update(VERSIONING, "kept", versions.inputs, versions.outputs, news, context("v"))
+    assert not client.get_bucket_versioning("kept").excluded_prefixes
+    read = versions.read()
+    assert read is not None and read.outputs["versioningConfiguration"] == news["versioningConfiguration"]
+    versions.delete()
+    assert client.get_bucket_versioning("kept").status == "Suspended"
+
+
+def test_the_versioning_of_a_bucket_that_never_had_one_is_not_there(minio: Provider) -> None:
+    bucket = make(minio, BUCKET, "b", bucket="plain")
+    assert minio.read(VERSIONING, "plain", {}, {}) is None
+    bucket.delete()
+    with pytest.raises(ProviderError, match=r"bucket plain is not on .*make the bucket first"):
+        make(minio, VERSIONING, "v", bucket="plain", versioningConfiguration=WITHOUT_UPLOADS)
+    minio.delete(VERSIONING, "plain", {"bucket": "plain"}, {"bucket": "plain"}, context("v"))
 
 
 def test_a_user_has_the_given_secret_and_a_new_one_after_an_update(minio: Provider, address: str) -> None:
@@ -196,6 +244,7 @@ def test_a_policy_in_another_spelling_is_no_difference(minio: Provider) -> None:
     ("type_", "known"),
     [
         (BUCKET, {}),
+        (VERSIONING, {"bucket": "x"}),
         (USER, {}),
         (POLICY, {"policy": TEXT}),
         (ATTACHMENT, {"userName": "u", "policyName": "p"}),
@@ -274,7 +323,14 @@ def test_a_service_account_is_imported_by_its_access_key(minio: Provider, bob: s
 
 @pytest.mark.parametrize(
     ("type_", "id_"),
-    [(BUCKET, "nothing"), (USER, "nothing"), (POLICY, "nothing"), (ATTACHMENT, "nobody/nothing"), (SERVICE, "nothing")],
+    [
+        (BUCKET, "nothing"),
+        (VERSIONING, "nothing"),
+        (USER, "nothing"),
+        (POLICY, "nothing"),
+        (ATTACHMENT, "nobody/nothing"),
+        (SERVICE, "nothing"),
+    ],
 )
 def test_what_is_not_on_a_server_cannot_be_imported(minio: Provider, type_: str, id_: str) -> None:
     assert minio.import_(type_, id_) is None
