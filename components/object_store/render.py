@@ -98,9 +98,43 @@ def directory_policy(bucket: str, directory: str) -> str:
             "Condition": {"StringLike": {"s3:prefix": [prefix, f"{prefix}/*"]}},
         },
         {"Action": _OBJECTS, "Resource": [_arn(f"{bucket}/{prefix}/*")]},
+        # To MinIO the right to delete includes that to delete a version for good, unless it is denied.
+        {"Effect": "Deny", "Action": ["s3:DeleteObjectVersion"], "Resource": [_arn(f"{bucket}/*")]},
         # MinIO lets every user make keys for itself that would outlive a new secret.
         {"Effect": "Deny", "Action": ["admin:*"]},
     )
+
+
+def collector_policy(bucket: str) -> str:
+    """What the collector of garbage may do: read the store, hide and destroy its blobs, write its own directory."""
+    store, own = naming.STORE_DIRECTORY.strip("/"), naming.COLLECTOR_DIRECTORY.strip("/")
+    blobs = _arn(f"{bucket}/{store}/docker/registry/v2/blobs/*")
+    return _policy(
+        {"Action": ["s3:GetBucketLocation", "s3:GetBucketVersioning"], "Resource": [_arn(bucket)]},
+        {
+            "Action": ["s3:ListBucket", "s3:ListBucketVersions"],
+            "Resource": [_arn(bucket)],
+            "Condition": {"StringLike": {"s3:prefix": [f"{store}/*", f"{own}/*"]}},
+        },
+        {
+            "Action": ["s3:GetObject", "s3:GetObjectVersion"],
+            "Resource": [_arn(f"{bucket}/{store}/*"), _arn(f"{bucket}/{own}/*")],
+        },
+        {"Action": ["s3:DeleteObject", "s3:DeleteObjectVersion"], "Resource": [blobs, _arn(f"{bucket}/{own}/*")]},
+        {"Action": ["s3:PutObject"], "Resource": [_arn(f"{bucket}/{own}/*")]},
+        # A listing is whole only while every drive is there.
+        {"Action": ["admin:StorageInfo"]},
+        # What MinIO lets every user do for itself: make keys that would outlive a new secret, change the secret.
+        {"Effect": "Deny", "Action": _FOR_ITSELF},
+    )
+
+
+_FOR_ITSELF = ["admin:CreateServiceAccount", "admin:CreateUser", "admin:GetUser", "admin:ListServiceAccounts"]
+
+
+def excluded_prefixes() -> list[str]:
+    """What is not versioned: uploads, which are copied to their place and deleted, and caches, which refill."""
+    return ["*/_uploads/", f"{naming.CACHE_DIRECTORY.strip('/')}/"]
 
 
 _OBJECTS = [

@@ -103,13 +103,28 @@ def test_the_object_stores_bundle_and_command_match_golden() -> None:
 
 
 def test_a_keys_policy_names_its_directory_and_nothing_beside_it() -> None:
-    *policy, refused = json.loads(minio.directory_policy("images", "/store"))["Statement"]
+    *policy, versions, refused = json.loads(minio.directory_policy("images", "/store"))["Statement"]
     assert refused == {"Effect": "Deny", "Action": ["admin:*"]}
+    assert versions == {
+        "Effect": "Deny",
+        "Action": ["s3:DeleteObjectVersion"],
+        "Resource": ["arn:aws:s3:::images/*"],
+    }, "without a denial a key that may delete may destroy versions"
     assert {one["Effect"] for one in policy} == {"Allow"}
     assert not any("*" in action for one in policy for action in one["Action"]), "a wildcard grants too much"
     assert {r for one in policy for r in one["Resource"]} == {"arn:aws:s3:::images", "arn:aws:s3:::images/store/*"}
     (listing,) = [one for one in policy if "s3:ListBucket" in one["Action"]]
     assert listing["Condition"] == {"StringLike": {"s3:prefix": ["store", "store/*"]}}
+
+
+def test_the_collectors_key_destroys_blobs_and_nothing_else_of_the_store() -> None:
+    policy = json.loads(minio.collector_policy("images"))["Statement"]
+    allowed = {action: one.get("Resource") for one in policy if one["Effect"] == "Allow" for action in one["Action"]}
+    blobs, own = "arn:aws:s3:::images/store/docker/registry/v2/blobs/*", "arn:aws:s3:::images/gc/*"
+    assert allowed["s3:DeleteObjectVersion"] == allowed["s3:DeleteObject"] == [blobs, own]
+    assert allowed["s3:PutObject"] == [own]
+    assert not any("*" in action for action in allowed), "a wildcard grants too much"
+    assert [action for action in allowed if action.startswith("admin:")] == ["admin:StorageInfo"]
 
 
 def test_the_default_daemon_settings_match_golden() -> None:
