@@ -13,6 +13,8 @@ from components.etcd.args import EtcdArgs
 from components.etcd.component import Etcd
 from components.firewall.args import FirewallArgs
 from components.firewall.component import Firewall
+from components.garbage_collection.args import GarbageCollectionArgs
+from components.garbage_collection.component import GarbageCollection
 from components.kolla.args import KollaArgs
 from components.kolla.component import Kolla
 from components.lab_upstream.component import LabUpstream, LabUpstreamArgs
@@ -62,6 +64,9 @@ clients = RegistryClients(
 bucket = RegistryBucket("bucket", RegistryBucketArgs(settings, nodes, store, balancer, deploy_host))
 registry = Registry("registry", RegistryArgs(settings, nodes, daemons, images, authority, bucket, balancer, seed))
 caches = Caches("cache", CachesArgs(settings, nodes, daemons, images, authority, bucket, balancer, seed))
+GarbageCollection(
+    "collector", GarbageCollectionArgs(settings, nodes, daemons, images, authority, bucket, after=seed.container)
+)
 kolla = Kolla("kolla", KollaArgs(settings, nodes, daemons, authority, accounts, serving=(registry, caches, clients)))
 
 pulumi.export("registry", f"{settings.registry.name}:{settings.registry.port}")

@@ -18,7 +18,7 @@ from operations.workspace import Workspace
 SECTIONS = {
     "Stack": ("up", "preview", "down", "promote", "settings", "config", "env", "node-config"),
     "Inspect": ("status", "verify", "drift", "endpoint", "ssh"),
-    "Day two": ("etcd", "cache", "unseal", "drill"),
+    "Day two": ("etcd", "cache", "gc", "unseal", "drill"),
     "Kolla": ("kolla",),
     "This machine": ("doctor", "test", "clean"),
 }

@@ -99,12 +99,16 @@ def config(listener: Listener, storage: Storage, key: Key, http_secret: str) -> 
 def environment(listener: Listener, storage: Storage) -> dict[str, str]:
     """What a process is started with. Berth's own image goes to MinIO's servers directly, others by the balancer."""
     return {
-        "BERTH_ENDPOINT": storage.endpoint,
-        "BERTH_ENDPOINT_SERVERS": ",".join(storage.servers),
+        **reaching(storage),
         "OTEL_TRACES_EXPORTER": "none",
         # The object store's certificate is the stack's own; the S3 client looks for its CA here.
         "SSL_CERT_FILE": f"{listener.directory}/ca.crt",
     }
+
+
+def reaching(storage: Storage) -> dict[str, str]:
+    """Variables that lead a program of Berth's own image to MinIO's servers without a balancer in between."""
+    return {"BERTH_ENDPOINT": storage.endpoint, "BERTH_ENDPOINT_SERVERS": ",".join(storage.servers)}
 
 
 def entries(listener: Listener, rendered: str, pem: Pem, client_ca: str) -> list[Entry]:
