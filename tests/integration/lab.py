@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,12 @@ STACK = "citest"
 SUBNET = "10.76.0"
 REGISTRY = f"registry.{STACK}.berth.test:4000"
 NODES = ("node1", "node2", "node3", "node4")
+# A day's run that is seven hours late is not made: only `berth gc` collects, and need not wait.
+COLLECTION = {
+    "at": f"{datetime.now(UTC) - timedelta(hours=7):%H:%M}",
+    **{"minimumAge": "1s", "gracePeriod": "1s", "settle": "2s", "purgeAfter": "15s"},
+    **{"maxShrinkPercent": 100, "maxCondemnedPercent": 100},
+}
 
 
 @dataclass(frozen=True)
@@ -66,9 +73,11 @@ class Lab:
     def document(self) -> dict[str, Any]:
         """The dev stack's settings under the tests' own names and addresses."""
         text = (self.root / "Pulumi.dev.yaml").read_text(encoding="utf-8")
-        return dict(
+        document = dict(
             yaml.safe_load(text.replace("10.77.0", self.subnet).replace("registry.dev.", f"registry.{self.stack}."))
         )
+        document["config"]["berth:registry"]["garbageCollection"] = dict(COLLECTION)
+        return document
 
     def write_settings(self, **changes: Any) -> None:
         """The same with changes on top."""

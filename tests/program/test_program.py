@@ -198,14 +198,50 @@ def test_a_balancer_is_given_no_other_balancers_client_key(dev: Recording) -> No
 def test_the_stores_access_key_ids_are_drawn_at_random(dev: Recording) -> None:
     environment = bundle_of(dev, "object-store-node1")["/etc/berth/object-store/environment"]
     assert "MINIO_ROOT_USER=secret-of-object-store-root-user" in environment
-    for part in ("store", "cache"):
+    for part in ("store", "cache", "collector"):
         assert dev.named(f"bucket-{part}-user").inputs["name"] == f"secret-of-bucket-{part}-access-key"
 
 
-def test_replicas_and_caches_are_users_of_their_own_at_the_store(dev: Recording) -> None:
+def test_each_kind_of_process_is_a_user_of_its_own_at_the_store(dev: Recording) -> None:
     users = dev.of_type("minio:index/iamUser:IamUser")
-    assert {user.name for user in users} == {"bucket-store-user", "bucket-cache-user"}
+    assert {user.name for user in users} == {"bucket-store-user", "bucket-cache-user", "bucket-collector-user"}
     assert not dev.of_type("minio:index/iamServiceAccount:IamServiceAccount")
+
+
+def test_every_registry_node_has_a_collector_that_starts_once_there_are_versions(dev: Recording) -> None:
+    collectors = [one.name for one in dev.resources if one.name in {f"collector-node{n}" for n in range(1, 5)}]
+    assert collectors == ["collector-node1", "collector-node2"]
+    for name in collectors:
+        assert {"bucket-versioning", "bucket-collector-grant", f"{name}-files"} <= waits_for(dev, name)
+    known = [bundle_of(dev, name)["/etc/berth/garbage-collection/config.json"] for name in collectors]
+    assert [json.loads(text)["holder"] for text in known] == ["node1", "node2"]
+    assert {json.loads(text)["accessKey"] for text in known} == {"secret-of-bucket-collector-access-key"}
+
+
+def test_only_the_collectors_key_may_destroy_what_was_deleted(dev: Recording) -> None:
+    may = {}
+    for policy in dev.of_type("minio:index/iamPolicy:IamPolicy"):
+        found = json.loads(policy.inputs["policy"])["Statement"]
+        may[policy.name] = {one["Effect"] for one in found if "s3:DeleteObjectVersion" in one["Action"]}
+    assert may == {
+        "bucket-store-policy": {"Deny"},
+        "bucket-cache-policy": {"Deny"},
+        "bucket-collector-policy": {"Allow"},
+    }
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"registry": {"garbageCollection": {"enabled": False}}},
+        {"images": {"registry": "example.com/it@sha256:" + "0" * 64}},
+    ],
+)
+def test_a_stack_without_collection_keeps_versions_all_the_same(changes: dict[str, Any]) -> None:
+    settings = yaml.safe_load((ROOT / "Pulumi.dev.yaml").read_text(encoding="utf-8"))["config"]["berth:registry"]
+    other = changed_dev(**{key: settings | value if key == "registry" else value for key, value in changes.items()})
+    assert not [one.name for one in other.resources if one.name.startswith(("collector-", "bucket-collector"))]
+    assert other.named("bucket-versioning").open["versioningConfiguration"]["status"] == "Enabled"
 
 
 def test_no_service_starts_before_every_nodes_rules_are_in_force(dev: Recording) -> None:
