@@ -414,6 +414,41 @@ func TestADriveThatIsAwayStopsTheCollection(t *testing.T) {
 	}
 }
 
+func TestWhatIsNeededComesBackAlsoWhereNothingMayBeRemoved(t *testing.T) {
+	b := newBucket(t)
+	needed := b.image("team/app", "needed", 1)
+	b.hide(needed...)
+	b.link("team/damaged", digest.FromString("missing"))
+	b.refusal(options{})
+	b.expect(true, needed...)
+}
+
+func TestADriveThatGoesDuringASweepLeavesItToBeVerified(t *testing.T) {
+	b := newBucket(t)
+	gone := b.image("team/old", "gone", 1)
+	b.unlink("team/old", gone[0])
+	b.run(options{})
+	c := b.collector()
+	c.step = func(done string) {
+		if done == "removed" {
+			c.health = func(context.Context) error { return refuse("drive 3 is offline") }
+			b.link("team/old", gone[0])
+		}
+	}
+	b.tick()
+	if _, err := c.run(context.Background(), options{}); ExitCode(err) != exitRefused {
+		t.Error(err)
+	}
+	b.expect(true, gone...)
+	state, err := b.collector().loadState(context.Background())
+	b.must(err)
+	if len(state.Sweeping) != 1 {
+		t.Errorf("%+v", state)
+	}
+	b.run(options{})
+	b.verified()
+}
+
 func TestMinioSaysWhichDriveIsNotWhole(t *testing.T) {
 	for answer, want := range map[string]string{
 		`{"Disks":[{"endpoint":"a","state":"ok"}]}`:                                    "",
