@@ -474,6 +474,40 @@ func TestMinioSaysWhichDriveIsNotWhole(t *testing.T) {
 	}
 }
 
+// denying answers some requests in the store's place.
+type denying struct{ what string }
+
+func (d denying) RoundTrip(r *http.Request) (*http.Response, error) {
+	if strings.Contains(r.URL.RawQuery, d.what) {
+		answer := httptest.NewRecorder()
+		http.Error(answer, "<Error><Code>AccessDenied</Code></Error>", http.StatusForbidden)
+		return answer.Result(), nil
+	}
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+func TestAListingThatFailsRemovesNothing(t *testing.T) {
+	b := newBucket(t)
+	kept, gone := b.image("team/app", "kept", 1), b.image("team/old", "gone", 1)
+	b.unlink("team/old", gone[0])
+	b.run(options{})
+	for _, what := range []string{"repositories%2Fteam", "sha256%2F" + gone[1].Encoded()[:2]} {
+		c := b.collector()
+		var err error
+		c.store, err = store.New(store.Options{
+			Endpoint: b.config.Endpoint, Region: b.config.Region, Bucket: b.config.Bucket, AccessKey: testKey, SecretKey: testSecret,
+			Transport: denying{what},
+		})
+		b.must(err)
+		b.tick()
+		_, err = c.run(context.Background(), options{})
+		if err == nil || !strings.Contains(err.Error(), "AccessDenied") {
+			t.Errorf("%s: %v", what, err)
+		}
+		b.expect(true, append(kept, gone...)...)
+	}
+}
+
 func TestABucketWithoutVersionsIsRefused(t *testing.T) {
 	b := newBucket(t)
 	for _, configuration := range []string{

@@ -1,6 +1,7 @@
 package collect
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -59,16 +60,11 @@ type links struct {
 func (c *collector) mark(ctx context.Context) (*mark, error) {
 	made := &mark{started: c.store.Now(), needed: map[digest.Digest]struct{}{}}
 	found := &links{repositories: map[string]struct{}{}, aliases: map[digest.Digest]string{}}
-	group, inner := errgroup.WithContext(ctx)
-	group.SetLimit(listings)
 	blobs := &blobList{blobs: map[digest.Digest]*blob{}, layout: c.layout}
-	if err := c.listBlobs(inner, group, blobs); err != nil {
-		return nil, err
-	}
-	if err := c.listLinks(inner, group, found); err != nil {
-		return nil, err
-	}
-	if err := group.Wait(); err != nil {
+	err := list(ctx, func(ctx context.Context, group *errgroup.Group) error {
+		return cmp.Or(c.listBlobs(ctx, group, blobs), c.listLinks(ctx, group, found))
+	})
+	if err != nil {
 		return nil, err
 	}
 	made.blobs, made.repositories, made.roots = blobs.blobs, len(found.repositories), len(found.roots)
@@ -80,6 +76,14 @@ func (c *collector) mark(ctx context.Context) (*mark, error) {
 		made.distrust(err)
 	}
 	return made, nil
+}
+
+// list lets listings run side by side, and returns what the first that failed has failed of.
+func list(ctx context.Context, start func(context.Context, *errgroup.Group) error) error {
+	group, inner := errgroup.WithContext(ctx)
+	group.SetLimit(listings)
+	started := start(inner, group)
+	return cmp.Or(group.Wait(), started)
 }
 
 func (c *collector) listBlobs(ctx context.Context, group *errgroup.Group, into *blobList) error {
