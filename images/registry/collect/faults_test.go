@@ -414,6 +414,41 @@ func TestADriveThatIsAwayStopsTheCollection(t *testing.T) {
 	}
 }
 
+func TestWhatIsNeededComesBackAlsoWhereNothingMayBeRemoved(t *testing.T) {
+	b := newBucket(t)
+	needed := b.image("team/app", "needed", 1)
+	b.hide(needed...)
+	b.link("team/damaged", digest.FromString("missing"))
+	b.refusal(options{})
+	b.expect(true, needed...)
+}
+
+func TestADriveThatGoesDuringASweepLeavesItToBeVerified(t *testing.T) {
+	b := newBucket(t)
+	gone := b.image("team/old", "gone", 1)
+	b.unlink("team/old", gone[0])
+	b.run(options{})
+	c := b.collector()
+	c.step = func(done string) {
+		if done == "removed" {
+			c.health = func(context.Context) error { return refuse("drive 3 is offline") }
+			b.link("team/old", gone[0])
+		}
+	}
+	b.tick()
+	if _, err := c.run(context.Background(), options{}); ExitCode(err) != exitRefused {
+		t.Error(err)
+	}
+	b.expect(true, gone...)
+	state, err := b.collector().loadState(context.Background())
+	b.must(err)
+	if len(state.Sweeping) != 1 {
+		t.Errorf("%+v", state)
+	}
+	b.run(options{})
+	b.verified()
+}
+
 func TestMinioSaysWhichDriveIsNotWhole(t *testing.T) {
 	for answer, want := range map[string]string{
 		`{"Disks":[{"endpoint":"a","state":"ok"}]}`:                                    "",
@@ -436,6 +471,40 @@ func TestMinioSaysWhichDriveIsNotWhole(t *testing.T) {
 			t.Errorf("%s: %v", answer, err)
 		}
 		server.Close()
+	}
+}
+
+// denying answers some requests in the store's place.
+type denying struct{ what string }
+
+func (d denying) RoundTrip(r *http.Request) (*http.Response, error) {
+	if strings.Contains(r.URL.RawQuery, d.what) {
+		answer := httptest.NewRecorder()
+		http.Error(answer, "<Error><Code>AccessDenied</Code></Error>", http.StatusForbidden)
+		return answer.Result(), nil
+	}
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+func TestAListingThatFailsRemovesNothing(t *testing.T) {
+	b := newBucket(t)
+	kept, gone := b.image("team/app", "kept", 1), b.image("team/old", "gone", 1)
+	b.unlink("team/old", gone[0])
+	b.run(options{})
+	for _, what := range []string{"repositories%2Fteam", "sha256%2F" + gone[1].Encoded()[:2]} {
+		c := b.collector()
+		var err error
+		c.store, err = store.New(store.Options{
+			Endpoint: b.config.Endpoint, Region: b.config.Region, Bucket: b.config.Bucket, AccessKey: testKey, SecretKey: testSecret,
+			Transport: denying{what},
+		})
+		b.must(err)
+		b.tick()
+		_, err = c.run(context.Background(), options{})
+		if err == nil || !strings.Contains(err.Error(), "AccessDenied") {
+			t.Errorf("%s: %v", what, err)
+		}
+		b.expect(true, append(kept, gone...)...)
 	}
 }
 

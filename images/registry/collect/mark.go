@@ -1,6 +1,7 @@
 package collect
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -27,6 +28,18 @@ type mark struct {
 	needed  map[digest.Digest]struct{}
 	// repositories and roots are how many there are; manifests counts one that several repositories have once.
 	repositories, roots, manifests int
+
+	mu sync.Mutex
+	// doubt is why nothing may be removed by this mark. What it found to be needed is so nevertheless.
+	doubt error
+}
+
+func (m *mark) distrust(why error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.doubt == nil {
+		m.doubt = why
+	}
 }
 
 // A root is a manifest of a repository. Roots are what a mark starts from; retention would take some of them away here.
@@ -45,21 +58,13 @@ type links struct {
 }
 
 func (c *collector) mark(ctx context.Context) (*mark, error) {
-	if err := c.health(ctx); err != nil {
-		return nil, err
-	}
 	made := &mark{started: c.store.Now(), needed: map[digest.Digest]struct{}{}}
 	found := &links{repositories: map[string]struct{}{}, aliases: map[digest.Digest]string{}}
-	group, inner := errgroup.WithContext(ctx)
-	group.SetLimit(listings)
 	blobs := &blobList{blobs: map[digest.Digest]*blob{}, layout: c.layout}
-	if err := c.listBlobs(inner, group, blobs); err != nil {
-		return nil, err
-	}
-	if err := c.listLinks(inner, group, found); err != nil {
-		return nil, err
-	}
-	if err := group.Wait(); err != nil {
+	err := list(ctx, func(ctx context.Context, group *errgroup.Group) error {
+		return cmp.Or(c.listBlobs(ctx, group, blobs), c.listLinks(ctx, group, found))
+	})
+	if err != nil {
 		return nil, err
 	}
 	made.blobs, made.repositories, made.roots = blobs.blobs, len(found.repositories), len(found.roots)
@@ -67,7 +72,18 @@ func (c *collector) mark(ctx context.Context) (*mark, error) {
 	if err := c.follow(ctx, made, found); err != nil {
 		return nil, err
 	}
-	return made, c.health(ctx)
+	if err := c.health(ctx); err != nil {
+		made.distrust(err)
+	}
+	return made, nil
+}
+
+// list lets listings run side by side, and returns what the first that failed has failed of.
+func list(ctx context.Context, start func(context.Context, *errgroup.Group) error) error {
+	group, inner := errgroup.WithContext(ctx)
+	group.SetLimit(listings)
+	started := start(inner, group)
+	return cmp.Or(group.Wait(), started)
 }
 
 func (c *collector) listBlobs(ctx context.Context, group *errgroup.Group, into *blobList) error {
@@ -175,8 +191,9 @@ func (c *collector) rootNeeds(ctx context.Context, made *mark, of root) (manifes
 	if err != nil || !exists {
 		return manifest.Needs{}, err
 	}
-	return needs, refuse("manifest %s@%s cannot be read, so what it needs is not known: %s. Push it again, or delete it",
-		of.repository, of.digest, problem)
+	made.distrust(refuse("manifest %s@%s cannot be read, so what it needs is not known: %s. Push it again, or delete it",
+		of.repository, of.digest, problem))
+	return needs, nil
 }
 
 // childNeeds asks less of a child of an index than of a root: nobody can pull it by itself, and it may be missing.

@@ -149,7 +149,10 @@ func (r *run) marks(ctx context.Context) (made *mark, condemned, waiting []candi
 	if err := r.load(ctx, candidatesKey, &before); err != nil {
 		return nil, nil, nil, err
 	}
-	if made, err = r.mark(ctx); err != nil {
+	if err := r.health(ctx); err != nil {
+		return nil, nil, nil, err
+	}
+	if made, err = r.trusted(ctx); err != nil {
 		return nil, nil, nil, err
 	}
 	r.step("marked")
@@ -160,12 +163,9 @@ func (r *run) marks(ctx context.Context) (made *mark, condemned, waiting []candi
 		if err := r.settle(ctx); err != nil {
 			return nil, nil, nil, err
 		}
-		if made, err = r.mark(ctx); err != nil {
+		if made, err = r.trusted(ctx); err != nil {
 			return nil, nil, nil, err
 		}
-	}
-	if err := r.restore(ctx, made); err != nil {
-		return nil, nil, nil, err
 	}
 	condemned, waiting = made.condemned(made.candidates(before, r.config.MinimumAge.std()), grace)
 	r.result.Blobs, r.result.Bytes = made.visible()
@@ -177,11 +177,23 @@ func (r *run) marks(ctx context.Context) (made *mark, condemned, waiting []candi
 	return made, condemned, waiting, nil
 }
 
+// trusted makes a mark, brings back what it found to be needed, and fails where nothing may be removed by it.
+func (r *run) trusted(ctx context.Context) (*mark, error) {
+	made, err := r.mark(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.restore(ctx, made); err != nil {
+		return nil, err
+	}
+	return made, made.doubt
+}
+
 // restore takes the markers away from what is needed.
 func (r *run) restore(ctx context.Context, of *mark) error {
 	markers, blobs := of.restorable(r.layout)
 	if r.options.dry {
-		r.result.Undeleted += blobs
+		r.result.Undeleted = blobs
 		return nil
 	}
 	if err := r.delete(ctx, markers, "undeleted"); err != nil {
@@ -251,14 +263,11 @@ func (r *run) verify(ctx context.Context) error {
 	if err := r.settle(ctx); err != nil {
 		return err
 	}
-	made, err := r.mark(ctx)
+	made, err := r.trusted(ctx)
 	if err != nil {
 		return err
 	}
-	r.step("marked for verification")
-	if err := r.restore(ctx, made); err != nil {
-		return err
-	}
+	r.step("verified")
 	r.result.Reclaimable = made.reclaimable()
 	r.state.Reclaimable = r.result.Reclaimable
 	if err := r.close(ctx, made); err != nil {

@@ -10,7 +10,7 @@ const (
 	// glance is how often a collector looks whether a run is due.
 	glance = 30 * time.Second
 	// pauseAfterFault is how long it waits after a run that failed.
-	pauseAfterFault = 10 * time.Minute
+	pauseAfterFault = 2 * time.Minute
 	// nearly is how much earlier than the end of the grace period a run may be due, and is made at that end.
 	nearly = 10 * time.Minute
 )

@@ -40,19 +40,15 @@ func (c *collector) undo(ctx context.Context, run string) (undoing, error) {
 }
 
 func (c *collector) uncover(ctx context.Context, removed []candidate, done *undoing) error {
-	list := &blobList{blobs: map[digest.Digest]*blob{}, layout: c.layout}
-	group, inner := errgroup.WithContext(ctx)
-	group.SetLimit(listings)
-	if err := c.listBlobs(inner, group, list); err != nil {
-		return err
-	}
-	if err := group.Wait(); err != nil {
+	stored := &blobList{blobs: map[digest.Digest]*blob{}, layout: c.layout}
+	err := list(ctx, func(ctx context.Context, group *errgroup.Group) error { return c.listBlobs(ctx, group, stored) })
+	if err != nil {
 		return err
 	}
 	var markers []store.Name
 	var bytes int64
 	for _, each := range removed {
-		found := list.blobs[each.Digest]
+		found := stored.blobs[each.Digest]
 		if found == nil || found.version == "" {
 			done.Gone++
 		} else if found.hidden() {
