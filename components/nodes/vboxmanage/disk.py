@@ -76,7 +76,9 @@ def _obstacle(machine: Machine) -> str:
 
 def _capacity(machine: Machine) -> int:
     """In MB; 0 for what VirtualBox cannot read."""
-    found = re.search(r"^Capacity: *(\d+) MBytes$", ask("showmediuminfo", "disk", machine.disk_file), re.MULTILINE)
+    found = re.search(
+        r"^Capacity: *(\d+) MBytes$", ask("VBoxManage", "showmediuminfo", "disk", machine.disk_file), re.MULTILINE
+    )
     return int(found[1]) if found else 0
 
 

@@ -40,7 +40,7 @@ def apply(drive: Drive) -> None:
         user_data.write_text(drive.user_data, encoding="utf-8")
         done = run([*maker, "-quiet", "-V", "config-2", "-J", "-r", "-o", new, work])
     if done.returncode:
-        raise BerthError(f"{maker[0]} could not write {new}: {last_line(done.stderr)}")
+        raise BerthError(f"{maker[0]} could not write {new}: {last_line(done.stdout)}")
     new.replace(file)
 
 

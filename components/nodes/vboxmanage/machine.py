@@ -77,5 +77,5 @@ class Machine:
 
     def facts(self) -> Mapping[str, str]:
         """VirtualBox's description, in the words of its `showvminfo`; nothing where there is no such machine."""
-        text = ask("showvminfo", self.name, "--machinereadable").replace('"', "")
+        text = ask("VBoxManage", "showvminfo", self.name, "--machinereadable").replace('"', "")
         return dict(re.findall(r"^([^=\n]+)=(.*)$", text, re.MULTILINE))

@@ -61,7 +61,7 @@ def _natnetwork(verb: str, network: Network, *options: str) -> None:
 
 def _described(network: Network) -> str:
     """VirtualBox's own lines on it; nothing where there is no such network."""
-    parts = re.split(r"^(?=Name: )", ask("natnetwork", "list"), flags=re.MULTILINE)
+    parts = re.split(r"^(?=Name: )", ask("VBoxManage", "natnetwork", "list"), flags=re.MULTILINE)
     return next((part for part in parts if _says(part, "Name", network.name)), "")
 
 

@@ -7,7 +7,7 @@ import shutil
 import time
 
 from components.nodes.vboxmanage.machine import Machine
-from components.nodes.vboxmanage.programs import change, run
+from components.nodes.vboxmanage.programs import ask, change
 from config.naming import FORWARDED_HOST
 from operations.errors import BerthError
 
@@ -53,5 +53,5 @@ def _is_off(machine: Machine) -> bool:
 
 def _host_key(machine: Machine) -> list[str]:
     """Kind and key; nothing where nobody answers."""
-    scan = run(["ssh-keyscan", "-T", "5", "-t", "ed25519", "-p", str(machine.port), FORWARDED_HOST])
-    return scan.stdout.partition("\n")[0].split()[1:3]
+    shown = ask("ssh-keyscan", "-T", "5", "-t", "ed25519", "-p", str(machine.port), FORWARDED_HOST)
+    return shown.partition("\n")[0].split()[1:3]

@@ -12,17 +12,23 @@ from pathlib import Path
 from operations.errors import BerthError
 
 
-def run(words: Sequence[str | Path]) -> subprocess.CompletedProcess[str]:
-    """A program's status and output."""
-    environment = {**os.environ, "LC_ALL": "C"}
+def run(words: Sequence[str | Path], stderr: int = subprocess.STDOUT) -> subprocess.CompletedProcess[str]:
+    """A program's status and output, its errors included."""
     return subprocess.run(
-        words, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", env=environment, check=False
+        words,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
+        errors="replace",
+        env={**os.environ, "LC_ALL": "C"},
+        check=False,
     )
 
 
 def ask(*words: str | Path) -> str:
-    """What VBoxManage answers; nothing where it fails, for then there is no such thing."""
-    done = run(["VBoxManage", *words])
+    """What a program answers; nothing where it fails, which VBoxManage does where there is no such thing."""
+    done = run(words, subprocess.DEVNULL)
     return "" if done.returncode else done.stdout
 
 
@@ -30,9 +36,8 @@ def change(*words: str | Path) -> None:
     """One command of VBoxManage that changes something; its own first error is the reason that is given."""
     done = run(["VBoxManage", *words])
     if done.returncode:
-        said = done.stdout + done.stderr
-        found = re.search(r"^VBoxManage: error: (.*)", said, re.MULTILINE)
-        raise BerthError(f"VBoxManage {words[0]} {words[1]} failed: {found[1] if found else last_line(said)}")
+        found = re.search(r"^VBoxManage: error: (.*)", done.stdout, re.MULTILINE)
+        raise BerthError(f"VBoxManage {words[0]} {words[1]} failed: {found[1] if found else last_line(done.stdout)}")
 
 
 def last_line(text: str) -> str:
@@ -45,7 +50,7 @@ def need_virtualbox() -> None:
     if not shutil.which("VBoxManage"):
         raise BerthError("VBoxManage is not on this machine; install VirtualBox 6.1 or newer here, then run again")
     # It prints a note about its kernel driver among its answers.
-    versions = re.findall(r"^(\d+)\.(\d+)\.", ask("--version"), re.MULTILINE)
+    versions = re.findall(r"^(\d+)\.(\d+)\.", ask("VBoxManage", "--version"), re.MULTILINE)
     if not versions or tuple(map(int, versions[-1])) < (6, 1):
         known = ".".join(versions[-1]) if versions else "of an unknown version"
         raise BerthError(f"VirtualBox {known} is on this machine; install 6.1 or newer, then run again")
