@@ -77,13 +77,17 @@ class VirtualBox:
         return wanted({"sha256": hashlib.sha256(b"a live system").hexdigest()} | changes)
 
     def run(
-        self, verb: str, of: Machine | Network | Drive | None = None, **environment: str
+        self,
+        verb: str,
+        of: Machine | Network | Drive | None = None,
+        stdin: str | None = None,
+        **environment: str,
     ) -> subprocess.CompletedProcess[str]:
         """A program of the provider in a session of its own."""
         part = of or self.wanted()
         return subprocess.run(
             [sys.executable, "-m", "components.nodes.vboxmanage", type(part).__name__.lower(), verb],
-            input=json.dumps(asdict(part)),
+            input=json.dumps(asdict(part)) if stdin is None else stdin,
             cwd=ROOT,
             env={
                 "PATH": f"{self.bin}:{environment.pop('PATH', os.environ['PATH'])}",

@@ -155,6 +155,14 @@ def test_a_disk_that_may_be_lost_or_holds_nothing_goes_with_its_machine(virtualb
     assert virtualbox.machine("remove") == ""
 
 
+def test_nothing_is_removed_by_a_state_that_an_interrupted_run_left(virtualbox: VirtualBox) -> None:
+    virtualbox.installed()
+    done = virtualbox.run("remove", stdin="")
+    assert done.returncode == 1
+    assert done.stderr.startswith("berth: the last run was interrupted, and the state no longer says which machine")
+    assert virtualbox.commands == []
+
+
 def test_a_machine_that_does_not_shut_down_is_not_switched_off(virtualbox: VirtualBox) -> None:
     virtualbox.installed()
     short_timeout = {"FAKE_ACPI": "running", "BERTH_STOP_SECONDS": "1"}

@@ -28,8 +28,15 @@ def main(part: str, verb: str) -> int:
     # Whoever interrupts a run is shown no stack trace.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     described, verbs = PARTS[part]
+    text = sys.stdin.read()
     try:
-        verbs[verb](described(**json.load(sys.stdin)))
+        if not text:
+            # What recovery makes of a command whose update was interrupted.
+            raise BerthError(
+                f"the last run was interrupted, and the state no longer says which {part} this is; "
+                "run ./berth up with the settings that it was made with, then this again"
+            )
+        verbs[verb](described(**json.loads(text)))
     except (BerthError, OSError) as error:
         print(f"berth: {error}", file=sys.stderr)
         return FAILED
