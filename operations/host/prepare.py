@@ -13,7 +13,7 @@ from rich.console import Console
 import images
 from config import paths
 from operations import locks
-from operations.host import archive, docker_engine, plan, preflight, pulumi_cli, seed, steps, toolchain
+from operations.host import docker_engine, image, plan, preflight, pulumi_cli, seed, steps, toolchain
 from operations.host.errors import BootstrapError
 from operations.host.preflight import Check, refuse_taken_ports
 
@@ -111,13 +111,13 @@ def clean(console: Console | None = None) -> None:
     home = paths.home()
     if docker_engine.server_version():
         listed = subprocess.run(
-            ["docker", "images", "--quiet", "--no-trunc", "--filter", f"label={archive.LABEL}"],
+            ["docker", "images", "--quiet", "--no-trunc", "--filter", f"label={image.LABEL}"],
             capture_output=True,
             text=True,
             check=False,
         )
-        for image in sorted(set(listed.stdout.split())):
-            removed = subprocess.run(["docker", "rmi", "--force", image], capture_output=True, text=True, check=False)
+        for id_ in sorted(set(listed.stdout.split())):
+            removed = subprocess.run(["docker", "rmi", "--force", id_], capture_output=True, text=True, check=False)
             if removed.returncode:
                 raise BootstrapError(f"An image can't be removed (`./berth down` first): {removed.stderr.strip()}")
         out.print("Removed Berth's images.")

@@ -16,7 +16,7 @@ from operations import locks
 from operations.context import CommandContext
 from operations.errors import BerthError, UsageError
 from operations.host import mirrors, steps
-from operations.host.debian import exists
+from operations.host.image import exists
 from operations.host.shell import Shell
 from operations.host.steps import Step, StepDisplay
 from operations.kolla.images import archive, base_image, build_keys, builder, catalogue, copy_from_cache
