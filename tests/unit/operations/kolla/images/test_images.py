@@ -349,12 +349,19 @@ def docker_save(file: Path, **images: tuple[bytes, ...]) -> dict[str, str]:
 
 
 def test_missing_images_are_exported_and_layers_of_several_sent_once(
-    target: Target, registry: Registry, docker: Docker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    target: Target, registry: Registry, checkout: Checkout, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     base, own = os.urandom(3_000_000), b"own" * 1000
     ids = docker_save(tmp_path / "saved.tar", cron=(base,), etcd=(base, own))
-    docker.answers({f"image inspect --format={{{{.Id}}}} {name}": f"{id_}\n" for name, id_ in ids.items()})
-    monkeypatch.setattr(export, "_save", lambda ids, file: shutil.copy(tmp_path / "saved.tar", file))
+    program = f"""
+import shutil, sys
+ids = {ids!r}
+match sys.argv[1:]:
+    case ["image", "inspect", _, name]: print(ids[name])
+    case ["save", output, *wanted] if sorted(wanted) == sorted(ids.values()):
+        shutil.copy({str(tmp_path / "saved.tar")!r}, output.removeprefix("--output="))
+"""
+    executable(checkout.bin / "docker", program)
     monkeypatch.setattr(export, "ROOM", tmp_path)
     done = publish(target, {"cron": "cron", "etcd": "etcd"}, display()[0])
     assert done.new == ["cron", "etcd"] and not list(tmp_path.glob("berth-push-*"))
