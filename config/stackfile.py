@@ -20,18 +20,19 @@ PINS = "berth:pins"
 _PULUMI_KEYS = ("config", "encryptionsalt", "encryptedkey", "secretsprovider")
 
 
-def read(file: Path, pins: Path | None = None) -> dict[str, Any]:
-    """A stack file's content, and as `berth:pins` what the pins' file says: the one beside it, unless one is named."""
+def read(file: Path) -> dict[str, Any]:
+    """A stack file's content, and as `berth:pins` that of the file of pins beside it."""
     stack = file.name.removeprefix("Pulumi.").removesuffix(".yaml")
-    fix = "Choose one of the stacks that have a file, or write it (Pulumi.prod.yaml is an example)."
-    missing = Problem(file.name, "does not exist.", fix)
-    document = _parsed(stack, file, file.name, missing)
+    if not file.exists():
+        fix = "Choose one of the stacks that have a file, or write it (Pulumi.prod.yaml is an example)."
+        raise SettingsError(stack, [Problem(file.name, "does not exist.", fix)])
+    document = _parsed(stack, file, file.name)
     if not isinstance(document, dict):
         return {"config": document}
     config = document.get("config")
     if config is not None and not isinstance(config, dict):
         return document
-    merged = with_pins(stack, config or {}, pins or pins_file(file))
+    merged = with_pins(stack, config or {}, pins_file(file))
     return {**document, "config": merged} if merged else document
 
 
@@ -51,7 +52,7 @@ def with_pins(stack: str, config: Mapping[str, Any], pins: Path) -> dict[str, An
     return {**config, PINS: _parsed(stack, pins, name) or {}}
 
 
-def _parsed(stack: str, file: Path, name: str, missing: Problem | None = None) -> Any:
+def _parsed(stack: str, file: Path, name: str) -> Any:
     """A file as Pulumi parses it: YAML 1.2, where `yes` is text, and no key twice."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
@@ -60,9 +61,7 @@ def _parsed(stack: str, file: Path, name: str, missing: Problem | None = None) -
         return YAML(typ="safe", pure=True).load(file.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        found = missing if isinstance(error, FileNotFoundError) else None
-        problem = found or Problem(name, f"cannot be read: {reason}.", "Correct the file.")
-        raise SettingsError(stack, [problem]) from None
+        raise SettingsError(stack, [Problem(name, f"cannot be read: {reason}.", "Correct the file.")]) from None
     except (YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}" if mark else ""
