@@ -75,7 +75,7 @@ def now() -> str:
 def commit(root: Path) -> str:
     """What `git` calls the program in this checkout; settings and records beside it are no part of that."""
     head = _git(root, "rev-parse", "HEAD")
-    ours = (":(exclude)Pulumi.*.yaml", ":(exclude)promotions")
+    ours = (":(exclude)Pulumi.*.yaml", ":(exclude)promotions", ":(exclude)pins")
     changed = head and _git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", *ours)
     return f"{head}-dirty" if changed else head
 
