@@ -14,7 +14,7 @@ import typer
 from config import schema
 from config.paths import ROOT
 from operations.cli import app
-from tests.unit.test_layout import documentation
+from tests.unit.test_layout import anchors, documentation
 
 SETTINGS = ROOT / "docs" / "settings.md"
 FAULTS = ROOT / "docs" / "faults.md"
@@ -85,6 +85,20 @@ def test_commands_and_options_in_the_documentation_exist() -> None:
 )
 def test_an_unknown_command_or_option_is_found(line: str, wrong: str) -> None:
     assert [problem(words) for words in commands(line)] == [wrong]
+
+
+def test_links_in_decisions_exist() -> None:
+    broken = [
+        f"{page.relative_to(ROOT)}: {link}#{anchor}"
+        for page in sorted((ROOT / "docs" / "decisions").glob("*.md"))
+        for link, anchor in re.findall(r"\]\(([^)#:]*)#?([^)]*)\)", page.read_text(encoding="utf-8"))
+        if not _leads_somewhere(page.parent / link if link else page, anchor)
+    ]
+    assert not broken, "\n".join(broken)
+
+
+def _leads_somewhere(page: Path, anchor: str) -> bool:
+    return page.exists() and (not anchor or anchor in anchors(page))
 
 
 @cache
