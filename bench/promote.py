@@ -2,7 +2,7 @@
 
 Pushes images into the source lab, verifies it, and promotes three times: everything missing, only manifests and tags
 missing, nothing missing. The part that deals with content is measured by steps as well, and beside it skopeo, one image
-after the other, where it is installed. Stack file and records are put back; the images stay until the labs go.
+after the other, where it is installed. Pins and records are put back; the images stay until the labs go.
 Usage: python bench/promote.py --from staging --to prod [--images 50] [--layers 5] [--megabytes 20] [--output FILE]
 """
 
@@ -25,6 +25,7 @@ from typing import Any, TypeVar
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench.common import Lab, conditions, save, table
+from config.stackfile import pins_file
 from operations.promote.records import FOLDER
 from operations.registry import copy_images
 from operations.registry.client import MANIFESTS, Manifest, RegistryClient
@@ -141,8 +142,9 @@ def main() -> None:
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     source, target = Lab.of(options.source), Lab.of(options.target)
-    stack_file, records = target.workspace.stack_file(options.target), target.workspace.root / FOLDER
-    settings, kept = stack_file.read_bytes(), set(records.glob("*"))
+    pins = pins_file(target.workspace.stack_file(options.target))
+    records = target.workspace.root / FOLDER
+    before, kept = pins.read_bytes() if pins.is_file() else None, set(records.glob("*"))
     measured = conditions()
     push = store(source, "push")
     documents = push_layers(push, options.images, options.layers, options.megabytes * 1_000_000)
@@ -155,7 +157,7 @@ def main() -> None:
         measured["all layers are there"] = berth(source, *words, f"{PREFIX}*:tagged")
         measured["all is there"] = berth(source, *words, f"{PREFIX}*:tagged")
     finally:
-        stack_file.write_bytes(settings)
+        pins.unlink(missing_ok=True) if before is None else pins.write_bytes(before)
         for record in set(records.glob("*")) - kept:
             record.unlink()
     tag(push, documents, "steps")

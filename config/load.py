@@ -8,12 +8,12 @@ from typing import Any
 import pulumi
 from pulumi.runtime import config as runtime_config
 
-from config import expected_secrets
+from config import expected_secrets, paths
 from config.json_values import as_json
 from config.model.stack import Settings
 from config.naming import PROJECT
 from config.problems import SettingsError
-from config.stackfile import encrypted, own_keys, stack_name
+from config.stackfile import encrypted, own_keys, stack_name, with_pins
 from config.validation import validate
 
 
@@ -22,7 +22,8 @@ def load() -> Settings:
     stack = pulumi.get_stack()
     config = pulumi.Config(PROJECT)
     names = {**runtime_config.get_config_env(), **runtime_config.CONFIG.get()}
-    values, not_json = as_json({key: _value(runtime_config.get_config(key)) for key in names})
+    given = {key: _value(runtime_config.get_config(key)) for key in names}
+    values, not_json = as_json(with_pins(stack, given, paths.pins_file(stack)))
     raw, unknown_keys = own_keys(values)
     secrets = raw.pop("secrets", None)
     # Values that were encrypted are not validated, so that no message contains them.

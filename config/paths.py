@@ -8,6 +8,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 """The checkout."""
+PINS = "pins"
+"""The folder of the pins, one file for each stack."""
+PINS_VARIABLE = "BERTH_PINS"
 
 
 def home(environment: Mapping[str, str] = os.environ) -> Path:
@@ -24,6 +27,11 @@ def stack_directory(stack: str) -> Path:
 def kolla_brought_file(stack: str) -> Path:
     """Names the Kolla images that were imported last; other content makes the next `up` deploy them."""
     return stack_directory(stack) / "kolla-brought"
+
+
+def pins_file(stack: str, environment: Mapping[str, str] = os.environ) -> Path:
+    """What was promoted to a stack, committed with its settings; a preview of other pins names their file."""
+    return Path(environment.get(PINS_VARIABLE) or ROOT / PINS / f"{stack}.yaml")
 
 
 def ssh_key_file(stack: str) -> Path:

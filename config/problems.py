@@ -117,5 +117,7 @@ class SettingsError(Exception):
         self.stack = stack
         self.problems = tuple(problems)
         count = len(self.problems)
-        head = f"Pulumi.{stack}.yaml: {count} setting{'s' if count != 1 else ''} cannot be used"
+        pinned = {problem.path.startswith(("berth:pins", "pins/")) for problem in self.problems}
+        files = " and ".join(f"pins/{stack}.yaml" if pins else f"Pulumi.{stack}.yaml" for pins in sorted(pinned))
+        head = f"{files}: {count} setting{'s' if count != 1 else ''} cannot be used"
         super().__init__("\n\n".join([head, *map(str, self.problems)]))

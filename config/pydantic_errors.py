@@ -50,7 +50,8 @@ def problem(error: ErrorDetails) -> Problem:
 
 def unknown_key(key: str) -> Problem:
     """A key directly under `config:` that Berth does not know."""
-    known = [f"berth:{field.alias or name}" for name, field in StackSettings.model_fields.items()] + ["berth:secrets"]
+    own = (field.alias or name for name, field in StackSettings.model_fields.items() if name != "pins")
+    known = [*(f"berth:{name}" for name in own), "berth:secrets"]
     fix = f"Remove it or use one of: {', '.join(known)}."
     # The shared namespace would make every two keys look alike.
     name = key.rpartition(":")[2]

@@ -1,44 +1,72 @@
-"""Reads and validates a stack file without Pulumi, for `berth` and CI."""
+"""Reads and validates a stack file and its pins without Pulumi, for `berth` and CI."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from config import expected_secrets
+from config import expected_secrets, paths
 from config.json_values import as_json
 from config.model.stack import Settings, StackSettings
 from config.problems import Problem, SettingsError, closest, key_path, kind, path
 from config.pydantic_errors import unknown_key
 from config.validation import validate
 
+PINS = "berth:pins"
 # What Pulumi itself keeps in a stack file, beside `config`.
 _PULUMI_KEYS = ("config", "encryptionsalt", "encryptedkey", "secretsprovider")
 
 
 def read(file: Path) -> dict[str, Any]:
-    """Parse a stack file as Pulumi does: YAML 1.2, where `yes` is text, and no key twice."""
+    """A stack file's content, and as `berth:pins` that of the file of pins beside it."""
+    stack = file.name.removeprefix("Pulumi.").removesuffix(".yaml")
+    if not file.exists():
+        fix = "Choose one of the stacks that have a file, or write it (Pulumi.prod.yaml is an example)."
+        raise SettingsError(stack, [Problem(file.name, "does not exist.", fix)])
+    document = _parsed(stack, file, file.name)
+    if not isinstance(document, dict):
+        return {"config": document}
+    config = document.get("config")
+    if config is not None and not isinstance(config, dict):
+        return document
+    merged = with_pins(stack, config or {}, pins_file(file))
+    return {**document, "config": merged} if merged else document
+
+
+def pins_file(file: Path) -> Path:
+    """Where the pins of a stack file's stack are."""
+    return file.parent / paths.PINS / file.name.removeprefix("Pulumi.")
+
+
+def with_pins(stack: str, config: Mapping[str, Any], pins: Path) -> dict[str, Any]:
+    """A stack file's settings with the pins, which have no other place than their own file."""
+    name, own = f"{paths.PINS}/{stack}.yaml", f"Pulumi.{stack}.yaml"
+    if PINS in config:
+        fix = f"Remove it there; ./berth promote writes {name}."
+        raise SettingsError(stack, [Problem(own, f"has {PINS}, which {name} alone may hold.", fix)])
+    if not os.path.lexists(pins):
+        return dict(config)
+    return {**config, PINS: _parsed(stack, pins, name) or {}}
+
+
+def _parsed(stack: str, file: Path, name: str) -> Any:
+    """A file as Pulumi parses it: YAML 1.2, where `yes` is text, and no key twice."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
-    stack = file.name.removeprefix("Pulumi.").removesuffix(".yaml")
     try:
-        document = YAML(typ="safe", pure=True).load(file.read_text("utf-8"))
-    except FileNotFoundError:
-        fix = "Choose one of the stacks that have a file, or write it (Pulumi.prod.yaml is an example)."
-        raise SettingsError(stack, [Problem(file.name, "does not exist.", fix)]) from None
+        return YAML(typ="safe", pure=True).load(file.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise SettingsError(stack, [Problem(file.name, f"cannot be read: {reason}.", "Correct the file.")]) from None
+        raise SettingsError(stack, [Problem(name, f"cannot be read: {reason}.", "Correct the file.")]) from None
     except (YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}" if mark else ""
-        reason = _reason(error)
         fix = "Correct that line; an editor that knows YAML shows it."
-        raise SettingsError(stack, [Problem(file.name, f"is not YAML{where}: {reason}.", fix)]) from None
-    return document if isinstance(document, dict) else {"config": document}
+        raise SettingsError(stack, [Problem(name, f"is not YAML{where}: {_reason(error)}.", fix)]) from None
 
 
 def _reason(error: Exception) -> str:

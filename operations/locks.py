@@ -1,4 +1,4 @@
-"""Locks: one change of a stack at a time on this machine, and the record of an interrupted one."""
+"""Locks: one run at a time of what shares a file, one change of a stack, and the record of an interrupted one."""
 
 from __future__ import annotations
 
@@ -6,15 +6,33 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 
 from operations.errors import BerthError
 
 TIMEOUT = 120.0
 """Seconds to wait for the CLI of a killed run to stop: it finishes what it has under way."""
+
+
+@contextmanager
+def exclusive(file: Path, busy: Callable[[], None]) -> Iterator[IO[str]]:
+    """Hold a lock file, which is handed on; where another process has it, `busy` raises or the end of that is awaited.
+
+    A child process that inherits the file holds it, too.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a+", encoding="utf-8") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            busy()
+            fcntl.flock(held, fcntl.LOCK_EX)
+        yield held
 
 
 @dataclass(frozen=True)

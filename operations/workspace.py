@@ -144,6 +144,14 @@ class StackFile:
     stack: str
     path: Path
     document: dict[str, Any]
+    """Its content, with the pins as `berth:pins`."""
+    other_pins: Path | None = None
+    """Pins that are tried in the place of those beside the file."""
+
+    @property
+    def pins(self) -> Path:
+        """What was promoted to the stack."""
+        return self.other_pins or stackfile.pins_file(self.path)
 
     @classmethod
     def read(cls, workspace: Workspace, stack: str) -> StackFile:

@@ -7,7 +7,7 @@ given its configuration (which is news only later) and asked whether it runs wha
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pulumi
@@ -19,12 +19,12 @@ from components.lib.host_files.connection import SshEndpoint
 from components.lib.host_files.host_state import host_state
 from components.lib.host_files.shell import as_caller, as_root
 from components.lib.readiness.component import ASK, WAIT, Probe
-from components.node_config.machine import Machine, Secrets, machines
-from components.nodes.install import INSTALL, digest, disk_directives, lines, script, with_configuration
+from components.node_config.machine import Machine, machines
+from components.nodes.install import INSTALL, configuration_of, digest, disk_facts, lines, script, with_configuration
 from components.nodes.node import Node
 from components.nodes.preprovisioned import Preprovisioned, public_half, read_key
 from components.nodes.provider import Stage
-from components.nodes.ssh_bootstrap import SshBootstrap, installed, without_secrets
+from components.nodes.ssh_bootstrap import SshBootstrap, without_secrets
 from config import naming
 from config.model.nodes import InstallSettings, NodeSettings
 from config.model.stack import Settings
@@ -82,9 +82,7 @@ class BareMetal:
             lambda keys: SshBootstrap(keys[0], keys[1], public_half(_key_path(settings)))
         )
         machine = self._configs[settings.name]
-        configuration = pulumi.Output.all(contact, self._stage.settings.node_secrets).apply(
-            lambda known: installed(replace(machine, secrets=Secrets(*known[1])), known[0])
-        )
+        configuration = configuration_of(machine, contact, self._stage.settings)
         stdin = with_configuration(bare.facts, configuration)
         installing = self._local(bare, "install", "install", stdin, depends_on=self._checks)
         started = self._local(bare, "start", "restart", bare.facts, triggers=[installing.id])
@@ -104,7 +102,7 @@ class BareMetal:
     def _known(self, settings: NodeSettings, install: InstallSettings) -> _Bare:
         name, ssh, live = f"{self._stage.name}-{settings.name}", settings.ssh, install.live
         # The machine shows this key as long as its disk is what it is.
-        key = tls.PrivateKey(f"{name}-host-key", algorithm="ED25519", opts=self._options(protect=True))
+        key = tls.PrivateKey(f"{name}-host-key", algorithm="ED25519", opts=self._stage.options(protect=True))
         access = SshEndpoint(
             host=ssh.host or settings.address,
             port=ssh.port,
@@ -115,26 +113,27 @@ class BareMetal:
         fixed = lines(
             {
                 "node": settings.name,
-                "setting": f"berth:nodes[{self._stage.settings.nodes.index(settings)}].install",
+                "setting": self._stage.setting(settings, "install"),
                 "host": access.host,
                 "port": access.port,
                 "user": access.user,
-                "live-host": live.host or access.host,
-                "live-port": live.port,
-                "live-user": live.user,
-                "live-host-key": live.host_key,
+                "live_host": live.host or access.host,
+                "live_port": live.port,
+                "live_user": live.user,
+                "live_host_key": live.host_key,
                 "key": ssh.key_file,
                 "seconds": BOOT_SECONDS,
                 "timeout": TIMEOUT_SECONDS,
                 "installed": "refused",
             }
-        ) + disk_directives(install.disk, install.installer, wipe=install.wipe)
+            | disk_facts(install.disk, install.installer, wipe=install.wipe)
+        )
         return _Bare(
             settings,
             install,
             access,
             key,
-            key.public_key_openssh.apply(lambda public: f"{fixed}host-key {public.strip()}\n"),
+            key.public_key_openssh.apply(lambda public: fixed + lines({"host_key": public.strip()})),
         )
 
     def _local(
@@ -155,7 +154,7 @@ class BareMetal:
             triggers=[*(triggers or bare.again)],
             add_previous_output_in_env=False,
             opts=pulumi.ResourceOptions.merge(
-                self._options(*depends_on), pulumi.ResourceOptions(ignore_changes=["create", "stdin"])
+                self._stage.options(*depends_on), pulumi.ResourceOptions(ignore_changes=["create", "stdin"])
             ),
         )
 
@@ -171,7 +170,7 @@ class BareMetal:
             if read_at_start:
                 found.append(File(USER_DATA, text, mode="0600"))
                 found.append(Directive("reboot", ["yes" if bare.install.reboot else "no"]))
-                found.append(Directive("setting", [f"berth:nodes[{settings.nodes.index(bare.settings)}].install"]))
+                found.append(Directive("setting", [self._stage.setting(bare.settings, "install")]))
                 found += [Directive("probe", probe.line().split("\t")) for probe in _others(settings, bare.settings)]
             return found
 
@@ -182,7 +181,7 @@ class BareMetal:
             node=Node(bare.settings, bare.access, "", machine=started, survives_destroy=True),
             entries=configuration.apply(entries),
             scripts=SCRIPTS,
-            opts=self._options(started, *(self._before if read_at_start else ())),
+            opts=self._stage.options(started, *(self._before if read_at_start else ())),
         )
 
     def _verified(
@@ -196,7 +195,7 @@ class BareMetal:
         """The machine itself, to everything that is on it: it runs from its disk, with its configuration in force."""
         user, text = bare.access.user, INSTALLED
         probes = [*_others(self._stage.settings, bare.settings), *_own(self._stage.settings, bare.settings)]
-        asked = "".join(f"probe {probe.line()}\n" for probe in probes)
+        asked = "".join(f"probe\t{probe.line()}\n" for probe in probes)
         known = {"system": machine.system, "stack": self._stage.settings.stack}
         # What is new to CoreOS may have to be put into force.
         current = digest(configuration) if machine.system == "coreos" else pulumi.Output.from_input("")
@@ -215,11 +214,8 @@ class BareMetal:
             stdin=stdin,
             triggers=[started.id],
             add_previous_output_in_env=False,
-            opts=self._options(started, configured),
+            opts=self._stage.options(started, configured),
         )
-
-    def _options(self, *depends_on: pulumi.Resource, protect: bool | None = None) -> pulumi.ResourceOptions:
-        return pulumi.ResourceOptions(parent=self._stage.parent, depends_on=depends_on or None, protect=protect)
 
 
 def _key_path(settings: NodeSettings) -> Path:

@@ -5,13 +5,18 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pulumi
 
 from components.lib.host_files import shell
+from components.lib.host_files.bundle import Directive
 from components.lib.host_files.shell import Script
+from components.node_config.machine import Machine, Secrets
+from components.nodes.ssh_bootstrap import SshBootstrap, installed
 from config.model.nodes import InstallerSettings
+from config.model.stack import Settings
 
 _SCRIPTS = Path(__file__).parent / "scripts"
 # What both systems' partitions take up, in MB; images and data come on top.
@@ -27,18 +32,25 @@ INSTALL = script("install.sh")
 
 
 def lines(facts: Mapping[str, object]) -> str:
-    """Facts as the scripts read them: `key value`, one a line, nothing for what is not set."""
-    return "".join(f"{key} {value}\n" for key, value in facts.items() if value is not None)
+    """Facts as a bundle's directives, which the scripts read; nothing for what is not set."""
+    directives = [Directive(key, [_text(value)]) for key, value in facts.items() if value is not None]
+    return "".join(f"{line}\n" for directive in directives for line in directive.lines())
 
 
-def yes(flag: bool) -> str:
-    """A flag as the scripts read it."""
-    return "yes" if flag else "no"
+def _text(value: object) -> str:
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
 
-def disk_directives(disk: str, installer: InstallerSettings, *, wipe: bool) -> str:
+def disk_facts(disk: str, installer: InstallerSettings, *, wipe: bool) -> dict[str, object]:
     """What `install.sh` must know of the disk, and what it tells the system's own installer."""
-    return lines({"device": disk, "wipe": yes(wipe), "least": LEAST_DISK} | installer.model_dump())
+    return {"device": disk, "wipe": wipe, "least": LEAST_DISK} | installer.model_dump()
+
+
+def configuration_of(machine: Machine, contact: pulumi.Output[SshBootstrap], settings: Settings) -> pulumi.Output[str]:
+    """What the machine is installed with, the values of its secrets among it."""
+    return pulumi.Output.all(contact, settings.node_secrets).apply(
+        lambda known: installed(replace(machine, secrets=Secrets(*known[1])), known[0])
+    )
 
 
 def with_configuration(facts: pulumi.Input[str], configuration: pulumi.Output[str]) -> pulumi.Output[str]:
@@ -47,7 +59,7 @@ def with_configuration(facts: pulumi.Input[str], configuration: pulumi.Output[st
     In base64, so that a preview, which shows no line that is part of a secret, can show the same lines elsewhere.
     """
     return pulumi.Output.all(facts, configuration).apply(
-        lambda two: f"{two[0]}---\n{base64.b64encode(two[1].encode()).decode()}\n"
+        lambda two: two[0] + lines({"configuration": base64.b64encode(two[1].encode()).decode()})
     )
 
 

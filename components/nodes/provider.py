@@ -22,6 +22,14 @@ class Stage:
     images: Images
     parent: pulumi.Resource
 
+    def setting(self, node: NodeSettings, key: str) -> str:
+        """Path of one of a node's settings, as the stack file has it."""
+        return f"berth:nodes[{self.settings.nodes.index(node)}].{key}"
+
+    def options(self, *depends_on: pulumi.Resource, protect: bool | None = None) -> pulumi.ResourceOptions:
+        """Options for a resource of the stage."""
+        return pulumi.ResourceOptions(parent=self.parent, depends_on=depends_on or None, protect=protect)
+
 
 class Provider(Protocol):
     """Makes nodes, or knows the way into those that are there; one per stack, however many nodes it has."""

@@ -73,7 +73,7 @@ class PinnedImages(Model):
 
 
 class PinSettings(Model):
-    """Images that were verified in another stack. `berth promote` writes it."""
+    """Images that were verified in another stack: `berth promote` writes them to pins/STACK.yaml."""
 
     source: PinSource = Field(alias="from")
     """Where the pins come from."""

@@ -6,6 +6,7 @@ from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
+from pydantic.json_schema import SkipJsonSchema
 
 from config import naming
 from config.fields.base import refused
@@ -94,8 +95,8 @@ class StackSettings(Model):
     """berth: a table of nftables on each node lets in who is meant to reach the ports of Berth's services. external:
     you restrict access yourself, and Berth writes no rules."""
 
-    pins: PinSettings | None = None
-    """Images that were verified in another stack, as written by `berth promote`."""
+    pins: SkipJsonSchema[PinSettings | None] = None
+    """Images that were verified in another stack: not in the stack file, but in pins/STACK.yaml."""
 
     node_defaults: NodeConfig | None = None
     """Configuration of the nodes' operating systems; a node's own `config` overrides it."""

@@ -9,7 +9,7 @@ from rich.text import Text
 from operations.commands.options import Json, Stack
 from operations.errors import DONE, FAILED
 from operations.host import doctor as doctors
-from operations.host.doctor import Finding
+from operations.host.preflight import Check
 from operations.output import answer_console, print_json
 from operations.workspace import StackFile, Workspace
 
@@ -26,10 +26,10 @@ def doctor(stack: Stack = "dev", as_json: Json = False) -> None:
     raise typer.Exit(DONE if all(finding.ok for finding in found) else FAILED)
 
 
-def _table(found: list[Finding]) -> Table:
+def _table(found: list[Check]) -> Table:
     """Findings and remedies."""
     table = Table("subject", "ok", "found", "what to do")
     for finding in found:
         mark = Text("yes", "green") if finding.ok else Text("NO", "red")
-        table.add_row(Text(finding.subject), mark, Text(finding.found), Text(finding.remedy))
+        table.add_row(Text(finding.name), mark, Text(finding.found), Text(finding.shown_remedy))
     return table

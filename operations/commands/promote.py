@@ -11,7 +11,8 @@ from operations.commands.options import Json, Yes
 from operations.context import CommandContext
 from operations.errors import UsageError
 from operations.output import print_json
-from operations.promote import run as promotions
+from operations.promote.plan import Options
+from operations.promote.run import promote as promote_images
 
 
 def promote(
@@ -37,7 +38,7 @@ def promote(
     """Pin in one stack the images that another has verified, and copy them, after a preview and confirmation."""
     if (source is None) == (record is None):
         raise UsageError("Name what to promote: --from STACK, or --record FILE to return to an older promotion.")
-    options = promotions.Options(source, record, image or (), dry_run, from_passphrase)
-    promotion = promotions.promote(CommandContext.of(to, yes, as_json), options)
+    options = Options(source, record, image or (), dry_run, from_passphrase)
+    promotion = promote_images(CommandContext.of(to, yes, as_json), options)
     if as_json:
         print_json(promotion.as_json())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from operations.commands.options import Json, Stack
@@ -27,7 +27,8 @@ def status(stack: Stack = "dev", as_json: Json = False) -> None:
 
 def _table(found: list[Row]) -> Table:
     """The rows as a table, each node named once."""
-    table = Table("node", "roles", "service", "healthy", "version", "state")
+    # A version is a word that may be long: it goes on in the next line.
+    table = Table("node", "roles", "service", "healthy", Column("version", overflow="fold"), "state")
     before = ""
     for row in found:
         first = row.node != before

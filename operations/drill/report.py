@@ -215,14 +215,14 @@ def _refused(results: Sequence[Result]) -> str:
     return f"{max(every):.1f}" if every else "-"
 
 
-ROW, LEFT, WIDTH, TOP, PLOT = 24, 150, 900, 34, 700
+ROW, LEFT, WIDTH, TOP, PLOT, TICK = 24, 150, 900, 34, 700, 46
 LEAST, TICKS = 0.05, (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200)
 
 
 def plot(runs: Sequence[tuple[str, float, float]], limit: float) -> str:
     """Each run's (fault, longest outage, longest stall) as dots over seconds, one row per kind of fault; SVG."""
     kinds = list(dict.fromkeys(name for name, _, _ in runs))
-    most = max([limit * 1.25, *(max(outage, stall) for _, outage, stall in runs)])
+    most = max([1.0, limit * 1.25, *(max(outage, stall) for _, outage, stall in runs)])
     bottom = TOP + ROW * len(kinds)
 
     def x(seconds: float) -> float:
@@ -237,10 +237,12 @@ def plot(runs: Sequence[tuple[str, float, float]], limit: float) -> str:
         f'<rect width="{WIDTH}" height="{bottom + 46}" rx="14" fill="#f8fafc"/>',
         '<g fill="#475569">',
     ]
-    for seconds in (tick for tick in TICKS if tick <= most):
-        at = x(seconds)
+    free = 0.0
+    for seconds, at in ((tick, x(tick)) for tick in TICKS if tick <= most):
         parts.append(f'<line x1="{at}" y1="{TOP}" x2="{at}" y2="{bottom}" stroke="#e2e8f0"/>')
-        parts.append(f'<text x="{at}" y="{bottom + 16}" text-anchor="middle">{seconds:g} s</text>')
+        if at >= free:
+            parts.append(f'<text x="{at}" y="{bottom + 16}" text-anchor="middle">{seconds:g} s</text>')
+            free = at + TICK
     for row, kind in enumerate(kinds):
         middle = TOP + ROW * row + ROW // 2
         parts.append(f'<text x="{LEFT - 12}" y="{middle + 4}" text-anchor="end" fill="#0f172a">{escape(kind)}</text>')
@@ -251,7 +253,8 @@ def plot(runs: Sequence[tuple[str, float, float]], limit: float) -> str:
     at = x(limit)
     parts += [
         f'<line x1="{at}" y1="{TOP - 6}" x2="{at}" y2="{bottom}" stroke="#dc2626" stroke-dasharray="5 4"/>',
-        f'<text x="{at}" y="{TOP - 12}" text-anchor="middle" fill="#dc2626">max. outage: {limit:g} s</text>',
+        f'<text x="{min(at, WIDTH - TICK * 1.5)}" y="{TOP - 12}" text-anchor="middle" fill="#dc2626">'
+        f"max. outage: {limit:g} s</text>",
         f'<circle cx="{LEFT}" cy="{bottom + 32}" r="3.5" fill="#2563eb" fill-opacity="0.6"/>',
         f'<text x="{LEFT + 10}" y="{bottom + 36}">longest time without an answer on a new connection</text>',
         f'<circle cx="{LEFT + 370}" cy="{bottom + 32}" r="4" fill="none" stroke="#d97706"/>',

@@ -55,8 +55,10 @@ def missing_packages() -> list[str]:
         # Without recommended packages nothing else brings iptables, and the daemon does not start without it.
         packages += ["docker.io", "iptables"]
     if not shutil.which("docker"):
-        known = subprocess.run(["apt-cache", "show", "docker-cli"], capture_output=True, check=False)
-        packages.append("docker-cli" if known.returncode == 0 else "docker.io")
+        # A host without apt is told so when it comes to installing.
+        asked = ["apt-cache", "show", "docker-cli"]
+        known = shutil.which(asked[0]) and not subprocess.run(asked, capture_output=True, check=False).returncode
+        packages.append("docker-cli" if known else "docker.io")
     return sorted(set(packages))
 
 

@@ -6,13 +6,13 @@ import ipaddress
 import os
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from config import stackfile
 from config.naming import lab_network
 from config.problems import SettingsError
 from operations.host import prepare
+from operations.host.preflight import Check
 from operations.pulumi import cli
 from operations.workspace import StackFile
 
@@ -20,83 +20,67 @@ CAP_SYS_RESOURCE = 24
 ROUTES = Path("/proc/net/route")
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing about this machine; `remedy` is empty where nothing has to be done."""
-
-    subject: str
-    found: str
-    ok: bool
-    remedy: str = ""
-
-    def as_json(self) -> dict[str, object]:
-        return {"subject": self.subject, "found": self.found, "ok": self.ok, "remedy": self.remedy}
-
-
-def findings(stack_file: StackFile) -> list[Finding]:
+def findings(stack_file: StackFile) -> list[Check]:
     """All findings, the preparation's own checks first."""
-
-    result = [Finding(c.name, c.found, c.ok, "" if c.ok else c.remedy) for c in prepare.checks()]
-    result += [cgroup(), capabilities(), pulumi(), names(stack_file), subnet(stack_file)]
-    return result
+    return [*prepare.checks(), cgroup(), capabilities(), pulumi(), names(stack_file), subnet(stack_file)]
 
 
-def cgroup(mounts: Path = Path("/sys/fs/cgroup")) -> Finding:
+def cgroup(mounts: Path = Path("/sys/fs/cgroup")) -> Check:
     """Lab nodes run systemd, which needs control groups."""
     if (mounts / "cgroup.controllers").exists():
-        return Finding("control groups", "version 2", True)
+        return Check("control groups", True, "version 2")
     if (mounts / "systemd").is_dir() or (mounts / "memory").is_dir():
-        return Finding("control groups", "version 1", True)
+        return Check("control groups", True, "version 1")
     remedy = "Mount them: mount -t cgroup2 none /sys/fs/cgroup (lab nodes need them for systemd)."
-    return Finding("control groups", "not mounted", False, remedy)
+    return Check("control groups", False, "not mounted", remedy)
 
 
-def capabilities(status: Path = Path("/proc/self/status")) -> Finding:
+def capabilities(status: Path = Path("/proc/self/status")) -> Check:
     """SYS_RESOURCE is missing in some containers; Berth does without, `docker run --privileged` does not."""
     lines = dict(line.split(":\t", 1) for line in status.read_text().splitlines() if ":\t" in line)
     bounding = int(lines.get("CapBnd", "0"), 16)
     if bounding >> CAP_SYS_RESOURCE & 1:
-        return Finding("capabilities", "SYS_RESOURCE is there", True)
-    return Finding("capabilities", "no SYS_RESOURCE: lab nodes do without it, privileged containers fail here", True)
+        return Check("capabilities", True, "SYS_RESOURCE is there")
+    return Check("capabilities", True, "no SYS_RESOURCE: lab nodes do without it, privileged containers fail here")
 
 
-def pulumi() -> Finding:
+def pulumi() -> Check:
     """Which CLI runs the program, and with which plugins."""
     chosen, reason = cli.available()
     if chosen is None:
-        return Finding("Pulumi CLI", reason, False, "`./berth up` compiles one; with --download it fetches one")
-    return Finding("Pulumi CLI", chosen.sentence.partition(": ")[2], True)
+        return Check("Pulumi CLI", False, reason, "`./berth up` compiles one; with --download it fetches one")
+    return Check("Pulumi CLI", True, chosen.sentence.partition(": ")[2])
 
 
-def names(stack_file: StackFile, hosts: Path = Path("/etc/hosts")) -> Finding:
+def names(stack_file: StackFile, hosts: Path = Path("/etc/hosts")) -> Check:
     """Whether the registry's name can be made to resolve here."""
     if (stack_file.settings.get("registry") or {}).get("names") == "external":
-        return Finding("name resolution", "left to DNS by registry.names", True)
+        return Check("name resolution", True, "left to DNS by registry.names")
     if os.access(hosts, os.W_OK):
-        return Finding("name resolution", f"{hosts} can be written", True)
+        return Check("name resolution", True, f"{hosts} can be written")
     if _succeeds("sudo", "-n", "test", "-w", str(hosts)):
-        return Finding("name resolution", f"{hosts} can be written with sudo", True)
+        return Check("name resolution", True, f"{hosts} can be written with sudo")
     remedy = "Run as root, allow sudo without a password, or set registry.names: external and use DNS."
-    return Finding("name resolution", f"{hosts} can't be written", False, remedy)
+    return Check("name resolution", False, f"{hosts} can't be written", remedy)
 
 
-def subnet(stack_file: StackFile, table: Path | None = None) -> Finding:
+def subnet(stack_file: StackFile, table: Path | None = None) -> Check:
     """Whether the lab's network is free on this machine."""
     try:
         settings = stackfile.parse(stack_file.stack, stack_file.document)
     except SettingsError:
         remedy = f"./berth settings check --stack {stack_file.stack} lists the problems."
-        return Finding("settings", f"{stack_file.path.name} is not accepted", False, remedy)
+        return Check("settings", False, f"{stack_file.path.name} is not accepted", remedy)
     if settings.lab is None:
-        return Finding("network", "no lab, no network to make", True)
+        return Check("network", True, "no lab, no network to make")
     wanted = ipaddress.IPv4Network(settings.lab.subnet)
     own = _own_bridge(stack_file.stack)
     for device, taken in _routes(table or ROUTES):
         if device != own and taken.overlaps(wanted):
             remedy = "Choose other addresses for the lab's nodes in the settings, or remove that network."
-            return Finding("network", f"{wanted} overlaps with {taken} on {device}", False, remedy)
+            return Check("network", False, f"{wanted} overlaps with {taken} on {device}", remedy)
     used = any(device == own for device, _ in _routes(table or ROUTES))
-    return Finding("network", f"{wanted} is {'the network of this lab' if used else 'free'}", True)
+    return Check("network", True, f"{wanted} is {'the network of this lab' if used else 'free'}")
 
 
 def _routes(table: Path) -> Iterator[tuple[str, ipaddress.IPv4Network]]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
 import images
-from operations.host import source
-from operations.host.archive import Layer, layer, pack, run_config
+from operations.host import image, source
 from operations.host.shell import Shell
 
 USER = 65532
@@ -68,30 +68,24 @@ def compile_program(name: str, go: str, shell: Shell, cache: Path) -> None:
     unfinished.replace(target)
 
 
-def load(name: str, shell: Shell, cache: Path, work: Path) -> None:
-    """Load the compiled program as an image that holds nothing else but its health check."""
+def pack(name: str, shell: Shell, cache: Path, work: Path) -> None:
+    """Make an image of the compiled program that holds nothing else but its health check."""
     work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f"{name}-", dir=work) as folder:
-        files, archive = Path(folder) / "layer.tar", Path(folder) / "image.tar"
-        with layer(files) as out:
-            for directory in ("bin", "etc", "etc/ssl", "etc/ssl/certs"):
-                out.directory(directory)
-            out.text("etc/passwd", PASSWD)
-            out.text("etc/group", GROUP)
-            out.directory("tmp", 0o1777)
-            _changes(name, out)
-            out.file(f"bin/{name}", program(name, cache), 0o755)
-            out.file("bin/health", health(name, cache), 0o755)
-        pack(files, run_config(name, images.recipe(name)["version"]), images.reference(name), archive)
-        shell.run(["docker", "load", f"--input={archive}"])
-
-
-def _changes(name: str, out: Layer) -> None:
-    """MinIO's licence requires that users of a changed program get the change: it is in the image itself."""
-    changes = images.edited(name)
-    if not changes:
-        return
-    for directory in ("usr", "usr/share", "usr/share/doc", f"usr/share/doc/{name}"):
-        out.directory(directory)
-    for path in sorted(changes.iterdir()):
-        out.text(f"usr/share/doc/{name}/{path.name}", path.read_text(encoding="utf-8"))
+        root = Path(folder) / "root"
+        for directory in ("bin", "etc/ssl/certs", "tmp"):
+            (root / directory).mkdir(parents=True)
+        (root / "etc" / "passwd").write_text(PASSWD, encoding="utf-8")
+        (root / "etc" / "group").write_text(GROUP, encoding="utf-8")
+        shutil.copy(program(name, cache), root / "bin" / name)
+        shutil.copy(health(name, cache), root / "bin" / "health")
+        if changed := images.edited(name):
+            # MinIO's licence requires that users of a changed program get the change: it is in the image itself.
+            shutil.copytree(changed, root / "usr" / "share" / "doc" / name)
+        for path in (root, *root.rglob("*")):
+            path.chmod(0o755 if path.is_dir() or path.parent.name == "bin" else 0o644)
+        (root / "tmp").chmod(0o1777)
+        changes = image.changes(name, images.recipe(name)["version"])
+        # The same program is the same layer, which who has it need not pull again.
+        same = ("--owner=0", "--group=0", "--mtime=@0", "--sort=name")
+        image.import_folder(root, images.reference(name), changes, shell, *same)

@@ -22,7 +22,7 @@ MEMORY_TOLERANCE = 0.95
 
 @dataclass(frozen=True)
 class Check:
-    """One finding: whether it passed, what was found and, if not, the remedy."""
+    """One finding about this machine: whether it passed, what was found and, if not, the remedy."""
 
     name: str
     ok: bool
@@ -33,6 +33,14 @@ class Check:
     def sentence(self) -> str:
         """The refusal."""
         return f"{self.found}; {self.remedy}." if self.remedy else f"{self.found}."
+
+    @property
+    def shown_remedy(self) -> str:
+        """Nothing where nothing has to be done."""
+        return "" if self.ok else self.remedy
+
+    def as_json(self) -> dict[str, object]:
+        return {"subject": self.name, "found": self.found, "ok": self.ok, "remedy": self.shown_remedy}
 
 
 def system() -> Check:

@@ -2,40 +2,25 @@
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
 
 import images
 from config import paths
-from operations.host import archive, docker_engine, plan, preflight, pulumi_cli, seed, steps, toolchain
+from operations import locks
+from operations.host import docker_engine, image, plan, preflight, pulumi_cli, seed, steps, toolchain
 from operations.host.errors import BootstrapError
 from operations.host.preflight import Check, refuse_taken_ports
 
-__all__ = ["BootstrapError", "Check", "checks", "clean", "exclusive_lock", "refuse_taken_ports", "run"]
+__all__ = ["BootstrapError", "Check", "checks", "clean", "refuse_taken_ports", "run"]
 
 DOCKER_DATA = Path("/var/lib/docker")
 CACHES = ("cache", "pulumi", "pulumi-home", "seed", "images.json", "dockerd.pid")
-
-
-@contextmanager
-def exclusive_lock(folder: Path, console: Console) -> Iterator[None]:
-    """One run at a time of those that share a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            console.print("Another run is preparing this machine; waiting for it.")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def run(yes: bool, console: Console, only_check: bool = False, tests: bool = False, pulumi: str = "") -> None:
@@ -45,7 +30,8 @@ def run(yes: bool, console: Console, only_check: bool = False, tests: bool = Fal
     """
     preflight.refuse([preflight.system, preflight.root])
     home = paths.home()
-    with exclusive_lock(home / "cache", console):
+    waiting = "Another run is preparing this machine; waiting for it."
+    with locks.exclusive(home / "cache" / "lock", lambda: console.print(waiting)):
         todo = _needed(home, tests)
         if pulumi:
             todo += pulumi_cli.steps(home, pulumi, todo)
@@ -125,13 +111,13 @@ def clean(console: Console | None = None) -> None:
     home = paths.home()
     if docker_engine.server_version():
         listed = subprocess.run(
-            ["docker", "images", "--quiet", "--no-trunc", "--filter", f"label={archive.LABEL}"],
+            ["docker", "images", "--quiet", "--no-trunc", "--filter", f"label={image.LABEL}"],
             capture_output=True,
             text=True,
             check=False,
         )
-        for image in sorted(set(listed.stdout.split())):
-            removed = subprocess.run(["docker", "rmi", "--force", image], capture_output=True, text=True, check=False)
+        for id_ in sorted(set(listed.stdout.split())):
+            removed = subprocess.run(["docker", "rmi", "--force", id_], capture_output=True, text=True, check=False)
             if removed.returncode:
                 raise BootstrapError(f"An image can't be removed (`./berth down` first): {removed.stderr.strip()}")
         out.print("Removed Berth's images.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from operations.host.shell import Shell
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to do: what, why, and which steps must have ended before."""
+    """One thing to do: what, why, and which steps of those before it must have ended."""
 
     name: str
     title: str
@@ -89,65 +89,53 @@ class StepLine:
 
 
 def run(steps: Sequence[Step], console: Console, logs: Path) -> None:
-    """Run the steps; at the first failure end the others and raise it."""
-    display = StepDisplay(console)
-    with display.open(), ThreadPoolExecutor(max_workers=max(1, len(steps))) as pool:
-        _Scheduler(steps, display, logs, pool).run()
-
-
-class _Scheduler:
-    """Starts each step in a thread when all steps that it comes after have ended."""
-
-    def __init__(self, steps: Sequence[Step], display: StepDisplay, logs: Path, pool: ThreadPoolExecutor) -> None:
-        self._waiting = list(steps)
-        self._running: dict[Future[None], Step] = {}
-        self._shells: list[tuple[Step, Shell]] = []
-        self._shells_lock = threading.Lock()
-        self._display = display
-        self._logs = logs
-        self._pool = pool
-        self._failure: BaseException | None = None
-
-    def run(self) -> None:
+    """Run each step once those before it that it names have ended; at the first failure end the others and raise it."""
+    under_way = _UnderWay(StepDisplay(console), logs)
+    started: dict[str, Future[None]] = {}
+    with under_way.display.open(), ThreadPoolExecutor(max_workers=max(1, len(steps))) as pool:
         try:
-            self._start_ready()
-            while self._running:
-                ended, _ = wait(self._running, return_when=FIRST_COMPLETED)
-                for future in ended:
-                    self._finish(future)
-                self._start_ready()
+            for step in steps:
+                before = [started[name] for name in step.after if name in started]
+                started[step.name] = pool.submit(under_way.act, step, before)
+            wait(started.values())
         except BaseException:
-            self._stop()
+            under_way.stop()
             raise
-        if self._failure:
-            raise self._failure
+    if under_way.failure:
+        raise under_way.failure
 
-    def _start_ready(self) -> None:
-        unfinished = {step.name for step in (*self._waiting, *self._running.values())}
-        for step in [step for step in self._waiting if unfinished.isdisjoint(step.after)]:
-            self._waiting.remove(step)
-            self._running[self._pool.submit(self._act, step)] = step
 
-    def _act(self, step: Step) -> None:
-        shell = Shell(self._logs / f"bootstrap-{step.name}.log")
-        with self._shells_lock:
-            self._shells.append((step, shell))
-        with self._display.step(step.title):
-            step.act(shell)
+class _UnderWay:
+    """The steps that have begun."""
 
-    def _finish(self, future: Future[None]) -> None:
-        step, error = self._running.pop(future), future.exception()
-        if error and not self._failure:
-            self._failure = _named(step, error)
-            self._stop()
+    def __init__(self, display: StepDisplay, logs: Path) -> None:
+        self.display = display
+        self.failure: BaseException | None = None
+        self._logs = logs
+        self._shells: list[Shell] = []
+        self._stopped = False
+        self._lock = threading.Lock()
 
-    def _stop(self) -> None:
+    def act(self, step: Step, before: Sequence[Future[None]]) -> None:
+        wait(before)
+        with self._lock:
+            if self._stopped:
+                return
+            shell = Shell(self._logs / f"bootstrap-{step.name}.log")
+            self._shells += [shell] if step.interruptible else []
+        try:
+            with self.display.step(step.title):
+                step.act(shell)
+        except BaseException as error:
+            self.failure = self.failure or _named(step, error)
+            self.stop()
+
+    def stop(self) -> None:
         """Start nothing new, and end the commands of running steps that may be interrupted."""
-        self._waiting.clear()
-        with self._shells_lock:
-            for step, shell in self._shells:
-                if step.interruptible:
-                    shell.stop()
+        with self._lock:
+            self._stopped = True
+            for shell in self._shells:
+                shell.stop()
 
 
 def _named(step: Step, error: BaseException) -> BaseException:

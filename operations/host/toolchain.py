@@ -12,7 +12,9 @@ import images
 from operations.host.shell import Shell
 
 REQUIREMENTS = images.FOLDER.parent / "requirements-go.lock"
-PLACES = ("/usr/local/go/bin/go", "/usr/lib/go/bin/go")
+PLACES = ("usr/local/go/bin/go", "usr/lib/go/bin/go", "usr/lib/go-1.*/bin/go")
+"""Where Go may be beside PATH."""
+ROOT = Path("/")
 
 
 def parse(text: str) -> tuple[int, ...]:
@@ -38,8 +40,8 @@ def packaged(cache: Path) -> Path:
 
 def find(cache: Path, minimum: str = "") -> str | None:
     """A Go that will do, or None; `minimum` where it must be newer than the images need it."""
-    own = packaged(cache) / "go" / "bin" / "go"
-    candidates = [shutil.which("go"), *PLACES, *map(str, Path("/usr/lib").glob("go-1.*/bin/go")), str(own)]
+    installed = [str(path) for place in PLACES for path in ROOT.glob(place)]
+    candidates = [shutil.which("go"), *installed, str(packaged(cache) / "go" / "bin" / "go")]
     return next((go for go in candidates if go and new_enough(go, minimum)), None)
 
 

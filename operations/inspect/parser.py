@@ -28,7 +28,7 @@ def parse(node: str, lines: Iterable[str]) -> Report:
                 trust.append("\t".join(rest))
             case (("stat" | "sum" | "hidden"), _):
                 _add_file(report.files, word, values)
-            case (("docker" | "container" | "health" | "info"), _):
+            case (("docker" | "container" | "health" | "version" | "info"), _):
                 _add_docker(report, word, values)
             case (("etcd" | "swarm" | "firewall"), _):
                 report.answers.setdefault(word, []).append(values)
@@ -86,6 +86,8 @@ def _add_docker(report: Report, word: str, values: Sequence[str]) -> None:
         case "health", [name, health, reason]:
             container = report.containers[name.lstrip("/")]
             report.containers[container.name] = replace(container, health=health, reason=reason.strip())
+        case "version", [name, version] if name in report.containers:
+            report.containers[name] = replace(report.containers[name], version=version)
         case "info", rest:
             report.info.append("\t".join(rest))
 

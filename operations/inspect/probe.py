@@ -12,6 +12,7 @@ from pathlib import Path
 import asyncssh
 
 from components.lib.host_files.shell import MACHINE_SCRIPT
+from config.naming import VIRTUAL_ADDRESS_STAGE
 from config.paths import ROOT
 from operations.inspect.expected import DEPLOY_HOST, Machine
 from operations.inspect.parser import parse
@@ -66,6 +67,7 @@ class Probe:
         lines += [f"block\t{path}" for path in machine.blocks]
         lines += [f"url\t{question.line}" for question in machine.readiness]
         lines += [f"journal\t{unit}" for unit in self._journals]
+        lines += [f"keepalived\t{one.name}" for one in machine.services if one.service == VIRTUAL_ADDRESS_STAGE]
         lines += machine.asks
         if machine.firewall:
             lines.append("firewall")

@@ -54,14 +54,9 @@ def _sorted(value: Any) -> Any:
 
 def save_last_verify(session: Session, state: str) -> None:
     """Record that the state with this fingerprint passed all checks."""
-    _keep(session, Verified(now(), state, commit(session.workspace.root)))
-
-
-def _keep(session: Session, entry: Verified) -> None:
-    text = json.dumps(asdict(entry), separators=(",", ":"))
+    text = json.dumps(asdict(Verified(now(), state, commit(session.workspace.root))), separators=(",", ":"))
     assert len(text) <= LONGEST_TAG
     session.set_tag(TAG, text)
-    _former(session).unlink(missing_ok=True)
 
 
 def read(session: Session) -> Verified | None:
@@ -69,22 +64,7 @@ def read(session: Session) -> Verified | None:
     try:
         return Verified(**json.loads(session.tag(TAG) or ""))
     except (ValueError, TypeError):
-        return _migrate(session)
-
-
-def _migrate(session: Session) -> Verified | None:
-    """What an earlier version kept in a file of this deploy host, beside the hash of another: the state's own."""
-    workspace, stack = session.workspace, session.stack
-    try:
-        entry = json.loads(_former(session).read_text(encoding="utf-8"))
-        time, checkpoint, of = (str(entry[key]) for key in ("time", "checkpoint", "commit"))
-    except (OSError, ValueError, TypeError, KeyError):
         return None
-    files = [path for path in workspace.checkpoints(stack) if path.exists()] if workspace.has_file_backend else []
-    same = any(hashlib.sha256(path.read_bytes()).hexdigest() == checkpoint for path in files)
-    found = Verified(time, fingerprint(session) if same else "", of)
-    _keep(session, found)
-    return found
 
 
 def now() -> str:
@@ -95,7 +75,7 @@ def now() -> str:
 def commit(root: Path) -> str:
     """What `git` calls the program in this checkout; settings and records beside it are no part of that."""
     head = _git(root, "rev-parse", "HEAD")
-    ours = (":(exclude)Pulumi.*.yaml", ":(exclude)promotions")
+    ours = (":(exclude)Pulumi.*.yaml", ":(exclude)promotions", ":(exclude)pins")
     changed = head and _git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", *ours)
     return f"{head}-dirty" if changed else head
 
@@ -115,7 +95,3 @@ def _git(root: Path, *words: str) -> str:
     except FileNotFoundError:
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""
-
-
-def _former(session: Session) -> Path:
-    return session.workspace.stack_dir(session.stack) / "verified.json"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -38,9 +37,9 @@ def folder(workspace: Workspace, stack: str) -> Path:
 
 def read(session: Session) -> Deployed | None:
     """The last one, its host keys in a file of this machine; None before the first."""
-    kept = documents.read(session, NAME)
-    found = _from(kept) if kept is not None else _migrate(session)
-    if found is None:
+    try:
+        found = Deployed(**documents.read(session, NAME))
+    except TypeError:
         return None
     write_private(_host_keys(session), found.known_hosts)
     return _with_paths(found, STACK_DIR, str(session.workspace.stack_dir(session.stack)))
@@ -53,41 +52,16 @@ def save(
     images: Mapping[str, str],
 ) -> None:
     """Keep what was deployed, and the host keys of its nodes: who leaves the stack has to be reached once more."""
-    now = session.workspace.stack_dir(session.stack) / "known_hosts"
+    here = session.workspace.stack_dir(session.stack)
+    now = here / "known_hosts"
     made = Deployed(document, access, images, now.read_text(encoding="utf-8") if now.is_file() else "")
-    _keep(session, _with_paths(made, str(now), str(_host_keys(session))))
+    made = _with_paths(_with_paths(made, str(now), str(_host_keys(session))), str(here), STACK_DIR)
+    documents.write(session, NAME, asdict(made))
 
 
 def forget(session: Session) -> None:
     """There is no deployment any more."""
     documents.write(session, NAME, {})
-    _former(session).unlink(missing_ok=True)
-
-
-def _keep(session: Session, made: Deployed) -> None:
-    kept = _with_paths(made, str(session.workspace.stack_dir(session.stack)), STACK_DIR)
-    documents.write(session, NAME, asdict(kept))
-    _former(session).unlink(missing_ok=True)
-
-
-def _migrate(session: Session) -> Deployed | None:
-    """What an earlier version kept in files of this deploy host."""
-    try:
-        former = json.loads(_former(session).read_text(encoding="utf-8"))
-        former["known_hosts"] = _host_keys(session).read_text(encoding="utf-8")
-    except (OSError, ValueError, TypeError):
-        return None
-    found = _from(former)
-    if found:
-        _keep(session, found)
-    return found
-
-
-def _from(kept: Any) -> Deployed | None:
-    try:
-        return Deployed(**kept)
-    except TypeError:
-        return None
 
 
 def _with_paths(made: Deployed, old: str, new: str) -> Deployed:
@@ -100,7 +74,3 @@ def _with_paths(made: Deployed, old: str, new: str) -> Deployed:
 
 def _host_keys(session: Session) -> Path:
     return folder(session.workspace, session.stack) / "known_hosts"
-
-
-def _former(session: Session) -> Path:
-    return folder(session.workspace, session.stack) / "deployed.json"

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
-import shutil
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
+from operations import locks
 from operations.errors import BerthError
 from operations.host.errors import BootstrapError
 from operations.host.shell import Shell
+from operations.host.venv import Venv
 from operations.workspace import Workspace
 
 LOCK = "requirements-kolla.lock"
@@ -47,22 +46,13 @@ class Environment:
 
 def environment(workspace: Workspace, log: Callable[[str], None]) -> Environment:
     """The virtual environment, recreated when the lock file has changed, which takes a minute."""
-    folder, lock = workspace.home / "kolla-venv", workspace.root / LOCK
-    stamp = folder / ".berth-lock"
-    found = Environment(folder)
-    workspace.home.mkdir(parents=True, exist_ok=True)
-    with (workspace.home / "kolla-venv.lock").open("w") as guard:
-        fcntl.flock(guard, fcntl.LOCK_EX)
-        if stamp.is_file() and stamp.read_bytes() == lock.read_bytes():
-            return found
-        log(f"Installing kolla-ansible and Ansible into {folder}, as {LOCK} pins them.")
-        shutil.rmtree(folder, ignore_errors=True)
-        shell = Shell(workspace.logs / "kolla-venv.log")
-        pip = [found.program("python"), "-m", "pip", "install", "--disable-pip-version-check", "--no-compile"]
-        try:
-            shell.run([sys.executable, "-m", "venv", str(folder)])
-            shell.run([*pip, "--require-hashes", "--requirement", str(lock)])
-        except BootstrapError as problem:
-            raise BerthError(f"kolla-ansible can't be installed.\n{problem}") from None
-        stamp.write_bytes(lock.read_bytes())
-    return found
+    folder = workspace.home / "kolla-venv"
+    venv = Venv(folder, workspace.root / LOCK)
+    with locks.exclusive(workspace.home / "kolla-venv.lock", lambda: log("Waiting for another run to install it.")):
+        if not venv.is_current:
+            log(f"Installing kolla-ansible and Ansible into {folder}, as {LOCK} pins them.")
+            try:
+                venv.install(Shell(workspace.logs / "kolla-venv.log"))
+            except BootstrapError as problem:
+                raise BerthError(f"kolla-ansible can't be installed.\n{problem}") from None
+    return Environment(folder)

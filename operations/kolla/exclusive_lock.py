@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import signal
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from operations import locks
 from operations.errors import BerthError
 
 OWNER = "owner.lock"
@@ -22,25 +22,23 @@ SESSION = "session.lock"
 @contextmanager
 def exclusive_lock(folder: Path) -> Iterator[None]:
     """Refuse while another run uses the folder; end what a killed one has left running."""
-    with (folder / OWNER).open("a") as owner:
-        try:
-            fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BerthError("Another run of kolla-ansible on this stack is running: wait for it to end.") from None
-        with (folder / SESSION).open("a+", encoding="utf-8") as session:
-            try:
-                fcntl.flock(session, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                session.seek(0)
-                with contextlib.suppress(ValueError, ProcessLookupError):
-                    os.killpg(int(session.read()), signal.SIGKILL)
-                fcntl.flock(session, fcntl.LOCK_EX)
+
+    def refuse() -> None:
+        raise BerthError("Another run of kolla-ansible on this stack is running: wait for it to end.")
+
+    def end() -> None:
+        with contextlib.suppress(ValueError, ProcessLookupError):
+            os.killpg(int((folder / SESSION).read_text(encoding="utf-8")), signal.SIGKILL)
+
+    with locks.exclusive(folder / OWNER, refuse):
+        with locks.exclusive(folder / SESSION, end):
+            pass
         yield
 
 
 @contextmanager
 def inherited_lock(folder: Path) -> Iterator[IO[str]]:
     """The session's file, whose lock child processes inherit; the caller writes the session's number to it."""
-    with (folder / SESSION).open("w", encoding="utf-8", buffering=1) as session:
-        fcntl.flock(session, fcntl.LOCK_EX)
+    with locks.exclusive(folder / SESSION, lambda: None) as session:
+        session.truncate(0)
         yield session

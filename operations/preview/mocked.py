@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from config.naming import PROJECT
+from config.paths import PINS_VARIABLE
+from config.stackfile import PINS
 from operations.errors import BerthError
 from operations.preview.plan import STACK, Change, Planned, Resource
 from operations.pulumi import values
@@ -69,6 +71,7 @@ def record(workspace: Workspace, root: Path, stack_file: StackFile, before: Reco
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PULUMI_")}
     environment |= {
         "BERTH_HOME": str(workspace.home),
+        PINS_VARIABLE: str(stack_file.pins),
         "PYTHONPATH": str(workspace.root),
         "PATH": search_path(environment),
     }
@@ -89,7 +92,7 @@ def record(workspace: Workspace, root: Path, stack_file: StackFile, before: Reco
 
 def configuration(document: Mapping[str, Any]) -> tuple[dict[str, str], list[str]]:
     """What the program gets: text by key (objects as JSON), and which keys hold a secret."""
-    config = document.get("config") or {}
+    config = {key: value for key, value in (document.get("config") or {}).items() if key != PINS}
     texts = {key: _opened(value) for key, value in config.items()}
     secrets = [key for key in config if texts[key] != config[key]]
     return {key: text if isinstance(text, str) else json.dumps(text) for key, text in texts.items()}, secrets

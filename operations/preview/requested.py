@@ -1,7 +1,7 @@
 """A preview of requested settings with a stack's state and passphrase: settings are data, no requested code runs.
 
-Whoever may open a request must not choose what runs here. Of the requested tree one stack file is read, validated and
-written anew; the program, `berth` and everything else is this checkout's.
+Whoever may open a request must not choose what runs here. Of the requested tree one stack file and its pins are read,
+validated and written anew; the program, `berth` and everything else is this checkout's.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 from config import stackfile
 from config.local_paths import local_paths
 from config.naming import PROJECT
+from config.paths import PINS
 from config.problems import SettingsError
 from operations.context import CommandContext
 from operations.errors import BerthError, UsageError
@@ -34,7 +35,7 @@ _NOT_ITS_OWN = {".git", ".berth"}
 # What Python has left here; in a request it is as much code as any.
 _COMPILED = "__pycache__"
 # What no preview depends on.
-_PROSE = re.compile(r"(docs|tests|promotions)/.*|[^/]*\.md|LICENSE|Pulumi\.[^/]+\.yaml")
+_PROSE = re.compile(r"(docs|tests|promotions)/.*|[^/]*\.md|LICENSE|(Pulumi\.|pins/)[^/]+\.yaml")
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9._/@+-]{1,120}")
 # JSON is YAML but for these, which YAML requires to be escaped.
 _NOT_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff]")
@@ -61,7 +62,14 @@ def requested(workspace: Workspace, ours: StackFile, folder: Path, directory: Pa
     """The requested settings as a file of our own in `directory`; raises UsageError if they are refused."""
     name = ours.path.name
     copy = directory / name
-    copy.write_bytes(_read(folder / name))
+    copy.write_bytes(_read(folder, name))
+    pins = stackfile.pins_file(copy)
+    pins.parent.mkdir()
+    asked = str(pins.relative_to(directory))
+    if (folder / asked).parent.is_symlink():
+        raise UsageError(f"{PINS} of the request is a link.")
+    if os.path.lexists(folder / asked):
+        pins.write_bytes(_read(folder, asked))
     try:
         document = stackfile.read(copy)
     except SettingsError as error:
@@ -71,9 +79,11 @@ def requested(workspace: Workspace, ours: StackFile, folder: Path, directory: Pa
         raise UsageError(str(SettingsError(ours.stack, problems)))
     for what in _not_for_a_request(ours, document):
         raise UsageError(f"{name} of the request has another {what}. {_for_a_person(ours.stack)}")
-    whole = {**ours.document, "config": document.get("config") or {}}
-    copy.write_text("".join(f"{key}: {_json(value)}\n" for key, value in whole.items()), encoding="utf-8")
-    return StackFile(ours.stack, copy, whole)
+    config = dict(document["config"])
+    if stackfile.PINS in config:
+        _write(pins, config.pop(stackfile.PINS))
+    _write(copy, {**ours.document, "config": config})
+    return StackFile(ours.stack, copy, {**ours.document, "config": document["config"]})
 
 
 def _for_a_person(stack: str) -> str:
@@ -130,15 +140,15 @@ def _content(path: Path) -> bytes:
     return os.fsencode(path.readlink()) if path.is_symlink() else _opened(path)
 
 
-def _read(path: Path) -> bytes:
+def _read(folder: Path, name: str) -> bytes:
     try:
-        content = _opened(path, LARGEST + 1)
+        content = _opened(folder / name, LARGEST + 1)
     except FileNotFoundError:
-        raise UsageError(f"The request has no {path.name}: removing a stack is up to a person.") from None
+        raise UsageError(f"The request has no {name}: removing a stack is up to a person.") from None
     except OSError:
-        raise UsageError(f"{path.name} of the request is no plain file.") from None
+        raise UsageError(f"{name} of the request is no plain file.") from None
     if len(content) > LARGEST:
-        raise UsageError(f"{path.name} of the request is longer than {LARGEST} bytes.")
+        raise UsageError(f"{name} of the request is longer than {LARGEST} bytes.")
     return content
 
 
@@ -162,6 +172,10 @@ def sentence(changed: list[str]) -> str:
 def _shown(name: str) -> str:
     """A name that somebody else chose, without anything that a page would take for markup."""
     return f"`{name}`" if _PLAIN_NAME.fullmatch(name) else "(a name with other characters)"
+
+
+def _write(file: Path, document: Mapping[str, Any]) -> None:
+    file.write_text("".join(f"{key}: {_json(value)}\n" for key, value in document.items()), encoding="utf-8")
 
 
 def _json(value: Any) -> str:

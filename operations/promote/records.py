@@ -1,7 +1,9 @@
-"""promotions/: one small file per promotion, to read in a review and to go back to."""
+"""The files of a promotion: pins/STACK.yaml, which is in force, and promotions/, a record of each to go back to."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -37,24 +39,41 @@ class Record(Model):
         """The file's name: in order of time, and without the colons that some file systems refuse."""
         return f"{self.time.replace(':', '')}-{self.pins.source.stack}-to-{self.to}.yaml"
 
+    @property
+    def text(self) -> str:
+        """What the record's file holds."""
+        back = f"berth promote --record {FOLDER}/{self.name} --to {self.to}"
+        own = {**self.model_dump(by_alias=True, exclude_defaults=True), "pins": plain(self.pins)}
+        return _yaml(f"Written by `berth promote`; to go back to it: {back}", own)
+
+    @property
+    def pins_text(self) -> str:
+        """What the file of the target's pins holds."""
+        return _yaml(f"Written by `berth promote`, whole; committed beside Pulumi.{self.to}.yaml.", plain(self.pins))
+
 
 def plain(pins: PinSettings) -> dict[str, Any]:
-    """The pins as they are written to a file."""
-    return dict(pins.model_dump(by_alias=True, exclude_defaults=True))
+    """The pins as they are written to a file, in an order of their own."""
+    found = pins.model_dump(by_alias=True, exclude_defaults=True)
+    return {key: dict(sorted(value.items())) if key == "repositories" else value for key, value in found.items()}
 
 
-def write(root: Path, record: Record) -> Path:
-    """Keep a record; its path."""
-    path = root / FOLDER / record.name
-    path.parent.mkdir(exist_ok=True)
-    document = {**record.model_dump(by_alias=True, exclude_defaults=True), "pins": plain(record.pins)}
-    writer = YAML()
+def _yaml(comment: str, document: Mapping[str, Any]) -> str:
+    writer, text = YAML(), StringIO()
     writer.width = 4096
-    text = StringIO()
     writer.dump(document, text)
-    back = f"berth promote --record {FOLDER}/{path.name} --to {record.to}"
-    path.write_text(f"# Written by `berth promote`; to go back to it: {back}\n{text.getvalue()}", encoding="utf-8")
-    return path
+    return f"# {comment}\n{text.getvalue()}"
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    path.parent.mkdir(exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def read(root: Path, path: Path) -> Record:

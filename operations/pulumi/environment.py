@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from config.paths import PINS_VARIABLE
 from operations.errors import UsageError
 from operations.host import pulumi_cli as build
 from operations.pulumi import backend, cli
@@ -24,6 +25,7 @@ def environment(
     """The environment in which the CLI runs for a stack."""
     result = {**base, "PULUMI_BACKEND_URL": workspace.backend_url}
     result |= {"PULUMI_SKIP_UPDATE_CHECK": "true", "NO_COLOR": "1", "BERTH_HOME": str(workspace.home)}
+    result[PINS_VARIABLE] = str(stack_file.pins)
     # The CLI knows --event-log only among its commands for debugging.
     result["PULUMI_DEBUG_COMMANDS"] = "true"
     # A run takes what was announced and nothing else.

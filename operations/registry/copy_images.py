@@ -42,6 +42,8 @@ class Image:
     manifests: tuple[Manifest, ...]
     blobs: Mapping[str, int]
     """Size by digest."""
+    origin: str = ""
+    """The repository of the source, where that has another name there."""
 
     @property
     def repository(self) -> str:
@@ -161,10 +163,7 @@ def _blobs(manifest: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
 
 def lost(stack: str, digest: str, name: str) -> str:
     """The message for content that a registry has lost."""
-    return (
-        f"{stack}'s registry has lost {digest} of {name}: push the image there again, "
-        f"run ./berth verify --stack {stack}, and promote again."
-    )
+    return f"{stack}'s registry has lost {digest} of {name}: push the image there again, and run this command again."
 
 
 def find_missing(target: RegistryClient, images: Sequence[Image]) -> Missing:
@@ -211,11 +210,11 @@ def _copy_blob(target: RegistryClient, origin: Origin, digest: str, image: Image
     for attempt in range(ATTEMPTS):
         try:
             if not (home and target.mount(image.repository, digest, home)):
-                with closing(origin().read_blob(image.repository, digest)) as pieces:
+                with closing(origin().read_blob(image.origin or image.repository, digest)) as pieces:
                     target.upload(image.repository, digest, image.blobs[digest], pieces)
             return
         except KeyError:
-            raise BerthError(lost(origin().stack, digest, image.name)) from None
+            raise BerthError(lost(origin().stack, digest, image.origin or image.name)) from None
         except Broken:
             # Health checks lag behind replica failures.
             if attempt == ATTEMPTS - 1:

@@ -21,7 +21,7 @@ from components.firewall.component import SCRIPTS
 from components.firewall.render import Bounds, Chain, Rules, entries
 from components.lib.host_files.bundle import render
 from components.lib.host_files.shell import as_root, stage_script
-from operations.host.debian import exists
+from operations.host.image import exists
 from tests.integration.machines import build
 from tests.lab_node import docker_options
 

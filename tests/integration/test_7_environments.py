@@ -26,7 +26,6 @@ pytestmark = pytest.mark.lab
 
 PROD, SUBNET = "ciprod", "10.75.0"
 APP = "environments/app"
-HEAD = "# Settings of prod: every byte of this stays.\n"
 
 
 def git(lab: Lab, *words: str) -> str:
@@ -56,7 +55,7 @@ def like_staging(prod: Lab) -> dict[str, Any]:
 def prod(request: pytest.FixtureRequest, lab: Lab) -> Iterator[Lab]:
     """The second lab, its settings and all others in a git repository."""
     made = replace(lab, stack=PROD, subnet=SUBNET)
-    made.stack_file.write_text(HEAD + yaml.safe_dump(request.param(made), sort_keys=False), encoding="utf-8")
+    made.stack_file.write_text(yaml.safe_dump(request.param(made), sort_keys=False), encoding="utf-8")
     try:
         made.berth("up", "--yes", timeout=600)
         git(made, "init", "--quiet", "--initial-branch", "main")
@@ -66,7 +65,7 @@ def prod(request: pytest.FixtureRequest, lab: Lab) -> Iterator[Lab]:
     finally:
         made.try_berth("down", "--yes")
         made.stack_file.unlink()
-        for kept in (".git", "promotions"):
+        for kept in (".git", "pins", "promotions"):
             shutil.rmtree(made.root / kept, ignore_errors=True)
 
 
@@ -86,6 +85,10 @@ def records(prod: Lab) -> list[Path]:
     return sorted((prod.root / "promotions").iterdir())
 
 
+def pinned(prod: Lab) -> Any:
+    return yaml.safe_load((prod.root / "pins" / f"{PROD}.yaml").read_text())
+
+
 def tagged(prod: Lab) -> str:
     """What clients get by the tag."""
     return berth_registry(prod, "pull").manifest(APP, "1").headers["docker-content-digest"]
@@ -102,7 +105,7 @@ def test_a_change_goes_from_a_branch_through_staging_to_prod_and_back(lab: Lab, 
     settings(docker=labels)
     document = yaml.safe_load(prod.stack_file.read_text())
     document["config"]["berth:docker"] = labels
-    prod.stack_file.write_text(HEAD + yaml.safe_dump(document, sort_keys=False))
+    prod.stack_file.write_text(yaml.safe_dump(document, sort_keys=False))
     git(lab, "commit", "--quiet", "--all", "--message", "Label the daemons")
     read = lab.berth("preview", "--markdown")
     assert "environment=known" in read and "reload" in read and "node1" in read
@@ -115,16 +118,14 @@ def test_a_change_goes_from_a_branch_through_staging_to_prod_and_back(lab: Lab, 
     lab.berth("verify")
 
     # It is promoted: the images, the pins, a record, and nothing else.
-    before = prod.stack_file.read_text()
     told = promote(prod, "--from", STACK, "--image", APP)
     assert f"{APP}:1: new, {first[:19]}" in told and "Preview of ciprod" in told
-    pins = yaml.safe_load(prod.stack_file.read_text())["config"]["berth:pins"]
-    assert prod.stack_file.read_text().startswith(before)
+    pins = pinned(prod)
     assert pins["from"]["commit"] == git(prod, "rev-parse", "HEAD")
     assert pins["repositories"] == {f"{APP}:1": first}
     (record,) = records(prod)
     assert yaml.safe_load(record.read_text())["who"]
-    assert git(prod, "status", "--porcelain").splitlines() == [f"M {prod.stack_file.name}", "?? promotions/"]
+    assert git(prod, "status", "--porcelain").splitlines() == ["?? pins/", "?? promotions/"]
 
     # Prod gets it; its nodes pull the promoted image by digest.
     assert "environment=known" in prod.berth("preview", "--markdown")
@@ -141,7 +142,7 @@ def test_a_change_goes_from_a_branch_through_staging_to_prod_and_back(lab: Lab, 
     back = promote(prod, "--record", str(record))
     assert "nothing to copy" in back
     assert tagged(prod) == first
-    assert yaml.safe_load(prod.stack_file.read_text())["config"]["berth:pins"] == pins
+    assert pinned(prod) == pins
     assert len(records(prod)) == 3
     prod.berth("verify")
 

@@ -46,7 +46,7 @@ def want(*names: str) -> Wanted:
 def kolla_build(folder: Path) -> builder.Tools:
     """kolla-build's environment, shared by all tests; its log in `folder`."""
     tools = builder.Tools(WORKSPACE.home / "kolla-build-venv")
-    if not tools.ready:
+    if not tools.is_current:
         tools.install(Shell(folder / "log"))
     return tools
 

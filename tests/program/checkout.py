@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from config import stackfile
 from tests import stub_providers
 from tests.program.recorder import ROOT
 
@@ -70,6 +71,12 @@ class Checkout:
         document = yaml.safe_load(self.stack_file.read_text())
         document["config"].update({f"berth:{key}": value for key, value in settings.items()})
         self.stack_file.write_text(yaml.safe_dump(document, sort_keys=False))
+
+    def pin(self, folder: Path | None = None, **images: str) -> None:
+        """Pin images of services, here or in another tree."""
+        file = stackfile.pins_file((folder or self.root) / self.stack_file.name)
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(yaml.safe_dump({"from": {"stack": "staging", "time": "now"}, "images": images}))
 
     def settings(self, key: str) -> Any:
         return yaml.safe_load(self.stack_file.read_text())["config"][f"berth:{key}"]

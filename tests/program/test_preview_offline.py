@@ -68,6 +68,20 @@ def test_a_commit_does_not_differ_from_itself(checkout: Checkout) -> None:
     assert ended.code == 0, ended.out + ended.err
 
 
+def test_a_changed_pin_is_seen_against_the_commits_own(checkout: Checkout) -> None:
+    checkout.pin(nginx=f"r.example.com/nginx@sha256:{'1' * 64}")
+    ended = against_head(checkout, "--diff")
+    assert ended.code == 0, ended.out + ended.err
+    assert f"r.example.com/nginx@sha256:{'1' * 64}" in ended.out
+    checkout.commit()
+    ended = against_head(checkout, "--expect-no-changes")
+    assert ended.code == 0, ended.out + ended.err
+    checkout.pin(nginx="latest")
+    checkout.commit()
+    checkout.pin()
+    assert "The program of HEAD fails for prod: pins/prod.yaml: 1 setting cannot be used" in against_head(checkout).err
+
+
 def test_a_changed_program_is_compared_with_the_commits_own(checkout: Checkout) -> None:
     template = checkout.root / "components" / "load_balancer" / "templates" / "nginx.conf.j2"
     template.write_text("# a canary in the template\n" + template.read_text())

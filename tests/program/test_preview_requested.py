@@ -74,6 +74,28 @@ def test_a_requests_settings_are_seen_and_nothing_of_it_stays(world: World) -> N
     assert state(world.checkout) == before
 
 
+def test_a_requests_pins_are_seen_and_are_no_code(world: World) -> None:
+    image = f"r.example.com/nginx@sha256:{'1' * 64}"
+    world.checkout.pin(world.folder, nginx=image)
+    ended = world.preview("--diff")
+    assert ended.code == 0, ended.out + ended.err
+    assert image in ended.out and "Not seen" not in ended.out
+    assert not (world.checkout.root / "pins").exists()
+
+
+def test_pins_of_a_request_that_are_no_plain_file_are_refused(world: World) -> None:
+    pins = world.folder / "pins"
+    pins.symlink_to(world.checkout.home)
+    refused(world.preview(), "pins of the request is a link")
+    pins.unlink()
+    pins.mkdir()
+    (pins / "prod.yaml").symlink_to(world.checkout.home / "other")
+    refused(world.preview(), "pins/prod.yaml of the request is no plain file")
+    (pins / "prod.yaml").unlink()
+    world.checkout.pin(world.folder, nginx="latest")
+    refused(world.preview(), "berth:pins.images.nginx", "by digest")
+
+
 def test_code_of_the_request_is_named_and_never_run(world: World) -> None:
     trap = f"import pathlib; pathlib.Path({str(world.folder / 'ran')!r}).write_text('x')\n"
     for name in ("__main__.py", "operations/cli.py", "config/__init__.py", "sitecustomize.py", "plugins/host.py"):

@@ -15,7 +15,7 @@ from tests.program.recorder import ROOT, Recording, run_program
 from tests.unit.components.node_stack import host_key
 
 
-def document() -> dict[str, Any]:
+def stack_file() -> dict[str, Any]:
     known: dict[str, Any] = yaml.safe_load((ROOT / "Pulumi.staging.yaml").read_text(encoding="utf-8"))
     return known
 
@@ -42,11 +42,18 @@ def stdin(recording: Recording, name: str) -> str:
 
 def configuration(recording: Recording, name: str) -> str:
     """What a machine is installed with."""
-    return base64.b64decode(stdin(recording, name).partition("---\n")[2]).decode()
+    return base64.b64decode(directives(recording, name)["configuration"]).decode()
 
 
-def told(recording: Recording, name: str) -> list[str]:
-    return stdin(recording, name).splitlines()
+def directives(recording: Recording, name: str) -> dict[str, str]:
+    """What a script on a machine reads."""
+    return dict(line.split("\t", 1) for line in stdin(recording, name).splitlines())
+
+
+def document(recording: Recording, name: str) -> dict[str, Any]:
+    """What a program of the deploy host reads."""
+    known: dict[str, Any] = json.loads(stdin(recording, name))
+    return known
 
 
 def test_a_machine_is_made_then_installed_then_started_from_its_disk(staging: Recording) -> None:
@@ -63,15 +70,17 @@ def test_machines_do_not_wait_for_each_other(staging: Recording) -> None:
 
 
 def test_the_deploy_host_gets_in_through_forwarded_ports(staging: Recording) -> None:
-    assert told(staging, "nodes-network") == [
-        "name berth-staging",
-        "subnet 10.78.0.0/24",
-        "loopback 127.0.0.1=2",
-        *(f"forward ssh-node{at}:tcp:[127.0.0.1]:{2010 + at}:[10.78.0.{10 + at}]:22" for at in range(1, 5)),
-        "forward registry:tcp:[127.0.0.1]:4000:[10.78.0.10]:4000",
-        "forward mirror:tcp:[127.0.0.1]:4001:[10.78.0.10]:4001",
-        "forward object-store:tcp:[127.0.0.1]:9443:[10.78.0.10]:9443",
-    ]
+    assert document(staging, "nodes-network") == {
+        "name": "berth-staging",
+        "subnet": "10.78.0.0/24",
+        "loopback": "127.0.0.1=2",
+        "forwards": [
+            *(f"ssh-node{at}:tcp:[127.0.0.1]:{2010 + at}:[10.78.0.{10 + at}]:22" for at in range(1, 5)),
+            "registry:tcp:[127.0.0.1]:4000:[10.78.0.10]:4000",
+            "mirror:tcp:[127.0.0.1]:4001:[10.78.0.10]:4001",
+            "object-store:tcp:[127.0.0.1]:9443:[10.78.0.10]:9443",
+        ],
+    }
     access = staging.outputs["node_access"]
     assert [(entry["host"], entry["port"], entry["user"]) for entry in access][:2] == [
         ("127.0.0.1", 2011, "core"),
@@ -84,12 +93,23 @@ def test_the_deploy_host_gets_in_through_forwarded_ports(staging: Recording) -> 
 
 
 def test_what_a_machine_is_told_can_be_read_and_holds_no_key(staging: Recording) -> None:
-    lines = told(staging, "nodes-node1-machine")
-    assert "memory 3072" in lines
-    assert "disk 20480" in lines
-    assert "replace no" in lines
-    assert "setting berth:nodes[0].virtualbox" in lines
-    assert "KEY OPENSSH" not in "\n".join(lines)
+    known = document(staging, "nodes-node1-machine")
+    assert (known["memory"], known["disk"], known["replace"]) == (3072, 20480, False)
+    assert known["setting"] == "berth:nodes[0].virtualbox"
+    assert "KEY OPENSSH" not in stdin(staging, "nodes-node1-machine")
+
+
+def test_what_a_machine_is_made_by_runs_anew_on_any_checkout(staging: Recording) -> None:
+    for name, part, verbs in (
+        ("nodes-network", "network", ("apply", "remove")),
+        ("nodes-node1-drive", "drive", ("apply", "remove")),
+        ("nodes-node1-machine", "machine", ("apply", "remove")),
+        ("nodes-node1", "machine", ("boot", None)),
+    ):
+        inputs = staging.named(name).inputs
+        program = "exec python3 -m components.nodes.vboxmanage"
+        wanted = [f"{program} {part} {verb}" if verb else None for verb in verbs]
+        assert [inputs.get(step) for step in ("create", "delete")] == wanted
 
 
 def test_a_machine_shows_the_key_that_was_made_for_it_from_its_first_start(staging: Recording) -> None:
@@ -100,7 +120,7 @@ def test_a_machine_shows_the_key_that_was_made_for_it_from_its_first_start(stagi
 
 
 def test_a_machine_is_installed_with_its_whole_configuration(staging: Recording) -> None:
-    assert "device /dev/sda" in told(staging, "nodes-node1-install")
+    assert directives(staging, "nodes-node1-install")["device"] == "/dev/sda"
     ignition = json.loads(configuration(staging, "nodes-node1-install"))
     files = {file["path"]: file for file in ignition["storage"]["files"]}
     assert files["/etc/ssh/ssh_host_ed25519_key"]["mode"] == 0o600
@@ -111,7 +131,7 @@ def test_a_machine_is_installed_with_its_whole_configuration(staging: Recording)
 
 
 def test_more_memory_changes_one_machine_and_what_follows_from_it(staging: Recording) -> None:
-    more = document()
+    more = stack_file()
     more["config"]["berth:nodes"][1]["virtualbox"] = {"memory": 4096}
     other = run_program("staging", more, preview=True)
     before = {resource.name: resource.inputs for resource in staging.resources}
@@ -120,7 +140,7 @@ def test_more_memory_changes_one_machine_and_what_follows_from_it(staging: Recor
 
 
 def test_machines_that_exist_are_reached_as_the_settings_say() -> None:
-    existing = document()
+    existing = stack_file()
     del existing["config"]["berth:virtualbox"], existing["config"]["berth:nodeDefaults"]
     existing["config"]["berth:images"] = {"seed": {"address": "10.78.0.2"}}
     for at, node in enumerate(existing["config"]["berth:nodes"], 2011):

@@ -175,6 +175,21 @@ def test_help_on_a_fresh_clone_installs_nothing(checkout: Checkout, arguments: t
     assert not checkout.home.exists()
 
 
+@pytest.mark.parametrize("arguments", [(), ("--help",), ("-h",)])
+def test_help_is_the_same_with_an_environment_and_starts_no_python(
+    checkout: Checkout, arguments: tuple[str, ...]
+) -> None:
+    fresh = checkout.run(*arguments)
+    checkout.run("status")
+    done = checkout.run(*arguments)
+    assert (done.returncode, done.stdout) == (0, fresh.stdout) and checkout.called() == ""
+
+
+def test_what_comes_after_two_dashes_is_no_help_of_berths(checkout: Checkout) -> None:
+    checkout.run("ssh", "node1", "--", "ls", "--help")
+    assert checkout.called().endswith("python -m operations ssh node1 -- ls --help\n")
+
+
 def test_the_help_of_a_fresh_clone_is_that_of_the_command() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "operations", "--help"],

@@ -181,13 +181,13 @@ def test_links_to_headings_in_the_documentation_exist() -> None:
         f"{page.relative_to(ROOT)}: {link}#{anchor}"
         for page in documentation()
         for link, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", page.read_text(encoding="utf-8"))
-        if anchor not in _anchors(page.parent / link if link else page)
+        if anchor not in anchors(page.parent / link if link else page)
     ]
     assert not broken, "\n".join(broken)
 
 
 @cache
-def _anchors(page: Path) -> frozenset[str]:
+def anchors(page: Path) -> frozenset[str]:
     """The headings of a page as GitHub and GitLab name them in links."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     return frozenset(re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings)

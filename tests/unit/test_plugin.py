@@ -54,7 +54,7 @@ def test_berth_test_hands_its_arguments_to_pytest(
     monkeypatch.setattr("operations.commands.test.environment", lambda workspace, say: None)
     monkeypatch.setattr("os.execv", lambda program, argv: seen.append(argv))
     monkeypatch.setattr("os.chdir", lambda path: None)
-    berth("test", "tests/unit", "-k", "a and b", "-x", "--full", "--help")  # type: ignore[operator]
+    berth("test", "tests/unit", "-k", "a and b", "-x", "--full", "--lf")  # type: ignore[operator]
     assert seen[0][1:] == [
         "-m",
         "pytest",
@@ -65,5 +65,5 @@ def test_berth_test_hands_its_arguments_to_pytest(
         "a and b",
         "-x",
         "--full",
-        "--help",
+        "--lf",
     ]

@@ -58,29 +58,61 @@ def test_secrets_and_deploy_hosts_go_together_in_a_group_of_their_own(
     assert job["runs-on"] == DEPLOY_HOST
 
 
-def test_the_deploy_host_previews_branches_of_this_repository_only() -> None:
-    document = yaml.safe_load((ROOT / ".github" / "workflows" / "stack-preview.yml").read_text())
-    assert document[ON] == {"workflow_run": {"workflows": ["preview"], "types": ["completed"]}}
-    conditions = [part.strip() for part in document["jobs"]["stack"]["if"].split("&&")]
-    assert f"{REQUEST}.event == 'pull_request'" in conditions
-    assert f"{REQUEST}.head_repository.full_name == github.repository" in conditions
-    assert f"{REQUEST}.pull_requests[0].base.ref == {DEFAULT_BRANCH}" in conditions
+def github_runs(workflow: str, facts: dict[str, str]) -> bool:
+    """Whether the job's condition holds where nothing else is known than this."""
+    document = yaml.safe_load((ROOT / ".github" / "workflows" / f"{workflow}.yml").read_text())
+
+    def read(match: re.Match[str]) -> str:
+        word = match[0]
+        known = {"&&": "and", "||": "or", "format": "str.format"}
+        return known.get(word) or (word if word.startswith("'") else repr(facts.get(word, "")))
+
+    return bool(eval(re.sub(r"'[^']*'|&&|\|\||[a-z][\w.\[\]]*", read, document["jobs"]["stack"]["if"])))
+
+
+BRANCH = {
+    "vars.BERTH_STACKS": '["prod"]',
+    "github.repository": "we/berth",
+    DEFAULT_BRANCH: "main",
+    f"{REQUEST}.event": "pull_request",
+    f"{REQUEST}.head_repository.full_name": "we/berth",
+    f"{REQUEST}.pull_requests[0].base.ref": "main",
+    f"{REQUEST}.actor.login": "al",
+}
+
+
+@pytest.mark.parametrize(
+    ("changed", "runs"),
+    [
+        ({}, True),
+        ({"vars.BERTH_STACKS": ""}, False),
+        ({f"{REQUEST}.event": "push"}, False),
+        ({f"{REQUEST}.head_repository.full_name": "somebody/berth"}, False),
+        ({f"{REQUEST}.pull_requests[0].base.ref": "another"}, False),
+        ({f"{REQUEST}.actor.login": "dependabot[bot]"}, False),
+    ],
+)
+def test_the_deploy_host_previews_branches_of_this_repository_only(changed: dict[str, str], runs: bool) -> None:
+    assert github_runs("stack-preview", {**BRANCH, **changed}) is runs
+
+
+@pytest.mark.parametrize(("ref", "runs"), [("refs/heads/main", True), ("refs/heads/other", False)])
+def test_drift_is_looked_for_from_the_default_branch(ref: str, runs: bool) -> None:
+    facts = {"vars.BERTH_STACKS": '["prod"]', DEFAULT_BRANCH: "main", "github.ref": ref}
+    assert github_runs("drift", facts) is runs
 
 
 def test_the_deploy_host_runs_the_default_branch_on_a_requests_folder() -> None:
     document = yaml.safe_load((ROOT / ".github" / "workflows" / "stack-preview.yml").read_text())
-    ours, theirs, run = document["jobs"]["stack"]["steps"]
+    checkouts, runs = [], []
+    for step in document["jobs"]["stack"]["steps"]:
+        (checkouts if "uses" in step else runs).append(step)
     # Without a ref it is the commit of the run, which is the default branch's for this event.
-    assert ours["with"] == {"persist-credentials": False, "path": "berth"}
-    assert theirs["with"]["path"] == "requested", "beside the checkout, so that no path below that leads there"
-    assert theirs["with"]["ref"] == f"refs/pull/${{{{ {REQUEST}.pull_requests[0].number }}}}/merge"
-    assert "submodules" not in theirs["with"] and "lfs" not in theirs["with"]
-    assert (run["working-directory"], run["run"]) == ("berth", '.ci/preview "$STACK" ../requested')
-
-
-def test_drift_is_looked_for_from_the_default_branch() -> None:
-    document = yaml.safe_load((ROOT / ".github" / "workflows" / "drift.yml").read_text())
-    assert f"github.ref == format('refs/heads/{{0}}', {DEFAULT_BRANCH})" in document["jobs"]["stack"]["if"]
+    requested = {step["with"]["path"] for step in checkouts if "ref" in step["with"]}
+    ours = {step["with"]["path"] for step in checkouts if "ref" not in step["with"]}
+    assert len(requested) == 1 and not any(path.startswith((*ours, ".")) for path in requested), "beside the checkout"
+    assert not any({"submodules", "lfs"} & step["with"].keys() for step in checkouts)
+    assert {step["working-directory"] for step in runs} == ours
 
 
 @pytest.mark.parametrize(("workflow", "name", "job"), JOBS)
@@ -111,19 +143,47 @@ def gitlab() -> dict[str, Any]:
     return {name: {**document.get(job.get("extends"), {}), **job} for name, job in jobs.items()}
 
 
-def test_gitlabs_jobs_with_a_secret_run_for_the_default_branch_only() -> None:
+def gitlab_runs(facts: dict[str, str]) -> set[str]:
+    """The jobs with a secret that a pipeline with these variables has; a job's first rule that holds decides."""
+
+    def holds(rule: dict[str, str]) -> bool:
+        text = re.sub(r"(\$\w+) =~ /(.*)/", r'bool(re.search(r"\2", \1))', rule["if"])
+        text = re.sub(r"\$([A-Z]\w*)", lambda match: repr(facts.get(match[1], "")), text)
+        return bool(eval(text.replace("&&", "and").replace("||", "or")))
+
     with_secret = {name: job for name, job in gitlab().items() if "BERTH_PASSPHRASE" in json.dumps(job)}
-    assert set(with_secret) == {"preview", "drift"}
-    started = {"preview": '$CI_PIPELINE_SOURCE == "web" && $MERGE_REQUEST =~ /^[0-9]+$/'}
-    for name, job in with_secret.items():
-        assert job["environment"]["name"] == "$STACK"
-        assert job["tags"] == ["berth-$STACK"]
-        never, when = job["rules"]
-        assert never == {
-            "if": '$BERTH_DEPLOY_HOSTS != "yes" || $CI_COMMIT_BRANCH != $CI_DEFAULT_BRANCH',
-            "when": "never",
-        }
-        assert when == {"if": started.get(name, '$CI_PIPELINE_SOURCE == "schedule"')}
+    decided = {name: next(filter(holds, job["rules"]), {"when": "never"}) for name, job in with_secret.items()}
+    return {name for name, rule in decided.items() if rule.get("when") != "never"}
+
+
+WEB = {
+    "BERTH_DEPLOY_HOSTS": "yes",
+    "CI_DEFAULT_BRANCH": "main",
+    "CI_COMMIT_BRANCH": "main",
+    "CI_PIPELINE_SOURCE": "web",
+}
+
+
+@pytest.mark.parametrize(
+    ("facts", "jobs"),
+    [
+        ({"MERGE_REQUEST": "5"}, {"preview"}),
+        ({"MERGE_REQUEST": "5; id"}, set()),
+        ({"CI_PIPELINE_SOURCE": "schedule"}, {"drift"}),
+        ({"CI_PIPELINE_SOURCE": "push"}, set()),
+        ({"MERGE_REQUEST": "5", "CI_COMMIT_BRANCH": "another"}, set()),
+        ({"CI_PIPELINE_SOURCE": "schedule", "CI_COMMIT_BRANCH": "another"}, set()),
+        ({"MERGE_REQUEST": "5", "BERTH_DEPLOY_HOSTS": ""}, set()),
+    ],
+)
+def test_gitlabs_jobs_with_a_secret_run_for_the_default_branch_only(facts: dict[str, str], jobs: set[str]) -> None:
+    assert gitlab_runs({**WEB, **facts}) == jobs
+
+
+def test_gitlabs_jobs_with_a_secret_are_a_deploy_hosts_own() -> None:
+    for job in gitlab().values():
+        if "BERTH_PASSPHRASE" in json.dumps(job):
+            assert (job["environment"]["name"], job["tags"]) == ("$STACK", ["berth-$STACK"])
 
 
 def test_gitlabs_jobs_without_a_secret_have_no_deploy_host() -> None:

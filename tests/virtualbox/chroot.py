@@ -13,7 +13,7 @@ from operations.host import mirrors
 # Before any test sets another home.
 ROOT = paths.home().resolve() / "cache" / "virtualbox"
 # VirtualBox is in no stable Debian.
-SUITE, COMPONENTS, PACKAGES = "sid", ("main", "contrib"), ("virtualbox", "xorriso")
+SUITE, COMPONENTS, PACKAGES = "sid", ("main", "contrib"), ("virtualbox", "xorriso", "python3")
 # Mounts and processes (VirtualBox's server among them) end with the command.
 ENTER = """
 set -eu
@@ -21,7 +21,7 @@ root=$1
 shift
 mount -t proc proc "$root/proc"
 mount --bind /dev "$root/dev"
-[ -z "$BERTH_SETTINGS" ] || mount --bind "$BERTH_SETTINGS" "$root/mnt"
+mount --bind "$BERTH_FOLDER" "$root/mnt"
 chroot "$root" "$@" || exit $?
 """
 # No kernel driver, no start: whether a machine runs is a file.
@@ -47,15 +47,15 @@ echo "$@" >>"$HOME/commands"
 
 
 def enter(
-    words: Sequence[str], *, stdin: str = "", settings: Path | None = None, environment: Mapping[str, str] | None = None
+    words: Sequence[str], *, stdin: str = "", folder: Path = paths.ROOT, environment: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Runs a command in the chroot."""
+    """Runs a command in the chroot, where `folder` is /mnt."""
     return subprocess.run(
         ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", ENTER, "enter", ROOT, *words],
         input=stdin,
         env={
             "PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            "BERTH_SETTINGS": str(settings or ""),
+            "BERTH_FOLDER": str(folder),
             **(environment or {}),
         },
         capture_output=True,
@@ -92,7 +92,7 @@ def make() -> None:
         }
         own = ["-o", "Dir::Etc::sourcelist=/etc/apt/sources.list"]
         for words in (["update"], ["install", "--yes", "--quiet", *PACKAGES]):
-            ran = enter(["apt-get", *own, *words], settings=given.folder, environment=environment)
+            ran = enter(["apt-get", *own, *words], folder=given.folder, environment=environment)
             assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-2000:]
     for name, text in (("VBoxManage", VBOXMANAGE), ("ssh-keyscan", '#!/bin/sh\ncat "$HOME/shown"\n')):
         program = ROOT / "usr" / "local" / "bin" / name

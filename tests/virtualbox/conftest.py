@@ -1,4 +1,4 @@
-"""The scripts of the VirtualBox provider, run on this machine with a VBoxManage that is a fake."""
+"""The programs of the VirtualBox provider, run on this machine with a VBoxManage that is a fake."""
 
 from __future__ import annotations
 
@@ -8,21 +8,25 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from components.nodes.install import lines, script
+from components.nodes.vboxmanage.drive import Drive
+from components.nodes.vboxmanage.machine import Machine
+from components.nodes.vboxmanage.network import Network
+from config.paths import ROOT
 
 NAME = "berth-t-node1"
 KEY = "ssh-ed25519 AAAAmade"
 DISK_MB = 20480
 
 
-def facts(changes: Mapping[str, object]) -> dict[str, object]:
-    """A machine as the program describes it to the scripts, with everything in the home directory."""
-    known: dict[str, object] = {
+def wanted(changes: Mapping[str, Any]) -> Machine:
+    """A machine with everything in the home directory."""
+    known: dict[str, Any] = {
         "name": NAME,
         "node": "node1",
         "setting": "berth:nodes[0].virtualbox",
@@ -34,13 +38,13 @@ def facts(changes: Mapping[str, object]) -> dict[str, object]:
         "disk": DISK_MB,
         "iso": "~/live.iso",
         "drive": "~/drive.iso",
-        "replace": "no",
+        "replace": False,
         "port": 42011,
         "seconds": 1,
         "config": "c0ffee",
-        "host-key": KEY,
+        "host_key": KEY,
     }
-    return known | dict(changes)
+    return Machine(**known | dict(changes))
 
 
 class VirtualBox:
@@ -68,15 +72,23 @@ class VirtualBox:
         """What the machine's sshd shows from now on; nothing if it does not answer."""
         (self.home / "shown").write_text(f"127.0.0.1 {key}\n" if key else "")
 
-    def facts(self, **changes: object) -> dict[str, object]:
-        """A machine as the program describes it."""
-        return facts({"sha256": hashlib.sha256(b"a live system").hexdigest()} | changes)
+    def wanted(self, **changes: object) -> Machine:
+        """A machine with the ISO that is there."""
+        return wanted({"sha256": hashlib.sha256(b"a live system").hexdigest()} | changes)
 
-    def run(self, what: str, verb: str, stdin: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """A script of the provider in a session of its own."""
+    def run(
+        self,
+        verb: str,
+        of: Machine | Network | Drive | None = None,
+        stdin: str | None = None,
+        **environment: str,
+    ) -> subprocess.CompletedProcess[str]:
+        """A program of the provider in a session of its own."""
+        part = of or self.wanted()
         return subprocess.run(
-            ["sh", "-c", script("vbox.sh", what), "berth", verb],
-            input=stdin,
+            [sys.executable, "-m", "components.nodes.vboxmanage", type(part).__name__.lower(), verb],
+            input=json.dumps(asdict(part)) if stdin is None else stdin,
+            cwd=ROOT,
             env={
                 "PATH": f"{self.bin}:{environment.pop('PATH', os.environ['PATH'])}",
                 "HOME": str(self.home),
@@ -93,13 +105,13 @@ class VirtualBox:
 
     def machine(self, verb: str, **changes: object) -> str:
         """Runs a verb that must succeed; what it printed."""
-        done = self.run("machine.sh", verb, lines(self.facts(**changes)))
+        done = self.run(verb, self.wanted(**changes))
         assert done.returncode == 0, done.stderr
         return done.stdout
 
     def refusal(self, verb: str, **changes: object) -> str:
         """Runs a verb that must fail; the sentence that it ended with."""
-        done = self.run("machine.sh", verb, lines(self.facts(**changes)))
+        done = self.run(verb, self.wanted(**changes))
         assert done.returncode == 1, done.stdout
         assert done.stderr.startswith("berth: "), done.stderr
         return done.stderr.removeprefix("berth: ").strip()

@@ -39,7 +39,7 @@ class Machine:
         known |= {"setting": "berth:nodes[0].install", **changes}
         return subprocess.run(
             ["sh", "-c", script("install.sh"), "berth", verb],
-            input=f"{lines(known)}---\n{base64.b64encode(configuration.encode()).decode()}\n",
+            input=lines(known | {"configuration": base64.b64encode(configuration.encode()).decode()}),
             env={
                 "PATH": f"{self.home}:{os.environ['PATH']}",
                 "HOME": str(self.home),
@@ -124,7 +124,7 @@ def test_a_disk_that_is_missing_small_or_in_use_is_refused(machine: Machine) -> 
     machine.has(lsblk="echo 4294967296")
     assert "has 4096 MB; at least 8192 are needed" in machine.refusal()
     machine.has(lsblk='case "$*" in *SIZE*) echo 21474836480 ;; *MOUNTPOINT*) echo /data ;; esac')
-    assert "in use (/data)" in machine.refusal(wipe="yes")
+    assert "in use (/data)" in machine.refusal(wipe=True)
 
 
 def test_data_on_the_disk_is_lost_only_where_the_settings_allow_it(machine: Machine) -> None:
@@ -132,7 +132,7 @@ def test_data_on_the_disk_is_lost_only_where_the_settings_allow_it(machine: Mach
     assert "`wipe: true` under berth:nodes[0].install" in machine.refusal()
     machine.has(wipefs="", lsblk='case "$*" in *SIZE*) echo 21474836480 ;; *TYPE*) printf "disk\\npart\\n" ;; esac')
     assert "holds data" in machine.refusal()
-    assert machine.install(wipe="yes").returncode == 0
+    assert machine.install(wipe=True).returncode == 0
 
 
 def test_a_disk_that_cannot_be_read_is_not_taken_for_an_empty_one(machine: Machine) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import fcntl
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from components.nodes.install import lines, script
 from tests.virtualbox.conftest import DISK_MB, KEY, NAME, VirtualBox
 
 ATTACH = f"storageattach {NAME} --storagectl SATA --port"
@@ -34,17 +33,6 @@ STARTED_FROM_DISK = [
 def changes(virtualbox: VirtualBox) -> list[str]:
     """Without the attempts to forget a disk that VirtualBox may not know."""
     return [command for command in virtualbox.commands if not command.startswith("closemedium")]
-
-
-@pytest.mark.parametrize("part", ["machine.sh", "network.sh"])
-def test_the_scripts_pass_shellcheck_as_they_are_run(part: str) -> None:
-    shellcheck = Path(sys.executable).with_name("shellcheck")
-    if not shellcheck.exists():
-        pytest.skip("shellcheck is not installed beside Python: ./berth up installs it")
-    found = subprocess.run(
-        [shellcheck, "-"], input=script("vbox.sh", part), capture_output=True, text=True, check=False
-    )
-    assert found.returncode == 0, found.stdout
 
 
 def test_a_machine_is_made_and_started_from_the_live_iso(virtualbox: VirtualBox) -> None:
@@ -92,7 +80,7 @@ def test_runs_that_are_killed_after_every_command_get_there_in_the_end(tmp_path:
     clean.installed()
     for verb in ("apply", "boot"):
         runs = 1
-        while killed.run("machine.sh", verb, lines(killed.facts()), FAKE_KILL="1").returncode:
+        while killed.run(verb, FAKE_KILL="1").returncode:
             killed.forget()
             runs += 1
             assert runs < 20
@@ -122,14 +110,14 @@ def test_a_disk_that_cannot_be_made_smaller_is_kept_unless_it_may_be_lost(virtua
     assert "has 20480 MB" in sentence
     assert "berth:nodes[0].virtualbox.replace: true" in sentence
     assert virtualbox.commands == []
-    assert "live ISO" in virtualbox.machine("apply", disk=DISK_MB // 2, replace="yes")
+    assert "live ISO" in virtualbox.machine("apply", disk=DISK_MB // 2, replace=True)
     assert virtualbox.disk.read_text() == str(DISK_MB // 2)
 
 
 def test_nothing_is_lost_for_an_iso_that_is_not_there(virtualbox: VirtualBox) -> None:
     virtualbox.installed()
     virtualbox.iso.unlink()
-    virtualbox.refusal("apply", disk=DISK_MB // 2, replace="yes")
+    virtualbox.refusal("apply", disk=DISK_MB // 2, replace=True)
     assert virtualbox.disk.read_text() == str(DISK_MB)
 
 
@@ -143,9 +131,9 @@ def test_a_disk_that_berth_did_not_make_is_not_touched(virtualbox: VirtualBox) -
 def test_a_changed_configuration_reinstalls_if_the_disk_may_be_lost(virtualbox: VirtualBox) -> None:
     virtualbox.installed()
     assert "from its disk" in virtualbox.machine("apply", config="decade")
-    assert "live ISO" in virtualbox.machine("apply", config="decade", replace="yes")
-    virtualbox.machine("boot", config="decade", replace="yes")
-    assert "from its disk" in virtualbox.machine("apply", config="decade", replace="yes")
+    assert "live ISO" in virtualbox.machine("apply", config="decade", replace=True)
+    virtualbox.machine("boot", config="decade", replace=True)
+    assert "from its disk" in virtualbox.machine("apply", config="decade", replace=True)
 
 
 def test_a_machine_taken_away_leaves_its_disk_from_which_it_starts_again(virtualbox: VirtualBox) -> None:
@@ -159,7 +147,7 @@ def test_a_machine_taken_away_leaves_its_disk_from_which_it_starts_again(virtual
 
 def test_a_disk_that_may_be_lost_or_holds_nothing_goes_with_its_machine(virtualbox: VirtualBox) -> None:
     virtualbox.installed()
-    virtualbox.machine("remove", replace="yes")
+    virtualbox.machine("remove", replace=True)
     assert not virtualbox.disk.exists()
     virtualbox.machine("apply")
     virtualbox.machine("remove")
@@ -167,10 +155,18 @@ def test_a_disk_that_may_be_lost_or_holds_nothing_goes_with_its_machine(virtualb
     assert virtualbox.machine("remove") == ""
 
 
+def test_nothing_is_removed_by_a_state_that_an_interrupted_run_left(virtualbox: VirtualBox) -> None:
+    virtualbox.installed()
+    done = virtualbox.run("remove", stdin="")
+    assert done.returncode == 1
+    assert done.stderr.startswith("berth: the last run was interrupted, and the state no longer says which machine")
+    assert virtualbox.commands == []
+
+
 def test_a_machine_that_does_not_shut_down_is_not_switched_off(virtualbox: VirtualBox) -> None:
     virtualbox.installed()
     short_timeout = {"FAKE_ACPI": "running", "BERTH_STOP_SECONDS": "1"}
-    done = virtualbox.run("machine.sh", "remove", lines(virtualbox.facts()), **short_timeout)
+    done = virtualbox.run("remove", **short_timeout)
     assert "node1 did not shut down within 1 s" in done.stderr
     assert virtualbox.state["machines"][NAME]["VMState"] == "running"
 
@@ -187,9 +183,34 @@ def test_waiting_for_a_machine_ends(virtualbox: VirtualBox) -> None:
     virtualbox.machine("apply")
 
 
+def test_the_first_error_of_virtualbox_is_the_reason_that_is_given(virtualbox: VirtualBox) -> None:
+    fake = (virtualbox.bin / "VBoxManage").read_text().partition("\n")[2]
+    errors = "echo working; printf 'VBoxManage: error: %s\\n' 'no driver' 'Details: code 1' >&2; exit 1"
+    virtualbox.program("VBoxManage", f'if [ "$1" = startvm ]; then {errors}; fi\n{fake}')
+    assert virtualbox.refusal("apply") == f"VBoxManage startvm {NAME} failed: no driver"
+
+
+def test_machines_in_use_are_changed_one_after_the_other(virtualbox: VirtualBox) -> None:
+    virtualbox.installed()
+    with ThreadPoolExecutor() as pool:
+        with (virtualbox.disk.parent / "berth-t.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            other = pool.submit(virtualbox.machine, "apply", memory=4096)
+            with pytest.raises(TimeoutError):
+                other.result(timeout=1.5)
+            assert virtualbox.commands == []
+        assert "runs from its disk" in other.result()
+    assert virtualbox.commands != []
+
+
+def test_a_machine_without_an_ssh_client_is_told_so(virtualbox: VirtualBox) -> None:
+    (virtualbox.bin / "ssh-keyscan").unlink()
+    assert "install OpenSSH's client" in virtualbox.run("apply", PATH="/nowhere").stderr
+
+
 @pytest.mark.parametrize("version", ["6.0.24r139119", "5.2.42_Ubuntur137960", "no version at all"])
 def test_an_old_virtualbox_is_refused(virtualbox: VirtualBox, version: str) -> None:
-    done = virtualbox.run("machine.sh", "apply", lines(virtualbox.facts()), FAKE_VERSION=version)
+    done = virtualbox.run("apply", FAKE_VERSION=version)
     assert done.returncode == 1
     assert "install 6.1 or newer" in done.stderr
     assert virtualbox.commands == []
@@ -197,7 +218,7 @@ def test_an_old_virtualbox_is_refused(virtualbox: VirtualBox, version: str) -> N
 
 @pytest.mark.parametrize("version", ["6.1.50r161033", "10.0.0r1"])
 def test_a_newer_virtualbox_will_do(virtualbox: VirtualBox, version: str) -> None:
-    assert virtualbox.run("machine.sh", "apply", lines(virtualbox.facts()), FAKE_VERSION=version).returncode == 0
+    assert virtualbox.run("apply", FAKE_VERSION=version).returncode == 0
 
 
 def test_a_machine_without_virtualbox_is_told_so(virtualbox: VirtualBox) -> None:

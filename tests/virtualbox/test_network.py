@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import socket
 
+from components.nodes.vboxmanage.network import Network
 from tests.virtualbox.conftest import VirtualBox
 
 SSH = "ssh-node1:tcp:[127.0.0.1]:42011:[10.78.0.11]:22"
 REGISTRY = "registry:tcp:[127.0.0.1]:44000:[10.78.0.10]:4000"
 
 
-def wanted(*rules: str) -> str:
-    network = "name berth-t\nsubnet 10.78.0.0/24\nloopback 127.0.0.1=2\n"
-    return network + "".join(f"forward {rule}\n" for rule in rules)
+def wanted(*rules: str) -> Network:
+    return Network("berth-t", "10.78.0.0/24", "127.0.0.1=2", rules)
 
 
 def apply(virtualbox: VirtualBox, *rules: str) -> list[str]:
     """What was changed for these rules."""
     virtualbox.forget()
-    done = virtualbox.run("network.sh", "apply", wanted(*rules))
+    done = virtualbox.run("apply", wanted(*rules))
     assert done.returncode == 0, done.stderr
     return virtualbox.commands
 
@@ -44,7 +44,7 @@ def test_a_changed_rule_is_taken_out_before_its_successor_comes(virtualbox: Virt
 def test_a_port_that_another_program_listens_on_is_refused(virtualbox: VirtualBox) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        done = virtualbox.run("network.sh", "apply", wanted(SSH.replace("42011", str(port))))
+        done = virtualbox.run("apply", wanted(SSH.replace("42011", str(port))))
     assert done.returncode == 1
     assert f"port {port} of this machine, which is to be forwarded (ssh-node1), is taken" in done.stderr
 
@@ -52,6 +52,6 @@ def test_a_port_that_another_program_listens_on_is_refused(virtualbox: VirtualBo
 def test_a_network_is_taken_away_once(virtualbox: VirtualBox) -> None:
     apply(virtualbox, SSH)
     for _ in range(2):
-        assert virtualbox.run("network.sh", "remove", wanted(SSH)).returncode == 0
+        assert virtualbox.run("remove", wanted(SSH)).returncode == 0
     assert virtualbox.commands[-1] == "natnetwork remove --netname berth-t"
     assert virtualbox.state["networks"] == {}

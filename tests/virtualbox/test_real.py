@@ -1,19 +1,23 @@
-"""The scripts with the real VBoxManage: everything but the start of a machine, which needs a kernel driver."""
+"""The programs with the real VBoxManage: everything but the start of a machine, which needs a kernel driver."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import tempfile
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
-from components.nodes.install import lines, script
+from components.nodes.vboxmanage.drive import Drive
+from components.nodes.vboxmanage.machine import Machine
+from components.nodes.vboxmanage.network import Network
 from tests.virtualbox import chroot
-from tests.virtualbox.conftest import DISK_MB, KEY, NAME, facts
+from tests.virtualbox.conftest import DISK_MB, KEY, NAME, wanted
 
 pytestmark = [
     pytest.mark.full,
@@ -32,26 +36,26 @@ class Host:
         (home / "shown").write_text(f"127.0.0.1 {KEY}\n")
         # Any ISO will do, if it is one.
         for name in ("live", "drive"):
-            self.run("drive.sh", "apply", "#cloud-config\n", f"~/{name}.iso")
+            self.run("apply", Drive(f"~/{name}.iso", "#cloud-config\n"))
         self.sha256 = self.ask("sha256sum", f"{self.inside}/live.iso").split()[0]
         self.network(RULE)
 
-    def run(self, part: str, verb: str, stdin: str, *arguments: str, kill: bool = False) -> str | None:
-        """What a script printed; None when it was killed, and VirtualBox with it."""
-        text = script(part) if part == "drive.sh" else script("vbox.sh", part)
+    def run(self, verb: str, of: Machine | Network | Drive, *, kill: bool = False) -> str | None:
+        """What a program printed; None when it was killed, and VirtualBox with it."""
+        program = 'cd /mnt && exec python3 -B -m components.nodes.vboxmanage "$@"'
+        words = ["sh", "-c", program, "berth", type(of).__name__.lower(), verb]
         environment = {"HOME": self.inside, "BERTH_PAUSE": "0", **({"KILL": "yes"} if kill else {})}
-        done = chroot.enter(["sh", "-c", text, "berth", verb, *arguments], stdin=stdin, environment=environment)
+        done = chroot.enter(words, stdin=json.dumps(asdict(of)), environment=environment)
         if kill and done.returncode == 137:
             return None
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
     def machine(self, verb: str, *, kill: bool = False, **changes: object) -> str | None:
-        return self.run("machine.sh", verb, lines(facts({"sha256": self.sha256} | changes)), kill=kill)
+        return self.run(verb, wanted({"sha256": self.sha256} | changes), kill=kill)
 
-    def network(self, *rules: str) -> str:
-        known = "name berth-t\nsubnet 10.78.0.0/24\nloopback 127.0.0.1=2\n"
-        return self.run("network.sh", "apply", known + "".join(f"forward {rule}\n" for rule in rules)) or ""
+    def network(self, *rules: str, verb: str = "apply") -> str:
+        return self.run(verb, Network("berth-t", "10.78.0.0/24", "127.0.0.1=2", rules)) or ""
 
     def ask(self, *words: str) -> str:
         """What a program in the chroot answers."""
@@ -141,7 +145,7 @@ def test_the_disk_outlives_its_machine_unless_it_may_be_lost(host: Host) -> None
     assert host.described() == {}
     assert host.disk.exists()
     assert "from its disk" in str(host.machine("apply"))
-    host.machine("remove", replace="yes")
+    host.machine("remove", replace=True)
     assert not host.disk.exists()
     assert host.ask("VBoxManage", "list", "hdds").count("UUID") == 0
 
@@ -152,7 +156,7 @@ def test_a_network_follows_its_rules_and_goes(host: Host) -> None:
     assert "DHCP Server:  No" in said
     assert moved in said
     assert RULE not in said
-    host.run("network.sh", "remove", "name berth-t\n")
+    host.network(verb="remove")
     assert "berth-t" not in host.ask("VBoxManage", "natnetwork", "list")
 
 

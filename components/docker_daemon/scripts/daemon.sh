@@ -1,6 +1,5 @@
 # The Docker daemon's part of a bundle. Lines: key NAME reload|restart DIGEST; expect FORMAT VALUE; adopt yes|no; timeout SECONDS.
 daemon_json=/etc/docker/daemon.json
-tab=$(printf '\t')
 adopt=no
 timeout=60
 drop_ins=/etc/systemd/system/docker.service.d

@@ -6,7 +6,6 @@ here=/etc/berth/etcd
 # Notes about a restore, for root only.
 state=/var/lib/berth/etcd-restore
 join=/run/berth-etcd-join
-tab=$(printf '\t')
 timeout=60
 # Of all members lines `NAME CLIENT PEER`; the own ones once more.
 members='' own_name='' own_client='' own_peer=''

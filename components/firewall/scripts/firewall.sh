@@ -1,6 +1,5 @@
 # The firewall's part of a bundle, after machine.sh and in_force.sh.
 # Lines: node NAME ADDRESS; needs PORT; peer ADDRESS; ask firewall (for `berth verify` only).
-tab=$(printf '\t')
 name='' address='' ports=''
 unit_file=/etc/systemd/system/$firewall_unit
 # As long as the stages after this one may need to take services away from a node that left.

@@ -1,5 +1,4 @@
 # Kolla's part of a bundle. Lines: package NAME; source yes|no; interface NAME; resolves NAME ADDRESS.
-tab=$(printf '\t')
 packages=''
 source=no
 shared_run=/etc/systemd/system/berth-shared-run.service

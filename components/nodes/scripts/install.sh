@@ -1,16 +1,13 @@
 # Installs CoreOS or Flatcar from its own live system to a disk, with a configuration.
 #   install.sh check | install | restart
-# Standard input: lines `key value`; for `install` a line `---` and the configuration in base64. A system that is
-# installed already is left as it is, but for the cloud-config that it reads at its next start, or refused.
+# Standard input: lines KEY<tab>VALUE; for `install` among them the configuration in base64. A system that is installed
+# already is left as it is, but for the cloud-config that it reads at its next start, or refused.
 verb=$1
 umask 077
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-while IFS= read -r line && [ "$line" != --- ]; do
-    input="$input$line
-"
-done
-base64 -d >"$work/configuration"
+input=$(cat)
+get configuration | base64 -d >"$work/configuration"
 
 node=$(get node) disk=$(get device) user_data=${BERTH_USER_DATA:-/var/lib/coreos-install/user_data}
 cloud_config=no

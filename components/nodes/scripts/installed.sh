@@ -1,5 +1,5 @@
 # Whether an installed machine runs from its disk with its configuration in force: `ready`, or `restart`.
-#   installed.sh look | restart    standard input: lines `key value`
+#   installed.sh look | restart    standard input: lines KEY<tab>VALUE
 input=$(cat)
 
 node=$(get node)

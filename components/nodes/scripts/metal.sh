@@ -1,14 +1,14 @@
 # A machine without a hypervisor, seen from the deploy host: from its live system to the one on its disk, over SSH.
 #   metal.sh check | install | start COMMAND    COMMAND runs install.sh there, with this script's standard input
 #   metal.sh verify LOOK RESTART WAIT           the first two run installed.sh there, WAIT asks what `probe` lines say
-# Standard input: lines `key value`, then perhaps a line `---` and a configuration. What answers is looked at first:
-# whichever run was killed, the next one goes on from there.
+# Standard input: lines KEY<tab>VALUE. What answers is looked at first: whichever run was killed, the next one goes on
+# from there.
 umask 077
 verb=$1 command=$2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cat >"$work/input"
-input=$(sed '/^---$/q' "$work/input")
+input=$(cat "$work/input")
 
 node=$(get node) setting=$(get setting) key=$(get key) seconds=$(get seconds)
 case $key in \~/*) key=$HOME/${key#\~/} ;; esac
@@ -18,24 +18,24 @@ for program in ssh ssh-keyscan; do
 done
 [ -f "$key" ] || fail "there is no file $key (ssh.keyFile of $node); put the private key there, then run again"
 
-# The two SSH servers of a machine: "" is the installed system's, "live-" the live one's.
+# The two SSH servers of a machine: "" is the installed system's, "live_" the live one's.
 shows_its_key() {
     ssh-keyscan -T 5 -p "$(get "$1port")" "$(get "$1host")" 2>/dev/null | cut -d ' ' -f 2,3 >"$work/shown"
     [ ! -s "$work/shown" ] || seen=yes
-    grep -qxF "$(get "$1host-key" | cut -d ' ' -f 1,2)" "$work/shown"
+    grep -qxF "$(get "$1host_key" | cut -d ' ' -f 1,2)" "$work/shown"
 }
 
 # Which system answers, in $where; nothing if none does that may be spoken to.
 look() {
     where='' seen=''
-    if shows_its_key ''; then where=installed; elif shows_its_key live-; then where=live; fi
+    if shows_its_key ''; then where=installed; elif shows_its_key live_; then where=live; fi
 }
 
 # Runs a command on one of them; nothing is sent to a machine that shows another key.
 over() {
     system=$1
     shift
-    printf 'machine %s\n' "$(get "${system}host-key")" >"$work/known"
+    printf 'machine %s\n' "$(get "${system}host_key")" >"$work/known"
     ssh -i "$key" -p "$(get "${system}port")" -l "$(get "${system}user")" -o IdentitiesOnly=yes -o BatchMode=yes \
         -o HostKeyAlias=machine -o UserKnownHostsFile="$work/known" -o GlobalKnownHostsFile=/dev/null \
         -o StrictHostKeyChecking=yes -o ConnectTimeout=10 -o ServerAliveInterval=10 -o LogLevel=ERROR \
@@ -55,7 +55,7 @@ not_its_own() {
 await() {
     wait_for "$2" system_answers "$1" && return 0
     [ -z "$seen" ] || not_its_own
-    fail "$node answers neither at $(get host):$(get port) nor at $(get live-host):$(get live-port) after $2 s"
+    fail "$node answers neither at $(get host):$(get port) nor at $(get live_host):$(get live_port) after $2 s"
 }
 
 system_answers() {
@@ -86,13 +86,13 @@ says() {
 case $verb in
 check | install)
     await any "$(get timeout)"
-    if [ "$where" = live ]; then over live- "$command" <"$work/input"; else echo "$node is installed"; fi
+    if [ "$where" = live ]; then over live_ "$command" <"$work/input"; else echo "$node is installed"; fi
     ;;
 start)
     await any "$(get timeout)"
     if [ "$where" = live ]; then
         # The connection may end before the command does.
-        over live- "$command" <"$work/input" 2>"$work/said" || ! grep '^berth: ' "$work/said" >&2 || exit 1
+        over live_ "$command" <"$work/input" 2>"$work/said" || ! grep '^berth: ' "$work/said" >&2 || exit 1
         await after "$seconds"
     fi
     echo "$node runs from its disk"
@@ -103,7 +103,7 @@ verify)
     if [ "$answer" = restart ]; then
         over '' "$3" <"$work/input" || :
         await_answer ready
-        sed -n 's/^probe //p' "$work/input" | over '' "$4"
+        get probe | over '' "$4"
         echo "$node was restarted"
     fi
     echo "$node runs its system"

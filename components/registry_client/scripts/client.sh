@@ -1,5 +1,4 @@
 # The registry client's part of a bundle. Line: adopt yes|no.
-tab=$(printf '\t')
 adopt=no
 
 hook_line() {

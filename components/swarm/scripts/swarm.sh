@@ -1,6 +1,5 @@
 # What the swarm's scripts share: after lib.sh, before the rest of each. Reads the lines of standard input: a word and its
 # values, by tabs.
-tab=$(printf '\t')
 # Of all nodes lines NAME, ADDRESS, ROLE, MACHINE; of networks NAME, SUBNET, encrypted or plain, attachable or own; of labels
 # NODE, KEY, VALUE; of tokens MANAGER'S ADDRESS, ROLE, TOKEN.
 nodes='' networks='' labels='' join_tokens=''

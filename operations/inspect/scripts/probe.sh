@@ -65,6 +65,14 @@ EOF
     printf '%s\n' "$line"
 }
 
+# keepalived's image may be another program's too, whose version it is labelled with.
+about_keepalived() {
+    version=$(timeout 9 docker exec "$1" keepalived --version 2>&1) || version=
+    version=${version#Keepalived v}
+    line=$(fact version "$1" "${version%%[ "$newline"]*}")
+    printf '%s\n' "$line"
+}
+
 container='{{index .Config.Labels "berth.service"}}	{{.Name}}	{{.Config.Image}}	{{.State.Status}}	{{if .State.Health}}{{.State.Health.Status}}{{else}}-{{end}}	{{.RestartCount}}	{{index .Config.Labels "org.opencontainers.image.version"}}	{{.ID}}	{{json .Config}}	{{json .HostConfig}}'
 
 about_files() {
@@ -159,7 +167,7 @@ about_swarm() {
 unhealthy=''
 about_machine
 about_docker
-urls=''
+urls='' keepalived=''
 set --
 while IFS=$tab read -r word operand; do
     case $word in
@@ -171,6 +179,7 @@ while IFS=$tab read -r word operand; do
     journal) about_journal "$operand" </dev/null ;;
     etcd) about_etcd "$operand" </dev/null ;;
     swarm) about_swarm </dev/null ;;
+    keepalived) keepalived=$operand ;;
     firewall) fact firewall "$(firewall_state </dev/null)" ;;
     info) docker info --format "$operand" 2>/dev/null | awk '{ print "info\t" $0 }' ;;
     trust)
@@ -180,6 +189,7 @@ while IFS=$tab read -r word operand; do
     esac
 done
 about_files "$@"
+[ -z "$keepalived" ] || about_keepalived "$keepalived" </dev/null &
 for id in $unhealthy; do about_health "$id" </dev/null & done
 about_urls "$urls"
 fact end

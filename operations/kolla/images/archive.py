@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from operations.errors import BerthError
-from operations.host.archive import ARCHITECTURES
 from operations.host.steps import StepDisplay
 from operations.kolla.images.published import image_id
 
 _LOADED = re.compile(r"^Loaded image(?: ID)?: (\S+)$", re.MULTILINE)
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _NAMES = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
 
 
@@ -127,7 +127,7 @@ def _below(tar: tarfile.TarFile, index: Mapping[str, Any], name: str) -> Iterato
         document = _json(tar, _blob(entry))
         if "manifests" in document:
             yield from _below(tar, document, own)
-        elif entry.get("platform", {}).get("architecture") in (None, ARCHITECTURES.get(platform.machine())):
+        elif entry.get("platform", {}).get("architecture") in (None, _ARCHITECTURES.get(platform.machine())):
             yield own, document
 
 

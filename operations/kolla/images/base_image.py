@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import images
-from operations.host import debian, mirrors
-from operations.host.archive import LABEL
+from operations.host import debian, image, mirrors
 from operations.host.shell import Shell
 from operations.kolla.images.catalogue import FOLDER
 
@@ -39,19 +36,5 @@ def reference(given: mirrors.BuildSettings) -> str:
 def build(shell: Shell, given: mirrors.BuildSettings, work: Path) -> None:
     """Prepare the bare Debian in a container and keep its files as one layer."""
     debian.build_base(shell, given, work)
-    container = f"berth-build-kolla-{os.getpid()}"
-    try:
-        shell.run(
-            [
-                *("docker", "run", f"--name={container}", "--network=host"),
-                *(f"--env={key}" for key in given.environment),
-                f"--volume={given.folder}:{mirrors.MOUNT}:ro",
-                f"--volume={FOLDER}:/media:ro",
-                *(debian.base_reference(), "sh", "/media/base.sh"),
-            ],
-            environment=given.environment,
-        )
-        change = f"--change=LABEL {LABEL}=kolla"
-        shell.pipe(["docker", "export", container], ["docker", "import", change, "-", reference(given)])
-    finally:
-        subprocess.run(["docker", "rm", "--force", "--volumes", container], capture_output=True, check=False)
+    with image.container(SCRIPT, debian.base_reference(), given, shell) as container:
+        image.import_tar(["docker", "export", container], reference(given), [f"LABEL {image.LABEL}=kolla"], shell)

@@ -8,7 +8,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import TextIO
 from operations.errors import BerthError
 from operations.host.shell import Shell
 from operations.host.steps import StepDisplay, StepLine
+from operations.host.venv import Venv
 from operations.kolla.images import catalogue
 from operations.kolla.images.build_keys import NAMESPACE, REQUIREMENTS, Recipe, dump, load, read, rendering_key
 from operations.pulumi.events import COLOR, TRACE
@@ -31,37 +31,17 @@ _PREFIX = re.compile(r"^\w+:[\w.-]+:")
 _EVENT = re.compile(r"^\w+:kolla\.common\.utils\.(?P<image>[\w.-]+):(?P<what>Building started|Built) at ")
 
 
-@dataclass(frozen=True)
-class Tools:
+class Tools(Venv):
     """kolla-build in its virtual environment."""
 
-    venv: Path
-
-    @property
-    def _stamp(self) -> Path:
-        return self.venv / ".berth-lock"
-
-    @property
-    def _wanted(self) -> bytes:
-        return REQUIREMENTS.read_bytes() + catalogue.TABLE.read_bytes()
-
-    @property
-    def ready(self) -> bool:
-        """Whether it matches the lock file and the table of images."""
-        return self._stamp.is_file() and self._stamp.read_bytes() == self._wanted
-
-    def install(self, shell: Shell) -> None:
-        """Recreate the virtual environment; pip's own settings apply."""
-        shutil.rmtree(self.venv, ignore_errors=True)
-        shell.run([sys.executable, "-m", "venv", str(self.venv)])
-        pip = [str(self.venv / "bin" / "pip"), "install", "--disable-pip-version-check", "--require-hashes"]
-        shell.run([*pip, f"--requirement={REQUIREMENTS}"])
-        remove_other_templates(self.venv / "share" / "kolla" / "docker", catalogue.images_of(catalogue.buildable()))
-        self._stamp.write_bytes(self._wanted)
+    def __init__(self, folder: Path) -> None:
+        wanted = catalogue.images_of(catalogue.buildable())
+        trim = partial(remove_other_templates, folder / "share" / "kolla" / "docker", wanted)
+        super().__init__(folder, REQUIREMENTS, catalogue.TABLE, then=trim)
 
     def command(self, config: Path, *words: str) -> list[str]:
         """A call of kolla-build."""
-        return [str(self.venv / "bin" / "kolla-build"), f"--config-file={config}", *words]
+        return [self.program("kolla-build"), f"--config-file={config}", *words]
 
 
 def remove_other_templates(templates: Path, names: Sequence[str]) -> None:
@@ -144,18 +124,26 @@ def build(tools: Tools, order: Order, environment: Mapping[str, str], logs: Path
         options = [f"--logs-dir={logs}", f"--work-dir={folder}", f"--summary-json-file={summary}", "--skip-existing"]
         options += ["--nocache"] if order.fresh else []
         argv = tools.command(file, *options, *(f"^{re.escape(name)}$" for name in sorted(order.stale)))
-        environment = {**os.environ, **environment}
-        built = _run(order, argv, environment, logs / "kolla-build.log", display)
+        try:
+            _run(argv, {**os.environ, **environment}, logs / "kolla-build.log", display)
+        finally:
+            missing = _keep_built(order)
         failed = _failures(summary)
-    missing = [name for name in order.names if name in order.stale and name not in built]
     if missing:
         raise BerthError(_explain(missing, failed, logs))
 
 
-def _run(
-    order: Order, argv: Sequence[str], environment: Mapping[str, str], log: Path, display: StepDisplay
-) -> set[str]:
-    """Run kolla-build to its end and show each image while it is built; the names of those that were built."""
+def _keep_built(order: Order) -> list[str]:
+    """Tag what was built with its key, whatever ended the run: the next one goes on from there. The others' names."""
+    stale = [name for name in order.names if name in order.stale]
+    built = present(dict.fromkeys(stale, order.release))
+    for name in filter(built.__contains__, stale):
+        tag(local(name, order.release), local(name, order.keys[name]))
+    return [name for name in stale if name not in built]
+
+
+def _run(argv: Sequence[str], environment: Mapping[str, str], log: Path, display: StepDisplay) -> None:
+    """Run kolla-build to its end and show each image while it is built."""
     with log.open("w", encoding="utf-8") as kept:
         process = subprocess.Popen(
             argv,
@@ -171,7 +159,7 @@ def _run(
         assert process.stdout
         try:
             with display.open():
-                return _follow(order, process.stdout, kept, display)
+                _show(process.stdout, kept, display)
         except BaseException:
             # Docker ends the step that is under way when nobody listens to it any more.
             process.terminate()
@@ -180,29 +168,21 @@ def _run(
             process.wait()
 
 
-def _follow(order: Order, output: Iterable[str], log: TextIO, display: StepDisplay) -> set[str]:
-    """Read kolla-build's output, one line per image on the display.
-
-    An image gets its key as a tag at once: whatever ends this run, the next one continues from there.
-    """
+def _show(output: Iterable[str], log: TextIO, display: StepDisplay) -> None:
+    """Log kolla-build's output, with one line per image on the display; nothing depends on how it words them."""
     under_way: dict[str, StepLine] = {}
-    built: set[str] = set()
     for line in output:
         log.write(line)
-        event = _EVENT.match(line)
-        if not event:
+        if not (event := _EVENT.match(line)):
             continue
         name = event["image"]
-        if event["what"] == "Building started":
-            under_way[name] = display.start(f"Build {name}")
-        elif name not in built:
-            tag(local(name, order.release), local(name, order.keys[name]))
-            built.add(name)
+        if event["what"] == "Built":
             if name in under_way:
                 under_way.pop(name).done()
+        elif name not in under_way:
+            under_way[name] = display.start(f"Build {name}")
     for unfinished in under_way.values():
         unfinished.failed()
-    return built
 
 
 def _failures(summary: Path) -> dict[str, str]:

@@ -2,45 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 from operations.errors import BerthError
 from operations.host.steps import StepDisplay
 from operations.kolla.images.published import Locked, Published, Target
 from operations.registry import copy_images
-from operations.registry.client import RegistryClient
-
-
-@dataclass(frozen=True)
-class PrefixedSource:
-    """A place in the registry from which images are taken by the last part of their names."""
-
-    store: RegistryClient
-    place: str
-
-    @property
-    def stack(self) -> str:
-        """Whose registry it is."""
-        return self.store.stack
-
-    def of(self, repository: str) -> str:
-        """The repository here that has the same image."""
-        return f"{self.place}/{repository.rpartition('/')[2]}"
-
-    def read_blob(self, repository: str, digest: str) -> Generator[bytes]:
-        """A blob of the image of that name."""
-        try:
-            yield from self.store.read_blob(self.of(repository), digest)
-        except KeyError:
-            raise BerthError(f"The upstream has lost {digest} of {self.of(repository)}: is it being pushed?") from None
 
 
 def copy(target: Target, names: Sequence[str], place: str, tag: str, display: StepDisplay) -> Published:
     """Copy each image under `place` that the store does not have; nothing unless all of them are there."""
-    store, origin = target.store, PrefixedSource(target.store.clone(), place)
-    found = copy_images.each(lambda name: copy_images.read(store, f"{origin.of(name)}:{tag}"), names)
-    missing = [f"    {origin.of(name)}:{tag}" for name, image in zip(names, found, strict=True) if image is None]
+    store, origin = target.store, target.store.clone()
+    found = copy_images.each(lambda name: copy_images.read(store, f"{place}/{name}:{tag}"), names)
+    missing = [f"    {place}/{name}:{tag}" for name, image in zip(names, found, strict=True) if image is None]
     if missing:
         raise BerthError(
             "\n".join(
@@ -53,7 +28,7 @@ def copy(target: Target, names: Sequence[str], place: str, tag: str, display: St
             )
         )
     there = zip(names, filter(None, found), strict=True)
-    images = {name: replace(image, name=target.name(name)) for name, image in there}
+    images = {name: replace(image, name=target.name(name), origin=image.repository) for name, image in there}
     # All at once: a layer that several have crosses the network once.
     lacking = copy_images.find_missing(store, list(images.values()))
     if lacking.anything:

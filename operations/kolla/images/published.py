@@ -9,7 +9,6 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from config import paths, stackfile
 from operations.context import CommandContext
@@ -175,7 +174,7 @@ def write_lock(session: Session, images: Mapping[str, Locked], by_hand: bool = F
         text = json.dumps({name: asdict(image) for name, image in now.items()})
         imported = hashlib.sha256(text.encode()).hexdigest()[:12]
     if (now, imported) != (lock.images, lock.imported):
-        _keep(session, Lock(now, imported))
+        documents.write(session, NAME, asdict(Lock(now, imported)))
     _write_marker(session, imported)
 
 
@@ -192,37 +191,13 @@ def _write_marker(session: Session, imported: str) -> None:
 def _read(session: Session) -> Lock:
     kept = documents.read(session, NAME)
     try:
-        return _migrate(session) if kept is None else _lock(kept["images"], kept["imported"])
-    except (ValueError, TypeError, KeyError):
+        return Lock({name: Locked(**entry) for name, entry in kept["images"].items()}, kept["imported"])
+    except (TypeError, KeyError, AttributeError):
         return Lock({})
-
-
-def _lock(images: Mapping[str, Any], imported: str) -> Lock:
-    return Lock({name: Locked(**entry) for name, entry in images.items()}, imported)
-
-
-def _keep(session: Session, lock: Lock) -> None:
-    documents.write(session, NAME, asdict(lock))
-    _former(session).unlink(missing_ok=True)
-
-
-def _migrate(session: Session) -> Lock:
-    """What an earlier version kept in files of this deploy host."""
-    if not _former(session).is_file():
-        return Lock({})
-    imported = _marker_file(session)
-    images = json.loads(_former(session).read_text(encoding="utf-8"))
-    found = _lock(images, imported.read_text(encoding="utf-8") if imported.is_file() else "")
-    _keep(session, found)
-    return found
 
 
 def _marker_file(session: Session) -> Path:
     return session.workspace.stack_dir(session.stack) / paths.kolla_brought_file(session.stack).name
-
-
-def _former(session: Session) -> Path:
-    return session.workspace.stack_dir(session.stack) / "kolla-images.json"
 
 
 def follow_other_hosts(run: CommandContext, session: Session) -> None:

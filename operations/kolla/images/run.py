@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from config import stackfile
+from operations import locks
 from operations.context import CommandContext
 from operations.errors import BerthError, UsageError
-from operations.host import mirrors, prepare, steps
-from operations.host.debian import exists
+from operations.host import mirrors, steps
+from operations.host.image import exists
 from operations.host.shell import Shell
 from operations.host.steps import Step, StepDisplay
 from operations.kolla.images import archive, base_image, build_keys, builder, catalogue, copy_from_cache
@@ -27,7 +28,7 @@ THREADS = 2
 """Images at a time: more only wait for each other, as package managers keep one core and the disk busy."""
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 """In the images: Debian's authorities and this machine's own."""
-MACHINE = Path("/run/lock/berth-kolla")
+MACHINE = Path("/run/lock/berth-kolla/lock")
 """Checkouts share this machine's Docker, and the tag under which images start from each other."""
 _RELEASE = re.compile(r":(20\d\d\.\d)(?!\d)[^/]*$")
 
@@ -75,7 +76,9 @@ def build(run: CommandContext, want: Wanted, fresh: bool = False, push: bool = T
     """Build what has changed since it was built last (all of it if `fresh`, with today's packages), and push it."""
     # Fail early if nobody may push.
     target = Target.open(run, want.namespace, want.tag) if push else None
-    with prepare.exclusive_lock(MACHINE, run.console):
+    with locks.exclusive(
+        MACHINE / "lock", lambda: run.log("Another run builds images on this machine; waiting for it.")
+    ):
         given = base_image.settings(run.workspace.home / "cache")
         _prepare(run, given)
         order = plan(run.workspace, want, given, fresh)
@@ -121,7 +124,7 @@ def _tools(workspace: Workspace) -> builder.Tools:
 def _prepare(run: CommandContext, given: mirrors.BuildSettings) -> None:
     todo = []
     tools = _tools(run.workspace)
-    if not tools.ready:
+    if not tools.is_current:
         why = "it renders and builds Kolla's images"
         todo.append(Step("kolla-build", "Install kolla-build", why, tools.install))
     if not exists(base_image.reference(given)):

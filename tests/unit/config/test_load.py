@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pulumi
 import pytest
 from pulumi.runtime import set_all_config
 
-from config import stackfile
+from config import paths, stackfile
 from config.load import load
 from config.paths import ROOT
 from config.problems import SettingsError
@@ -62,6 +63,24 @@ def test_settings_arrive_through_the_environment_of_the_pulumi_cli(monkeypatch: 
     monkeypatch.setenv("PULUMI_CONFIG", json.dumps({key: _as_text(v) for key, v in document["config"].items()}))
     set_all_config({})
     assert load().registry.name == "registry.dev.berth.test"
+
+
+def test_pins_come_from_their_own_file_and_from_nowhere_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "tried.yaml"
+    monkeypatch.setenv("BERTH_PINS", str(file))
+    hand_over()
+    assert load().pins is None
+    file.write_text("from: {stack: staging, time: '2026-11-22T10:41:07Z'}\n")
+    pins = load().pins
+    assert pins and pins.source.stack == "staging"
+    file.write_text("from: {stack: staging}\n")
+    assert "pins/dev.yaml: 1 setting" in problems_of_load()
+    hand_over({"berth:pins": {"from": {"stack": "staging", "time": "t"}}})
+    assert "has berth:pins, which pins/dev.yaml alone may hold" in problems_of_load()
+
+
+def test_without_berth_the_pins_are_those_of_the_checkout() -> None:
+    assert paths.pins_file("dev", {}) == ROOT / "pins" / "dev.yaml" == stackfile.pins_file(ROOT / "Pulumi.dev.yaml")
 
 
 def test_an_unknown_key_is_refused_wherever_it_comes_from() -> None:

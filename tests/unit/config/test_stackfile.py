@@ -7,6 +7,7 @@ import copy
 import datetime
 import hashlib
 import random
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +181,77 @@ def test_a_missing_file_and_a_file_in_another_encoding_are_refused(tmp_path: Pat
     (tmp_path / "Pulumi.latin.yaml").write_bytes(b"config: \xe9\n")
     with pytest.raises(SettingsError, match="not UTF-8"):
         stackfile.read(tmp_path / "Pulumi.latin.yaml")
+
+
+ALIASES = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 9))
+PINS = "from: {stack: staging, time: '2026-11-22T10:41:07Z'}\n"
+
+
+@pytest.fixture
+def pinned(tmp_path: Path) -> Path:
+    """A stack file without pins, and beside it the folder for them."""
+    (tmp_path / "pins").mkdir()
+    file = tmp_path / "Pulumi.dev.yaml"
+    shutil.copy(ROOT / "Pulumi.dev.yaml", file)
+    return file
+
+
+def problems_of(file: Path) -> str:
+    with pytest.raises(SettingsError) as caught:
+        stackfile.parse("dev", stackfile.read(file))
+    return str(caught.value)
+
+
+def test_the_pins_beside_a_stack_file_are_part_of_its_settings(pinned: Path) -> None:
+    assert stackfile.parse("dev", stackfile.read(pinned)).pins is None
+    stackfile.pins_file(pinned).write_text(PINS)
+    found = stackfile.parse("dev", stackfile.read(pinned)).pins
+    assert found and found.source.stack == "staging"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("from: [\n", "is not YAML in line 2"),
+        ("from: {stack: a}\nfrom: {stack: b}\n", "is not YAML in line 2"),
+        ("from: \xe9\n", "cannot be read: it is not UTF-8"),
+        ("", "berth:pins.from\n  is missing"),
+        ("- from\n", "berth:pins\n  must be an object, but is a list"),
+        (PINS + "imagse: {}\n", "Did you mean `images`?"),
+        (PINS + "images: {nginx: v1}\n", 'berth:pins.images.nginx: "v1"'),
+        (PINS + "images: {nginx: {secure: v1:x}}\n", "is encrypted"),
+        ("from: {stack: staging, time: 2026-11-22}\n", "Object of type date"),
+        (ALIASES, "4 MiB"),
+    ],
+    ids=["YAML", "twice", "bytes", "empty", "list", "word", "tag", "encrypted", "date", "aliases"],
+)
+def test_a_pins_file_that_cannot_be_used_is_named(text: str, words: str, pinned: Path) -> None:
+    stackfile.pins_file(pinned).write_bytes(text.encode("latin-1"))
+    found = problems_of(pinned)
+    assert found.startswith("pins/dev.yaml: 1 setting cannot be used\n") and words in found
+
+
+@pytest.mark.parametrize("kind", ["folder", "link to nothing"])
+def test_a_pins_file_that_is_no_file_is_refused(kind: str, pinned: Path) -> None:
+    pins = stackfile.pins_file(pinned)
+    pins.mkdir() if kind == "folder" else pins.symlink_to("nowhere")
+    assert "pins/dev.yaml\n  cannot be read: " in problems_of(pinned)
+
+
+@pytest.mark.parametrize("both", [True, False])
+def test_pins_in_a_stack_file_are_refused_with_their_place(both: bool, pinned: Path) -> None:
+    pinned.write_text(pinned.read_text() + "  berth:pins: {}\n")
+    if both:
+        stackfile.pins_file(pinned).write_text(PINS)
+    found = problems_of(pinned)
+    assert found.startswith("Pulumi.dev.yaml: 1 setting cannot be used\n")
+    assert "has berth:pins, which pins/dev.yaml alone may hold" in found
+
+
+def test_an_error_in_both_files_names_both(pinned: Path) -> None:
+    pinned.write_text(pinned.read_text() + "  berth:nods: []\n")
+    stackfile.pins_file(pinned).write_text("{}\n")
+    assert problems_of(pinned).startswith("Pulumi.dev.yaml and pins/dev.yaml: 2 settings cannot be used\n")
 
 
 def test_yaml_is_read_as_pulumi_reads_it(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ import pytest
 
 from config.paths import ROOT
 from operations.errors import BerthError
-from operations.locks import Holder, Process, StackLock, session_of
+from operations.locks import Holder, Process, StackLock, exclusive, session_of
 from operations.pulumi.recovery import end_session
 from tests.unit.conftest import Checkout, Docker
 
@@ -268,3 +268,24 @@ def test_drift_is_looked_for_beside_a_change_and_says_so(
     assert f"'berth up' (process {other.pid}) changes dev at this moment" in warnings[0]
     assert "ops@elsewhere (pid 1)" in warnings[1]
     assert DriftReport("dev", warnings=warnings).exit_code == 0
+
+
+def test_a_lock_that_another_has_is_waited_for_and_a_child_keeps_it(tmp_path: Path) -> None:
+    file, met = tmp_path / "below" / "lock", list[str]()
+    with exclusive(file, lambda: met.append("first")) as held:
+        child = subprocess.Popen(["sleep", "0.3"], pass_fds=(held.fileno(),))
+    with exclusive(file, lambda: met.append("second")):
+        assert child.poll() is not None or not Path(f"/proc/{child.pid}/fd").exists()
+    assert met == ["second"] and child.wait() == 0
+
+
+def test_a_lock_may_be_refused_instead_of_waited_for(tmp_path: Path) -> None:
+    def refuse() -> None:
+        raise BerthError("busy")
+
+    def twice() -> None:
+        with exclusive(tmp_path / "lock", refuse):
+            raise AssertionError("two have it")
+
+    with exclusive(tmp_path / "lock", refuse), pytest.raises(BerthError, match="busy"):
+        twice()

@@ -3,7 +3,8 @@
 set -eu
 LC_ALL=C
 export LC_ALL
-# Lines `KEY VALUE`, where a script reads such; never evaluated.
+tab=$(printf '\t')
+# Lines KEY<tab>VALUE, where a script reads such; never evaluated.
 input=''
 
 log() { printf '%s\n' "$*"; }
@@ -15,7 +16,7 @@ fail() {
 }
 
 # The values of key $1 in the input, one a line.
-get() { printf '%s\n' "$input" | sed -n "s/^$1 //p"; }
+get() { printf '%s\n' "$input" | sed -n "s/^$1$tab//p"; }
 
 # By a clock that nobody sets.
 seconds() {

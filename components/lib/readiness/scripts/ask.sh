@@ -1,7 +1,6 @@
 # Asks over HTTP from this machine; a part of other scripts, after lib.sh.
 #   wait_for_answers SECONDS    standard input: STATUS<tab>URL<tab>CA FILE or -<tab>HOST:PORT:ADDRESS or -
 wait_for_answers() {
-    tab=$(printf '\t')
     command -v curl >/dev/null 2>&1 || fail 'curl is not installed on this node; install it, then run again'
     # One limit for all of them.
     answers_until=$(($(seconds) + $1))

@@ -1,5 +1,4 @@
 # A service's part of a bundle. Lines: container NAME; port ADDRESS NUMBER SETTING.
-tab=$(printf '\t')
 container=''
 
 hook_line() {

@@ -24,7 +24,7 @@ def test_a_failure_is_one_sentence_on_standard_error(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("key", "values"), [("disk", "/dev/sda\n"), ("probe", "a\nb c\n"), ("dis", "")])
 def test_values_are_those_of_the_whole_key(tmp_path: Path, key: str, values: str) -> None:
-    assert run(tmp_path, f"input='disk /dev/sda\nprobe a\nprobe b c'\nget {key}").stdout == values
+    assert run(tmp_path, f"input='disk\t/dev/sda\nprobe\ta\nprobe\tb c'\nget {key}").stdout == values
 
 
 def test_what_succeeds_at_once_is_not_waited_for(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from operations.host.doctor import Finding
+from operations.host.preflight import Check
 from tests.unit.conftest import Checkout, Docker
 
 CREATE = {"urn": "urn:pulumi:dev::berth::docker:index/container:Container::lab-node1", "op": "create"}
@@ -218,7 +218,7 @@ def test_what_bootstrap_refuses_is_shown_as_it_is(checkout: Checkout, berth: Any
 
 
 def test_a_network_in_the_way_of_a_new_lab_is_refused_early(checkout: Checkout, berth: Any, monkeypatch: Any) -> None:
-    taken = Finding("network", "10.77.0.0/24 overlaps with 10.0.0.0/8 on eth0", False, "Choose others.")
+    taken = Check("network", False, "10.77.0.0/24 overlaps with 10.0.0.0/8 on eth0", "Choose others.")
     monkeypatch.setattr("operations.host.doctor.subnet", lambda stack_file: taken)
     checkout.install_pulumi()
     ended = berth("up")

@@ -6,45 +6,46 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from operations.host import pulumi_cli, toolchain
 from operations.host.prepare import BootstrapError
 from operations.host.shell import CommandFailed, Shell
+from tests.unit.operations.host.machine import Machine
 
 REASON = "pulumi is not here"
+REAL_GO = shutil.which("go")
 
 
-class FakeGo(Shell):
-    """A shell in which compiling is quick; the program of a real one is tried in tests/plugins."""
+GO = """\
+PATH=/usr/bin:/bin
+[ "$1" = build ] || {{ echo go1.27.0; exit; }}
+while [ "$1" != -o ]; do shift; done
+echo "niced by $(nice)"
+{ending}
+"""
+COMPILES = GO.format(ending="""printf '#!/bin/sh\\necho v3\\n' >"$2" """)
 
-    def __init__(self, log: Path, fails: bool = False) -> None:
-        super().__init__(log)
-        self.commands: list[Sequence[str]] = []
-        self._fails = fails
 
-    def run(self, command: Sequence[str], **_: Any) -> None:
-        self.commands.append(command)
-        target = Path(command[command.index("-o") + 1])
-        target.write_text("half" if self._fails else "#!/bin/sh\necho v3\n")
-        if self._fails:
-            raise CommandFailed(command, 1, self.log)
+def fails(machine: Machine, said: str = "") -> None:
+    """A Go that leaves half a program behind."""
+    machine.program("go", GO.format(ending=f'echo half >"$2"; echo "{said}" >&2; exit 1'))
 
 
 @pytest.fixture(autouse=True)
-def machine(monkeypatch: pytest.MonkeyPatch) -> None:
+def go(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Go with which compiling is quick; the program of a real one is tried in tests/plugins."""
     monkeypatch.delenv(pulumi_cli.SITE_VARIABLE, raising=False)
-    monkeypatch.setattr(toolchain, "find", lambda cache, minimum="": "/usr/bin/go")
+    machine.program("go", COMPILES)
+    machine.program("nice", 'exec /usr/bin/nice "$@"')
 
 
 def made(home: Path) -> Path:
     """A machine that has compiled it."""
     (step,) = pulumi_cli.steps(home, REASON)
-    step.act(FakeGo(home / "log"))
+    step.act(Shell(home / "log"))
     found = pulumi_cli.program(home)
     assert found is not None
     return found
@@ -59,9 +60,9 @@ def test_the_pins_are_read_from_the_modules_own_file() -> None:
 def test_it_is_compiled_niced_with_the_reason_and_then_never_again(tmp_path: Path) -> None:
     (step,) = pulumi_cli.steps(tmp_path, REASON)
     assert step.title == "Compile the Pulumi CLI" and step.why.startswith(f"{REASON}; v3.")
-    shell = FakeGo(tmp_path / "log")
-    step.act(shell)
-    assert list(shell.commands[0][:5]) == ["nice", "-n", "19", "/usr/bin/go", "build"]
+    program = made(tmp_path)
+    assert subprocess.run([program], capture_output=True, check=True).stdout == b"v3\n"
+    assert "niced by 19" in (tmp_path / "log").read_text()
     assert pulumi_cli.steps(tmp_path, REASON) == []
 
 
@@ -71,24 +72,27 @@ def test_another_lock_is_compiled_again(tmp_path: Path, monkeypatch: pytest.Monk
     assert [step.name for step in pulumi_cli.steps(tmp_path, REASON)] == ["compile-pulumi"]
 
 
-def test_go_is_unpacked_unless_another_step_does_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(toolchain, "find", lambda cache, minimum="": None)
+def test_go_is_unpacked_unless_another_step_does_so(tmp_path: Path, machine: Machine) -> None:
+    machine.lacks("go")
     both = pulumi_cli.steps(tmp_path, REASON)
     assert [step.name for step in both] == ["go", "compile-pulumi"]
     assert [step.name for step in pulumi_cli.steps(tmp_path, REASON, both[:1])] == ["compile-pulumi"]
 
 
-def test_a_compilation_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_compilation_that_fails_leaves_nothing_behind(tmp_path: Path, machine: Machine) -> None:
+    fails(machine)
     (step,) = pulumi_cli.steps(tmp_path, REASON)
     with pytest.raises(CommandFailed):
-        step.act(FakeGo(tmp_path / "log", fails=True))
+        step.act(Shell(tmp_path / "log"))
     assert pulumi_cli.program(tmp_path) is None
     assert list((tmp_path / "pulumi" / "bin").iterdir()) == []
 
 
-@pytest.mark.skipif(shutil.which("go") is None, reason="no Go on PATH to see fail")
-def test_a_mirror_that_does_not_answer_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(toolchain, "find", lambda cache, minimum="": shutil.which("go"))
+@pytest.mark.skipif(REAL_GO is None, reason="no Go on PATH to see fail")
+def test_a_mirror_that_does_not_answer_is_one_sentence(
+    tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.program("go", f'exec {REAL_GO} "$@"')
     monkeypatch.setenv("GOPROXY", "http://127.0.0.1:9")
     (step,) = pulumi_cli.steps(tmp_path, REASON)
     with pytest.raises(BootstrapError, match=r"^A Go module .* can't be fetched: set GOPROXY .*BERTH_PULUMI_FOLDER"):
@@ -103,19 +107,20 @@ def test_a_mirror_that_does_not_answer_is_one_sentence(tmp_path: Path, monkeypat
         ("internal compiler error", "ended with status 1"),
     ],
 )
-def test_gos_words_become_one_sentence_where_the_reason_is_known(tmp_path: Path, said: str, sentence: str) -> None:
+def test_gos_words_become_one_sentence_where_the_reason_is_known(
+    tmp_path: Path, machine: Machine, said: str, sentence: str
+) -> None:
+    fails(machine, said)
     (step,) = pulumi_cli.steps(tmp_path, REASON)
-    shell = FakeGo(tmp_path / "log", fails=True)
-    shell.note(said)
     with pytest.raises(BootstrapError, match=sentence):
-        step.act(shell)
+        step.act(Shell(tmp_path / "log"))
 
 
 def test_too_little_room_is_said_with_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (step,) = pulumi_cli.steps(tmp_path, REASON)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**10, 0, 10**9))  # type: ignore[attr-defined]
     with pytest.raises(BootstrapError, match=r"1.0 GB are free for .* takes 6 GB.*BERTH_PULUMI_FOLDER"):
-        step.act(FakeGo(tmp_path / "log"))
+        step.act(Shell(tmp_path / "log"))
 
 
 def test_what_the_site_has_compiled_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,69 +10,61 @@ import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import urllib3
 
 import images
-from operations.host import docker_engine, seed
-from operations.host.archive import ImageConfig, layer, pack
+from operations.host import docker_engine, image, seed
 from operations.host.prepare import BootstrapError
 from operations.host.shell import Shell
+from tests.unit.operations.host.machine import Machine
 
-DIGEST = "sha256:" + "ab" * 32
 CONFIG = b"{}"
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
+def home(machine: Machine) -> Path:
     """A run-time directory in which everything is current."""
-    lock: dict[str, dict[str, str]] = {}
-    for name in images.NAMES:
-        lock[name] = {"reference": images.reference(name), "id": f"sha256:{name}", "version": "1"}
-        if name in images.SERVICES:
-            lock[name]["digest"] = DIGEST
-            repository = tmp_path / "seed/docker/registry/v2/repositories/berth" / name
-            link = repository / "_manifests/revisions/sha256" / ("ab" * 32) / "link"
-            link.parent.mkdir(parents=True)
-            link.write_text(DIGEST, encoding="utf-8")
-    (tmp_path / "images.json").write_text(json.dumps(lock), encoding="utf-8")
-    return tmp_path
-
-
-def found() -> dict[str, dict[str, Any]]:
-    return {name: {"Id": f"sha256:{name}"} for name in images.NAMES}
+    return machine.home
 
 
 def test_nothing_is_stored_again_while_docker_storage_and_lock_agree(home: Path) -> None:
-    assert seed.is_current(home, found())
+    assert seed.is_current(home)
 
 
 def test_a_lost_lock_is_written_again(home: Path) -> None:
     (home / "images.json").unlink()
-    assert not seed.is_current(home, found())
+    assert not seed.is_current(home)
 
 
 def test_a_damaged_lock_is_written_again(home: Path) -> None:
     (home / "images.json").write_text('{"lab-node":', encoding="utf-8")
-    assert not seed.is_current(home, found())
+    assert not seed.is_current(home)
 
 
-def test_an_image_that_was_built_anew_is_stored_again(home: Path) -> None:
-    changed = found()
-    changed["nginx"] = {"Id": "sha256:other"}
-    assert not seed.is_current(home, changed)
+def test_an_image_that_was_built_anew_is_stored_again(home: Path, machine: Machine) -> None:
+    lock = json.loads((home / "images.json").read_text())
+    lock["nginx"]["id"] = "sha256:other"
+    (home / "images.json").write_text(json.dumps(lock))
+    assert not seed.is_current(home)
 
 
-def test_an_image_missing_in_the_storage_is_stored_again(home: Path) -> None:
+def test_an_image_missing_in_docker_or_in_the_storage_is_stored_again(home: Path, machine: Machine) -> None:
+    machine.loses_image(images.reference("lab-node"))
+    assert not seed.is_current(home)
+    machine.has_image(images.reference("lab-node"))
+    assert seed.is_current(home)
     next((home / "seed").rglob("minio/**/link")).unlink()
-    assert not seed.is_current(home, found())
+    assert not seed.is_current(home)
 
 
 def test_a_changed_recipe_makes_the_lock_stale(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "reference", lambda name: f"berth/{name}:new")
-    assert not seed.is_current(home, found())
+    monkeypatch.setattr(images, "RECIPE", images.RECIPE + 1)
+    images.input_hash.cache_clear()
+    assert not seed.is_current(home)
+    monkeypatch.undo()
+    images.input_hash.cache_clear()
 
 
 @pytest.fixture
@@ -96,12 +88,10 @@ def registry(tmp_path: Path, shell: Shell) -> Iterator[seed.Loopback]:
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[str]:
     """The id of an image of a few bytes."""
-    content, archive = tmp_path / "layer.tar", tmp_path / "image.tar"
-    with layer(content) as out:
-        out.text("built-by", uuid.uuid4().hex)
-    reference = f"berth-test/seed:{uuid.uuid4().hex[:8]}"
-    pack(content, ImageConfig(), reference, archive)
-    subprocess.run(["docker", "load", f"--input={archive}"], capture_output=True, check=True)
+    folder, reference = tmp_path / "small", f"berth-test/seed:{uuid.uuid4().hex[:8]}"
+    folder.mkdir()
+    (folder / "built-by").write_text(uuid.uuid4().hex)
+    image.import_folder(folder, reference, [], Shell(tmp_path / "import.log"))
     words = ["docker", "image", "inspect", "--format={{.Id}}", reference]
     yield subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
     subprocess.run(["docker", "rmi", reference], capture_output=True, check=False)

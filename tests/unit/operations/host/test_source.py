@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import tarfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,6 @@ import pytest
 import images
 from config import paths
 from operations.host import golang, source, toolchain
-from operations.host.archive import layer
 from operations.host.prepare import BootstrapError
 from operations.host.shell import CommandFailed, Shell
 
@@ -213,14 +211,3 @@ def test_a_fork_that_needs_a_module_that_is_not_there_is_not_compiled(site: Path
     with pytest.raises(CommandFailed, match=r"example\.com/lost"):
         build(site, SITE)
     assert " build " not in (site / "log").read_text()
-
-
-def test_the_image_of_a_changed_program_holds_the_change(tmp_path: Path) -> None:
-    with layer(tmp_path / "layer.tar") as out:
-        golang._changes("minio", out)
-        golang._changes("registry", out)
-    with tarfile.open(tmp_path / "layer.tar") as tar:
-        files = {member.name: tar.extractfile(member) for member in tar if member.isfile()}
-        added = files["usr/share/doc/minio/signature_check.go"]
-        assert added and added.read() == (CHANGES / "signature_check.go").read_bytes()
-    assert set(files) == {"usr/share/doc/minio/signature_check.go", "usr/share/doc/minio/edit.toml"}

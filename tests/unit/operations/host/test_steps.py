@@ -31,7 +31,7 @@ def test_a_step_waits_for_those_it_depends_on(tmp_path: Path) -> None:
 
         return Step(name, name, "", do, {"b": ("a",), "c": ("b", "not needed today")}.get(name, ()))
 
-    steps.run([act("c", 0), act("b", 0.01), act("a", 0.02)], console()[0], tmp_path)
+    steps.run([act("a", 0.02), act("b", 0.01), act("c", 0)], console()[0], tmp_path)
     assert order == ["a", "b", "c"]
 
 

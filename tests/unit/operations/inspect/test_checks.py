@@ -5,12 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from rich.console import Console
 
 from operations.errors import BerthError
 from operations.inspect import checks, collect, expected, status
@@ -283,6 +285,17 @@ def test_verify_is_green_or_exits_with_three(deployed: Checkout, berth: Any, mon
     )["answers"]
     assert "gone [odd] text" in berth("verify").out
     assert "--show-secrets" in deployed.calls[-1]["arguments"]
+
+
+def test_a_long_version_is_whole_in_a_narrow_terminal(
+    deployed: Checkout, berth: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("operations.commands.status.answer_console", lambda: Console(width=70))
+    told, version = reports(), "v0.0.0-20260212201848-7aac2a2c5b7c"
+    told["node1"].containers["berth-registry"] = replace(told["node1"].containers["berth-registry"], version=version)
+    monkeypatch.setattr("operations.inspect.probe.Probe.ask", lambda self, hosts: told)
+    lines = [line.split("│") for line in berth("status").out.splitlines() if "│" in line]
+    assert version in "".join(cells[5].strip() for cells in lines)
 
 
 def test_status_is_a_table_or_json_and_shows_no_secret(deployed: Checkout, berth: Any) -> None:

@@ -24,6 +24,7 @@ from operations.inspect.expected import (
     Listener,
     Machine,
     Readiness,
+    Service,
     fingerprint,
 )
 from operations.inspect.parser import parse
@@ -85,6 +86,26 @@ def test_an_unhealthy_container_is_asked_again_before_it_counts(
     )
     found = ask(node).containers["berth-registry"]
     assert (found.condition, found.is_healthy) == (condition, not check[1])
+
+
+@pytest.mark.parametrize(
+    ("said", "version"),
+    [(("Keepalived v2.3.3 (03/30,2025)\n\nCopyright(C) 2001-2025\n", 0), "2.3.3"), (("is not running\n", 1), "")],
+)
+def test_keepalived_has_its_own_version_and_not_that_of_its_image(
+    node: Node, docker: Docker, said: tuple[str, int], version: str
+) -> None:
+    docker.answers(
+        {
+            "version": "26.1.5\n",
+            "ps --all": "abc\n",
+            "inspect": CONTAINER.replace("berth-registry", "berth-virtual-address"),
+            "exec berth-virtual-address keepalived --version": said,
+        }
+    )
+    services = [Service("berth-virtual-address", "virtual-address", "seed/berth/nginx@sha256:1")]
+    assert ask(node, Machine(services=services)).containers["berth-virtual-address"].version == version
+    assert ask(node).containers["berth-virtual-address"].version == "3.1.2", "elsewhere nothing is asked"
 
 
 def test_the_probe_tells_whether_a_node_holds_the_virtual_address(node: Node) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import subprocess
 from pathlib import Path
@@ -76,24 +75,6 @@ def test_a_fingerprint_does_not_depend_on_the_order_of_answers(checkout: Checkou
         checkout.install_pulumi()
         seen.append(verified.fingerprint(checkout.session()))
     assert seen[0] == seen[1] and len(set(seen)) == 3
-
-
-@pytest.mark.parametrize("deployed_since", [True, False])
-def test_what_an_earlier_version_kept_is_taken_over_once(checkout: Checkout, deployed_since: bool) -> None:
-    checkout.install_pulumi()
-    checkout.deploy()
-    checkpoint = checkout.workspace.checkpoint("dev")
-    entry = {"time": "2026-01-01T00:00:00Z", "commit": "c"}
-    entry["checkpoint"] = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
-    file = checkout.workspace.stack_dir("dev") / "verified.json"
-    file.parent.mkdir(parents=True)
-    file.write_text(json.dumps(entry))
-    if deployed_since:
-        checkpoint.write_text("another")
-    for _ in range(2):
-        kept = verified.read(checkout.session())
-        assert kept and kept.time == entry["time"] and not file.exists()
-        assert (kept.state == verified.fingerprint(checkout.session())) is not deployed_since
 
 
 def test_the_commit_is_that_of_the_program_and_says_whether_it_was_changed(tmp_path: Path) -> None:

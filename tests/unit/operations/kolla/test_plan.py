@@ -151,26 +151,6 @@ def test_another_deploy_host_goes_on_with_host_keys_and_paths_of_its_own(session
     assert option.startswith(f"{own}/") and Path(option).read_text() == "key of control3\n"
 
 
-def test_a_file_of_an_earlier_version_is_taken_over_once(session: Session, tmp_path: Path) -> None:
-    folder = deployed.folder(session.workspace, "kolla")
-    folder.mkdir(parents=True)
-    (folder / "known_hosts").write_text("key of control3\n")
-    file, way = folder / "deployed.json", {"ansible_ssh_common_args": f'-o "UserKnownHostsFile={folder}/known_hosts"'}
-    file.write_text(json.dumps({"document": document(), "access": {"control3": way}, "images": DIGESTS}))
-    before = deployed.read(session)
-    assert before and before.access == {"control3": way} and before.images == DIGESTS
-    assert not file.exists() and deployed.read(session) == before
-    assert deployed.read(elsewhere(session, tmp_path / "second")) is not None
-
-
-def test_after_a_destroy_elsewhere_an_old_file_is_no_deployment(session: Session, tmp_path: Path) -> None:
-    file = deployed.folder(session.workspace, "kolla") / "deployed.json"
-    file.parent.mkdir(parents=True)
-    file.write_text(json.dumps({"document": document()}))
-    deployed.forget(elsewhere(session, tmp_path / "second"))
-    assert deployed.read(session) is None
-
-
 @pytest.mark.parametrize("kept", [{}, [], "text", {"document": {}, "unknown": 1}])
 def test_what_cannot_be_read_is_no_deployment(session: Session, kept: Any) -> None:
     documents.write(session, deployed.NAME, kept)

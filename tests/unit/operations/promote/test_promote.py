@@ -15,6 +15,8 @@ import pytest
 from rich.console import Console
 from ruamel.yaml import YAML
 
+from config import stackfile
+from config.model.images import PinSettings
 from operations.context import CommandContext
 from operations.drift.report import DriftReport
 from operations.errors import BerthError
@@ -27,7 +29,9 @@ from operations.inspect.reports import ContainerFact
 from operations.locks import Holder, Process
 from operations.preview.report import Report
 from operations.promote import preconditions
-from operations.promote.run import Options, promote
+from operations.promote.plan import Options
+from operations.promote.records import Record
+from operations.promote.run import promote
 from operations.pulumi.session import Session
 from operations.registry import copy_images
 from operations.workspace import StackFile
@@ -50,17 +54,20 @@ class Stacks:
     prod: Registry
     ca: str
     replies: EndpointReplies = HEALTHY
-    previewed: list[tuple[list[str], str]] = field(default_factory=list)
-    """The CLI's words and the settings of each preview."""
+    previewed: list[tuple[list[str], Path, str]] = field(default_factory=list)
+    """The CLI's words, and the file of the pins and its content, of each preview."""
     failures: tuple[tuple[str, str], ...] = ()
     drift: DriftReport = field(default_factory=lambda: DriftReport("staging"))
 
     def file(self, stack: str) -> Path:
         return self.checkout.workspace.root / f"Pulumi.{stack}.yaml"
 
-    def pins(self, stack: str = "prod") -> dict[str, Any] | None:
-        found = YAML(typ="safe", pure=True).load(self.file(stack).read_text())["config"].get("berth:pins")
-        return dict(found) if found else None
+    @property
+    def pins_file(self) -> Path:
+        return self.checkout.workspace.root / "pins/prod.yaml"
+
+    def pins(self) -> dict[str, Any]:
+        return dict(YAML(typ="safe", pure=True).load(self.pins_file.read_text()))
 
     def settings(self, stack: str, config: dict[str, Any]) -> None:
         lines = "".join(f"  {key}: {json.dumps(value)}\n" for key, value in config.items())
@@ -106,7 +113,10 @@ class Stacks:
         return sorted((self.checkout.workspace.root / "promotions").glob("*"))
 
     def preview(self, changed: CommandContext, session: Session) -> tuple[Report, dict[str, Any]]:
-        self.previewed.append((session.argv(["preview"]), changed.stack_file.path.read_text()))
+        pins = Path(session.environment["BERTH_PINS"])
+        self.previewed.append((session.argv(["preview"]), pins, pins.read_text()))
+        promoted = stackfile.parse("prod", changed.stack_file.document).pins
+        assert promoted and promoted.source.stack == "staging"
         return Report("prod", {"update": 2}, 90, failures=self.failures, exit_code=len(self.failures)), {}
 
     def look(self, session: Any) -> ClusterSnapshot:
@@ -159,11 +169,11 @@ def test_what_staging_verified_is_pinned_copied_and_recorded(stacks: Stacks) -> 
     done = stacks.promote("--from", "staging")
     assert done.code == 0, done.err
     pins = stacks.pins()
-    assert pins is not None
     assert pins["from"]["stack"] == "staging"
     assert pins["images"] == {"objectStore": BUILT, "cache": BUILT}
     assert pins["repositories"] == {"team/app:1": digest}
-    assert stacks.file("prod").read_text().startswith(before), "comments and all"
+    assert stacks.file("prod").read_text() == before
+    assert stacks.pins_file.read_text().startswith("# Written by `berth promote`, whole;")
     assert stacks.prod.tags == stacks.staging.tags
     (record,) = stacks.records()
     assert record.name.endswith("-staging-to-prod.yaml")
@@ -171,18 +181,17 @@ def test_what_staging_verified_is_pinned_copied_and_recorded(stacks: Stacks) -> 
     assert (kept["to"], kept["pins"], kept["versions"]) == ("prod", pins, {"object-store": "2026-02-12"})
     assert kept["who"] and kept["time"] == pins["from"]["time"]
     assert "team/app:1: new, sha256:" in done.out
-    assert "+      objectStore: " + BUILT in done.out
-    assert f"Commit Pulumi.prod.yaml and promotions/{record.name}" in done.out
+    assert "+++ b/pins/prod.yaml" in done.out and "+  objectStore: " + BUILT in done.out
+    assert f"Commit pins/prod.yaml and promotions/{record.name}" in done.out
 
 
 def test_the_preview_is_of_the_target_with_its_new_pins(stacks: Stacks) -> None:
     stacks.staging.push("team/app:1", b"layer")
     stacks.promote("--from", "staging")
-    ((words, settings),) = stacks.previewed
-    assert words[words.index("--stack") + 1] == "prod"
-    assert settings == stacks.file("prod").read_text()
-    aside = Path(words[words.index("--config-file") + 1])
-    assert aside != stacks.file("prod") and not aside.exists()
+    ((words, aside, pins),) = stacks.previewed
+    assert words[words.index("--stack") + 1] == "prod" and "--config-file" not in words
+    assert pins == stacks.pins_file.read_text()
+    assert aside != stacks.pins_file and not aside.exists()
 
 
 def test_a_dry_run_shows_and_writes_nothing(stacks: Stacks) -> None:
@@ -191,7 +200,7 @@ def test_a_dry_run_shows_and_writes_nothing(stacks: Stacks) -> None:
     before = everything(root)
     done = stacks.promote("--from", "staging", "--dry-run")
     assert done.code == 0
-    assert "+    repositories:" in done.out and len(stacks.previewed) == 1
+    assert "+repositories:" in done.out and len(stacks.previewed) == 1
     assert everything(root) == before
     assert {method for method, _ in stacks.prod.asked} == {"HEAD"}
 
@@ -241,8 +250,7 @@ def test_chosen_images_leave_the_pins_of_others_as_they_were(stacks: Stacks) -> 
     app = stacks.staging.push("team/app:1", b"newer")
     stacks.staging.push("team/tool:1", b"newer")
     assert stacks.promote("--from", "staging", "--image", "team/app").code == 0
-    pins = stacks.pins()
-    assert pins and pins["repositories"] == {"team/app:1": app, "team/tool:1": tool}
+    assert stacks.pins()["repositories"] == {"team/app:1": app, "team/tool:1": tool}
 
 
 def test_going_back_to_a_record_sets_its_tags_and_pins_again(stacks: Stacks) -> None:
@@ -262,7 +270,7 @@ def test_going_back_to_a_record_sets_its_tags_and_pins_again(stacks: Stacks) -> 
     assert stacks.pins() == then
     assert not stacks.staging.asked, "prod still had all of it, and staging need not be right"
     again = YAML(typ="safe", pure=True).load(stacks.records()[-1].read_text())
-    assert again["record"] == first.name.replace("2026-01-01T000000Z", then["from"]["time"].replace(":", ""))  # type: ignore[index]
+    assert again["record"] == first.name.replace("2026-01-01T000000Z", then["from"]["time"].replace(":", ""))
 
 
 def test_what_the_target_has_lost_of_a_record_comes_from_the_source_again(stacks: Stacks) -> None:
@@ -280,10 +288,10 @@ def test_a_digest_of_a_record_that_nobody_has_any_more_is_named(stacks: Stacks) 
     stacks.promote("--from", "staging")
     for registry in (stacks.staging, stacks.prod):
         registry.manifests.clear()
-    before = stacks.file("prod").read_bytes()
+    before = stacks.pins_file.read_bytes()
     done = stacks.promote("--record", str(stacks.records()[0]))
     assert done.code == 1 and digest in done.err and "team/app:1" in done.err
-    assert stacks.file("prod").read_bytes() == before
+    assert stacks.pins_file.read_bytes() == before
 
 
 @pytest.mark.parametrize(
@@ -326,6 +334,15 @@ def unknown_key(stack: str) -> Callable[[Stacks], None]:
     return lambda stacks: stacks.settings(stack, {**LAB, "berth:regsitry": {}})
 
 
+def write_pins(stacks: Stacks, text: str) -> None:
+    stacks.pins_file.parent.mkdir()
+    stacks.pins_file.write_text(text)
+
+
+def pins_by_hand(stacks: Stacks) -> None:
+    stacks.settings("prod", {**LAB, "berth:pins": {"from": {"stack": "staging", "time": "t"}}})
+
+
 def killed(command: str) -> Callable[[Stacks], None]:
     def do(stacks: Stacks) -> None:
         lock = stacks.checkout.workspace.stack_dir("prod") / "lock"
@@ -365,6 +382,8 @@ REFUSED = [
     refused("to itself", "prod can't be promoted to itself", lambda _: None, "--from", "prod"),
     refused("a source that does not exist", "There is no stack 'stagign'", lambda _: None, "--from", "stagign"),
     refused("an unknown key in the source", "Did you mean `berth:registry`?", unknown_key("staging")),
+    refused("broken pins of the target", "pins/prod.yaml", lambda s: write_pins(s, "from: [")),
+    refused("pins in the target's stack file", "pins/prod.yaml alone may hold", pins_by_hand),
     refused("an unknown key in the target", "Did you mean `berth:registry`?", unknown_key("prod")),
     refused(
         "never deployed", "Stack staging is not deployed", lambda s: s.checkout.workspace.checkpoint("staging").unlink()
@@ -475,22 +494,41 @@ def test_half_copied_images_are_not_pinned_and_the_next_run_finishes(stacks: Sta
     assert stacks.prod.tags == stacks.staging.tags
 
 
-def test_a_stack_file_that_was_edited_meanwhile_is_not_overwritten(
+def test_pins_that_somebody_wrote_meanwhile_are_not_overwritten(
     stacks: Stacks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stacks.staging.push("team/app:1", b"layer")
     copy = copy_images.copy
 
     def slowly(*arguments: Any) -> None:
-        with stacks.file("prod").open("a") as file:
-            file.write("# mine\n")
+        stacks.pins_file.parent.mkdir()
+        stacks.pins_file.write_text("# mine\n")
         copy(*arguments)
 
     monkeypatch.setattr(copy_images, "copy", slowly)
     done = stacks.promote("--from", "staging")
     assert done.code == 1 and "was changed while images were copied" in done.err
-    assert stacks.file("prod").read_text().endswith("# mine\n")
+    assert stacks.pins_file.read_text() == "# mine\n"
     assert not stacks.records()
+
+
+def test_pins_that_cannot_be_written_leave_no_record(stacks: Stacks) -> None:
+    stacks.staging.push("team/app:1", b"layer")
+    stacks.pins_file.parent.write_text("not a folder\n")
+    done = stacks.promote("--from", "staging")
+    assert done.code == 1 and "pins/prod.yaml can't be written" in done.err
+    assert not stacks.records()
+
+
+def test_the_same_promotion_writes_the_same_bytes_in_any_order(stacks: Stacks) -> None:
+    source = {"stack": "staging", "time": "2026-11-22T10:41:07Z"}
+    names = ["team/b:1", "team/a:2", "team/a:1"]
+    written = [
+        Record(time="t", who="w", to="prod", pins=PinSettings.model_validate({"from": source, "repositories": some}))
+        for some in (dict.fromkeys(names, BUILT), dict.fromkeys(sorted(names), BUILT))
+    ]
+    assert written[0].pins_text == written[1].pins_text
+    assert written[0].text == written[1].text
 
 
 def test_no_password_is_in_any_file_or_output(stacks: Stacks) -> None:

@@ -23,7 +23,7 @@ from config import paths
 from config.paths import ROOT
 from operations.context import CommandContext
 from operations.errors import BerthError, UsageError
-from operations.host.steps import StepDisplay
+from operations.host.steps import StepDisplay, StepLine
 from operations.kolla.images import build_keys, builder, catalogue, export, published, run
 from operations.kolla.images.published import Locked, Target, publish, read_lock, write_lock
 from operations.pulumi import documents, up
@@ -31,6 +31,7 @@ from operations.pulumi.session import Session
 from operations.registry.endpoint import User
 from operations.workspace import StackFile
 from tests.unit.conftest import OUTPUTS, Checkout, Docker, Ended, executable
+from tests.unit.operations.kolla.images.fake_programs import Builds
 from tests.unit.registries import OCI, PASSWORD, Registry, World, digest_of
 
 GROUND = "berth/kolla/debian:0123456789ab"
@@ -199,34 +200,6 @@ def test_templates_of_images_that_cannot_be_built_are_rendered_once(tmp_path: Pa
     assert sorted(path.name for path in folder.iterdir()) == ["base", "keystone", "macros.j2", "openstack-base"]
 
 
-@pytest.fixture
-def tools(tmp_path: Path) -> builder.Tools:
-    venv = tmp_path / "venv"
-    (venv / "bin").mkdir(parents=True)
-    return builder.Tools(venv)
-
-
-def fake_kolla_build(tools: builder.Tools, *lines: str, failed: dict[str, str] | None = None) -> None:
-    """A kolla-build that says these lines, logs `keystone` and sums up."""
-    entries = [{"name": name, "status": status} for name, status in (failed or {}).items()]
-    executable(
-        tools.venv / "bin" / "kolla-build",
-        "import json, pathlib, sys\n"
-        "given = dict(word.split('=', 1) for word in sys.argv if word.startswith('--') and '=' in word)\n"
-        f"print({chr(10).join(lines)!r})\n"
-        f"logs = pathlib.Path(given['--logs-dir'])\n"
-        f"for name in {list(failed or {})!r}:\n"
-        "    (logs / f'{name}.log').write_text(f'ERROR:kolla.common.utils.{name}:no such package\\n')\n"
-        "(logs / 'asked').write_text(' '.join(sys.argv[1:]))\n"
-        f"pathlib.Path(given['--summary-json-file']).write_text({json.dumps({'failed': entries})!r})\n",
-    )
-
-
-def said(image: str) -> tuple[str, str]:
-    begun = f"INFO:kolla.common.utils.{image}:Building started at 2026-11-22 14:03:40.775505"
-    return begun, f"INFO:kolla.common.utils.{image}:Built at 2026-11-22 14:04:40.775505 (took 0:01:00)"
-
-
 ORDER = builder.Order(
     names=["base", "openstack-base", "keystone"],
     keys={"base": "b" * 12, "openstack-base": "c" * 12, "keystone": "d" * 12},
@@ -235,53 +208,72 @@ ORDER = builder.Order(
     config="[DEFAULT]\n",
     fresh=False,
 )
+PARENTS = {"base": "debian", "openstack-base": "base", "keystone": "openstack-base"}
 
 
-def test_only_what_is_stale_is_built_on_top_of_what_has_the_right_key(
-    tools: builder.Tools, tmp_path: Path, docker: Docker
-) -> None:
-    fake_kolla_build(tools, *said("openstack-base"), *said("keystone"))
+@pytest.fixture
+def builds(checkout: Checkout, tmp_path: Path) -> Builds:
+    """A machine with a current base under its key, and images of other recipes under the release's tag."""
+    (tmp_path / "venv" / "bin").mkdir(parents=True)
+    made = Builds(checkout.bin / "docker", tmp_path / "venv" / "bin" / "kolla-build")
+    stale = {f"{name}:2026.1": f"old {name}" for name in PARENTS}
+    made.has({**stale, f"base:{'b' * 12}": "new base", f"keystone:{'e' * 12}": "another keystone"})
+    made.plan(PARENTS)
+    return made
+
+
+def build(folder: Path, **changes: Any) -> str:
+    """Build what is ordered; what was shown."""
     shown, text = display()
-    builder.build(tools, ORDER, {}, tmp_path / "logs", shown)
-    assert docker.calls == [
-        f"tag berth/kolla/base:{'b' * 12} berth/kolla/base:2026.1",
-        "image rm --force --no-prune berth/kolla/openstack-base:2026.1",
-        "image rm --force --no-prune berth/kolla/keystone:2026.1",
-        f"tag berth/kolla/openstack-base:2026.1 berth/kolla/openstack-base:{'c' * 12}",
-        f"tag berth/kolla/keystone:2026.1 berth/kolla/keystone:{'d' * 12}",
-    ]
-    asked = (tmp_path / "logs" / "asked").read_text()
-    assert asked.endswith("--skip-existing ^keystone$ ^openstack\\-base$") and "--nocache" not in asked
-    assert re.search(r"Build openstack-base: done in \d+ s\nBuild keystone: done in \d+ s\n", text.getvalue())
+    builder.build(builder.Tools(folder / "venv"), replace(ORDER, **changes), {}, folder / "logs", shown)
+    return text.getvalue()
 
 
-def test_a_failing_image_is_named_with_its_log(tools: builder.Tools, tmp_path: Path, docker: Docker) -> None:
-    begun, _ = said("keystone")
-    fake_kolla_build(tools, *said("openstack-base"), begun, failed={"keystone": "error"})
+def test_only_what_is_stale_is_built_on_top_of_what_has_the_right_key(builds: Builds, tmp_path: Path) -> None:
+    shown = build(tmp_path)
+    assert builds.found("openstack-base", "c" * 12) == "openstack-base cached on new base"
+    assert builds.found("keystone", "d" * 12) == "keystone cached on openstack-base cached on new base"
+    assert builds.found("base", "b" * 12) == builds.found("base") == "new base"
+    assert re.fullmatch(r"Build openstack-base: done in \d+ s\nBuild keystone: done in \d+ s\n", shown)
+
+
+def test_a_failing_image_is_named_with_its_log_and_the_others_are_kept(builds: Builds, tmp_path: Path) -> None:
+    builds.plan(PARENTS, "keystone")
     with pytest.raises(BerthError) as failed:
-        builder.build(tools, ORDER, {}, tmp_path / "logs", display()[0])
+        build(tmp_path)
     log = tmp_path / "logs" / "keystone.log"
     assert str(failed.value).splitlines()[:2] == ["The image keystone was not built (error).", "    no such package"]
     assert f"Log: {log};" in str(failed.value) and log.is_file()
-    tags = [call for call in docker.calls if call.startswith("tag ")]
-    assert any(f"openstack-base:{'c' * 12}" in call for call in tags)
-    assert not any(f"keystone:{'d' * 12}" in call for call in tags)
+    assert builds.found("openstack-base", "c" * 12) and not builds.found("keystone", "d" * 12)
 
 
-def test_what_starts_from_a_failing_image_is_named_too(tools: builder.Tools, tmp_path: Path, docker: Docker) -> None:
-    fake_kolla_build(tools, said("openstack-base")[0], failed={"openstack-base": "error"})
+def test_what_starts_from_a_failing_image_is_named_too(builds: Builds, tmp_path: Path) -> None:
+    builds.plan(PARENTS, "openstack-base")
     with pytest.raises(BerthError, match=r"image openstack-base was not built .*: keystone\."):
-        builder.build(tools, ORDER, {}, tmp_path / "logs", display()[0])
+        build(tmp_path)
 
 
-def test_fresh_packages_mean_no_layer_of_dockers_cache(tools: builder.Tools, tmp_path: Path, docker: Docker) -> None:
-    fake_kolla_build(tools, *said("openstack-base"), *said("keystone"))
-    builder.build(tools, replace(ORDER, fresh=True), {}, tmp_path / "logs", display()[0])
-    assert "--nocache" in (tmp_path / "logs" / "asked").read_text()
+class Interrupting(StepDisplay):
+    """Somebody presses Ctrl-C when keystone appears."""
+
+    def start(self, title: str) -> StepLine:
+        if "keystone" in title:
+            raise KeyboardInterrupt
+        return super().start(title)
 
 
-def test_an_image_with_its_key_is_not_built_again(docker: Docker) -> None:
-    docker.answers({"image ls": f"berth/kolla/base:2026.1\nberth/kolla/base:{'b' * 12}\nberth/kolla/keystone:old\n"})
+def test_what_was_built_before_an_interruption_is_kept(builds: Builds, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        builder.build(builder.Tools(tmp_path / "venv"), ORDER, {}, tmp_path / "logs", Interrupting(Console(quiet=True)))
+    assert builds.found("openstack-base", "c" * 12) == "openstack-base cached on new base"
+
+
+def test_fresh_packages_mean_no_layer_of_dockers_cache(builds: Builds, tmp_path: Path) -> None:
+    build(tmp_path, fresh=True)
+    assert builds.found("keystone", "d" * 12) == "keystone on openstack-base on new base"
+
+
+def test_an_image_with_its_key_is_not_built_again(builds: Builds) -> None:
     assert builder.present(ORDER.keys) == {"base"}
 
 
@@ -308,23 +300,27 @@ def test_an_image_that_the_registry_has_under_its_tag_is_not_pushed(
 
 
 def test_with_containerds_store_docker_pushes_as_the_stacks_user(
-    target: Target, registry: Registry, docker: Docker, monkeypatch: pytest.MonkeyPatch
+    target: Target, registry: Registry, checkout: Checkout, tmp_path: Path
 ) -> None:
-    registry.push("kolla/etcd:2026.1", b"older")
-    docker.answers({"image inspect": f"sha256:{'e' * 64}\n", "info": '["driver-type","io.containerd.snapshotter.v1"]'})
-    logins = []
-
-    def push(login: str, reference: str, name: str) -> None:
-        logins.append(json.loads((Path(login) / "config.json").read_text())["auths"])
-        registry.push(name.partition("/")[2], reference.encode(), type_=OCI)
-
-    monkeypatch.setattr(published, "_push", push)
+    notes = tmp_path / "notes"
+    # Docker's own push, which the registry of this test has already had from elsewhere.
+    program = f"""
+import json, pathlib, sys
+match sys.argv[1:]:
+    case ["image", "inspect", *_]: print("sha256:{"e" * 64}")
+    case ["info", *_]: print('["driver-type","io.containerd.snapshotter.v1"]')
+    case ["--config", login, "push", "--quiet", name]:
+        with open({str(notes)!r}, "a") as file:
+            print(json.dumps([name, json.loads(pathlib.Path(login, "config.json").read_text())]), file=file)
+"""
+    executable(checkout.bin / "docker", program)
+    digests = {name: registry.push(f"kolla/{name}:2026.1", name.encode(), type_=OCI) for name in ("etcd", "cron")}
     done = publish(target, {"etcd": "new/etcd", "cron": "new/cron"}, display()[0])
-    assert done.new == ["etcd", "cron"]
-    assert {name: image.digest for name, image in done.images.items()} == {
-        name: registry.tags[f"kolla/{name}"]["2026.1"] for name in ("etcd", "cron")
-    }
-    assert logins[0] == {target.end.registry: {"auth": target.user.basic}}
+    assert done.new == ["etcd", "cron"] and {name: image.digest for name, image in done.images.items()} == digests
+    end = target.end.registry
+    login = {"auths": {end: {"auth": target.user.basic}}}
+    pushed = [json.loads(line) for line in notes.read_text().splitlines()]
+    assert pushed == [[f"{end}/kolla/{name}:2026.1", login] for name in digests]
 
 
 def docker_save(file: Path, **images: tuple[bytes, ...]) -> dict[str, str]:
@@ -353,12 +349,19 @@ def docker_save(file: Path, **images: tuple[bytes, ...]) -> dict[str, str]:
 
 
 def test_missing_images_are_exported_and_layers_of_several_sent_once(
-    target: Target, registry: Registry, docker: Docker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    target: Target, registry: Registry, checkout: Checkout, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     base, own = os.urandom(3_000_000), b"own" * 1000
     ids = docker_save(tmp_path / "saved.tar", cron=(base,), etcd=(base, own))
-    docker.answers({f"image inspect --format={{{{.Id}}}} {name}": f"{id_}\n" for name, id_ in ids.items()})
-    monkeypatch.setattr(export, "_save", lambda ids, file: shutil.copy(tmp_path / "saved.tar", file))
+    program = f"""
+import shutil, sys
+ids = {ids!r}
+match sys.argv[1:]:
+    case ["image", "inspect", _, name]: print(ids[name])
+    case ["save", output, *wanted] if sorted(wanted) == sorted(ids.values()):
+        shutil.copy({str(tmp_path / "saved.tar")!r}, output.removeprefix("--output="))
+"""
+    executable(checkout.bin / "docker", program)
     monkeypatch.setattr(export, "ROOM", tmp_path)
     done = publish(target, {"cron": "cron", "etcd": "etcd"}, display()[0])
     assert done.new == ["cron", "etcd"] and not list(tmp_path.glob("berth-push-*"))
@@ -431,19 +434,6 @@ def test_another_deploy_host_has_the_lock_and_knows_what_was_brought(session: Se
     assert files[0].read_text() == files[1].read_text()
     write_lock(second, locked("sha256:2"))
     assert read_lock(session) == locked("sha256:2")
-
-
-def test_an_earlier_versions_lock_file_is_taken_over_once(session: Session, tmp_path: Path) -> None:
-    folder = session.workspace.stack_dir("dev")
-    folder.mkdir(parents=True)
-    file = folder / "kolla-images.json"
-    file.write_text(json.dumps({"etcd": {"repository": "kolla/etcd", "tag": "2026.1", "digest": "sha256:1"}}))
-    (folder / paths.kolla_brought_file("dev").name).write_text("0123456789ab")
-    assert read_lock(session) == locked("sha256:1") and not file.exists()
-    second = elsewhere(session, tmp_path / "second")
-    published.write_import_marker(second)
-    assert read_lock(second) == locked("sha256:1")
-    assert (second.workspace.stack_dir("dev") / "kolla-brought").read_text() == "0123456789ab"
 
 
 @pytest.mark.parametrize("kept", [{}, [], {"images": {"etcd": {}}, "imported": ""}])
