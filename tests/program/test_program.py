@@ -208,7 +208,7 @@ def test_each_kind_of_process_is_a_user_of_its_own_at_the_store(dev: Recording) 
     assert not dev.of_type("minio:index/iamServiceAccount:IamServiceAccount")
 
 
-def test_every_registry_node_has_a_collector_that_starts_once_there_are_versions(dev: Recording) -> None:
+def test_a_collector_on_each_registry_node_waits_for_versions(dev: Recording) -> None:
     collectors = [one.name for one in dev.resources if one.name in {f"collector-node{n}" for n in range(1, 5)}]
     assert collectors == ["collector-node1", "collector-node2"]
     for name in collectors:

@@ -98,7 +98,7 @@ def versions(minio: Provider) -> Iterator[Made]:
 WITHOUT_UPLOADS = {"status": "Enabled", "excludedPrefixes": ["*/_uploads/", "cache/"]}
 
 
-def test_a_versioned_bucket_keeps_what_is_overwritten_but_for_some_prefixes(versions: Made, address: str) -> None:
+def test_a_versioned_bucket_keeps_all_but_the_excluded_prefixes(versions: Made, address: str) -> None:
     client = Minio(address, LOGIN["minioUser"], LOGIN["minioPassword"], secure=False)
     for name in ("app/_uploads/b", "app/a", "cache/c"):
         for content in (b"1", b"2"):
@@ -111,7 +111,7 @@ def test_a_versioned_bucket_keeps_what_is_overwritten_but_for_some_prefixes(vers
     assert versions.diff(bucket="other").replace == ("bucket",)
 
 
-def test_the_versioning_of_a_bucket_is_changed_in_place_and_suspended_at_the_end(
+def test_a_buckets_versioning_changes_in_place_and_ends_suspended(
     minio: Provider, versions: Made, address: str
 ) -> None:
     client = Minio(address, LOGIN["minioUser"], LOGIN["minioPassword"], secure=False)
