@@ -59,10 +59,15 @@ class Workspace:
         return self.backend.startswith(("http://", "https://"))
 
     @property
+    def own_state(self) -> Path:
+        """Where the state is kept unless somebody says otherwise; made when it is needed."""
+        return self.home / "state"
+
+    @property
     def state(self) -> Path:
         """The folder of a file backend."""
         if not self.backend:
-            return self.home / "state"
+            return self.own_state
         return (self.root / Path(unquote(self.backend.removeprefix(FILE).partition("?")[0])).expanduser()).absolute()
 
     @property

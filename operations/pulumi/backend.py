@@ -24,9 +24,9 @@ def check(workspace: Workspace) -> None:
         raise UsageError(
             f"PULUMI_BACKEND_URL (or `backend:` in Pulumi.yaml) is {workspace.backend_name!r}, which is no state "
             f"backend: it begins with one of {', '.join(f'{known}://' for known in SCHEMES)}. Without it the state is "
-            f"kept in {workspace.home / 'state'}."
+            f"kept in {workspace.own_state}."
         )
-    if workspace.backend and workspace.has_file_backend and not workspace.state.is_dir():
+    if workspace.has_file_backend and workspace.state != workspace.own_state and not workspace.state.is_dir():
         raise UsageError(
             f"The state backend's folder {workspace.state} is not there: create it, or correct PULUMI_BACKEND_URL "
             "(or `backend:` in Pulumi.yaml)."

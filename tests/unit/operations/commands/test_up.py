@@ -155,6 +155,13 @@ def test_a_backends_folder_that_is_not_there_is_not_made(checkout: Checkout, ber
     assert not (tmp_path / "typo").exists()
 
 
+def test_berths_own_folder_is_made_also_where_the_shell_names_it(checkout: Checkout, berth: Any) -> None:
+    checkout.install_pulumi()
+    checkout.answer("up", events=created())
+    checkout.workspace = dataclasses.replace(checkout.workspace, backend=checkout.workspace.own_state.as_uri())
+    assert berth("up").code == 0
+
+
 @pytest.mark.parametrize("printed", ["panic!", "\udcff\udcfe", ""])
 def test_a_cli_that_prints_rubbish_is_named(checkout: Checkout, berth: Any, printed: str) -> None:
     program = checkout.install_pulumi()
