@@ -133,8 +133,13 @@ _FOR_ITSELF = ["admin:CreateServiceAccount", "admin:CreateUser", "admin:GetUser"
 
 
 def excluded_prefixes() -> list[str]:
-    """What is not versioned: uploads, which are copied to their place and deleted, and caches, which refill."""
-    return ["*/_uploads/", f"{naming.CACHE_DIRECTORY.strip('/')}/"]
+    """What is not versioned, so that the store does not grow by it for ever.
+
+    Uploads are copied to their place and deleted, caches refill, and links are written anew by every push of a tag.
+    The collector insists on the first one by its name.
+    """
+    store, cache = naming.STORE_DIRECTORY.strip("/"), naming.CACHE_DIRECTORY.strip("/")
+    return ["*/_uploads/", f"{store}/docker/registry/v2/repositories/", f"{cache}/"]
 
 
 _OBJECTS = [

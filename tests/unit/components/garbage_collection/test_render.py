@@ -31,6 +31,6 @@ def test_only_the_collector_reads_its_key() -> None:
     assert files[f"{render.DIRECTORY}/config.json"] == "0600"
 
 
-def test_uploads_and_caches_are_not_kept_twice() -> None:
+def test_uploads_links_and_caches_are_not_kept_twice() -> None:
     # The collector refuses a bucket that keeps versions of uploads, and never sees the caches.
-    assert excluded_prefixes() == ["*/_uploads/", "cache/"]
+    assert excluded_prefixes() == ["*/_uploads/", "store/docker/registry/v2/repositories/", "cache/"]
