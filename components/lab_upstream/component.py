@@ -5,10 +5,12 @@ from __future__ import annotations
 import getpass
 import hashlib
 from functools import partial
+from pathlib import Path
 
 import pulumi
 import pulumi_docker as docker
 
+from components.certificates.component import Certificate
 from components.certificates.pem import Pem
 from components.lab_upstream.args import LabUpstreamArgs
 from components.lib.host_files.bundle import Directory, Entry, File
@@ -49,9 +51,31 @@ class LabUpstream(pulumi.ComponentResource):
             labels=[docker.VolumeLabelArgs(label="berth.stack", value=settings.stack)],
             opts=pulumi.ResourceOptions(parent=self),
         )
-        limits = settings.limits.upstream
-        container = docker.Container(
-            f"{name}-registry",
+        network = docker.ContainerNetworksAdvancedArgs(name=lab.network.name, ipv4_address=address)
+        container = self._container(f"{name}-registry", args, directory, volume, network, certificate, files)
+        bound_processes(
+            f"{name}-processes",
+            container,
+            naming.lab_upstream_container(settings.stack),
+            settings.limits.upstream,
+            access=None,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.register_outputs({})
+
+    def _container(
+        self,
+        name: str,
+        args: LabUpstreamArgs,
+        directory: Path,
+        volume: docker.Volume,
+        network: docker.ContainerNetworksAdvancedArgs,
+        certificate: Certificate,
+        files: pulumi.Resource,
+    ) -> docker.Container:
+        settings, limits = args.settings, args.settings.limits.upstream
+        return docker.Container(
+            name,
             name=naming.lab_upstream_container(settings.stack),
             image=args.images.on_deploy_host("upstream"),
             command=[
@@ -68,7 +92,7 @@ class LabUpstream(pulumi.ComponentResource):
                 docker.ContainerVolumeArgs(host_path=str(directory), container_path=CONFIG_DIRECTORY, read_only=True),
                 docker.ContainerVolumeArgs(volume_name=volume.name, container_path=STORAGE_DIRECTORY),
             ],
-            networks_advanced=[docker.ContainerNetworksAdvancedArgs(name=lab.network.name, ipv4_address=address)],
+            networks_advanced=[network],
             restart="unless-stopped",
             labels=[
                 docker.ContainerLabelArgs(
@@ -84,15 +108,6 @@ class LabUpstream(pulumi.ComponentResource):
             # No health check: it is there to have faults.
             **Confinement(limits, scratch=["/tmp"]).options(),
         )
-        bound_processes(
-            f"{name}-processes",
-            container,
-            naming.lab_upstream_container(settings.stack),
-            limits,
-            access=None,
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        self.register_outputs({})
 
 
 def _entries(directory: str, endpoint: str, pem: Pem) -> list[Entry]:

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pulumi
 import pulumi_command
+import pulumi_docker as docker
 import pulumi_random as random
 
 from components.certificates.pem import Pem
+from components.docker_daemon.component import DockerNode
 from components.lib.host_files.bundle import Entry
 from components.lib.readiness.component import Probe, ready
 from components.lib.service.confinement import Confinement, go_environment, own_health
@@ -49,7 +51,7 @@ class ObjectStore(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ObjectStoreArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("berth:object-store:ObjectStore", name, None, opts)
-        settings, limits = args.settings.object_store, args.settings.limits.minio
+        settings = args.settings.object_store
         servers = args.daemons.on(args.nodes.with_role("object-store"))
         # What the servers keep can only be read with this key: outside a lab both outlive the services.
         child = pulumi.ResourceOptions(parent=self, protect=args.settings.lab is None or None)
@@ -67,49 +69,9 @@ class ObjectStore(pulumi.ComponentResource):
         exported = self._export(
             name, args, root, triggers=[image, digest, *addresses, str(settings.port), settings.data_dir, bounds]
         )
-        containers = []
-        for on in servers:
-            node = on.node
-            certificate = args.authority.issue(
-                f"{name}-{node.name}",
-                common_name=node.name,
-                dns_names=[node.name, naming.drive_name(args.settings.registry.name)],
-                addresses=sorted({node.address, args.settings.load_balancer.address, args.settings.front_address}),
-                parent=self,
-            )
-            containers.append(
-                service(
-                    f"{name}-{node.name}",
-                    on,
-                    args.settings.stack,
-                    ServiceContainer(
-                        service=STAGE,
-                        image=image,
-                        command=command(settings, addresses, node.address),
-                        volumes={DIRECTORY: DIRECTORY, "/data": settings.data_dir},
-                        writable=frozenset({"/data"}),
-                        environment={
-                            "MINIO_CONFIG_ENV_FILE": f"{DIRECTORY}/environment",
-                            # MinIO finds its limit itself, once: another limit is another container.
-                            **go_environment(limits),
-                        },
-                        confinement=confinement(
-                            limits,
-                            naming.endpoint(node.address, settings.port),
-                            own_image=args.images.is_own("objectStore"),
-                        ),
-                        user=USER,
-                        config_digest=digest,
-                    ),
-                    pulumi.Output.all(root, args.authority.pem(certificate)).apply(
-                        partial(_entries, settings, node.address)
-                    ),
-                    scripts=SCRIPTS,
-                    parent=self,
-                    # All servers change at once: MinIO refuses peers with other settings or versions.
-                    depends_on=[exported, args.seed.container, *args.firewall.done],
-                )
-            )
+        containers = [
+            self._server(f"{name}-{on.node.name}", args, on, addresses, root, digest, exported) for on in servers
+        ]
         asking = servers[0].node
         self.ready = ready(
             f"{name}-ready",
@@ -126,6 +88,50 @@ class ObjectStore(pulumi.ComponentResource):
             opts=asking.options(self),
         )
         self.register_outputs({})
+
+    def _server(
+        self,
+        name: str,
+        args: ObjectStoreArgs,
+        on: DockerNode,
+        addresses: list[str],
+        root: pulumi.Output[RootKey],
+        digest: pulumi.Output[str],
+        exported: pulumi.Resource,
+    ) -> docker.Container:
+        """One of the servers at these addresses."""
+        node, settings, limits = on.node, args.settings.object_store, args.settings.limits.minio
+        certificate = args.authority.issue(
+            name,
+            common_name=node.name,
+            dns_names=[node.name, naming.drive_name(args.settings.registry.name)],
+            addresses=sorted({node.address, args.settings.load_balancer.address, args.settings.front_address}),
+            parent=self,
+        )
+        return service(
+            name,
+            on,
+            args.settings.stack,
+            ServiceContainer(
+                service=STAGE,
+                image=args.images.on_nodes("objectStore"),
+                command=command(settings, addresses, node.address),
+                volumes={DIRECTORY: DIRECTORY, "/data": settings.data_dir},
+                writable=frozenset({"/data"}),
+                # MinIO finds its limit itself, once: another limit is another container.
+                environment={"MINIO_CONFIG_ENV_FILE": f"{DIRECTORY}/environment", **go_environment(limits)},
+                confinement=confinement(
+                    limits, naming.endpoint(node.address, settings.port), own_image=args.images.is_own("objectStore")
+                ),
+                user=USER,
+                config_digest=digest,
+            ),
+            pulumi.Output.all(root, args.authority.pem(certificate)).apply(partial(_entries, settings, node.address)),
+            scripts=SCRIPTS,
+            parent=self,
+            # All servers change at once: MinIO refuses peers with other settings or versions.
+            depends_on=[exported, args.seed.container, *args.firewall.done],
+        )
 
     def _export(
         self,
