@@ -29,6 +29,7 @@ sys.path.insert(0, str(REPOSITORY))
 
 import yaml  # noqa: E402
 
+from bench.memory import PeakMemory  # noqa: E402
 from operations.pulumi.cli import choose  # noqa: E402
 from operations.pulumi.environment import search_path  # noqa: E402
 from operations.workspace import Workspace  # noqa: E402
@@ -54,6 +55,7 @@ class Figure:
     resources: int
     seconds: float
     processor_seconds: float
+    peak_megabytes: float
     repeated: int
 
 
@@ -81,24 +83,24 @@ class Stack:
         stubs = stub_providers.environment(self.home / "stubs", self._cli)
         for words in (["stack", "init"], ["up", "--yes", "--skip-preview"]):
             self._run([str(self._cli), *words], stubs)
-        authority, _, _ = self._run([str(self._cli), "stack", "output", "registry_ca"], stubs)
+        authority, *_ = self._run([str(self._cli), "stack", "output", "registry_ca"], stubs)
         # The MinIO provider reads the file that a real `up` would have written.
         target = Workspace(self.root, self.home).stack_dir(STACK) / "ca.pem"
         target.parent.mkdir(parents=True)
         target.write_text(authority)
-        exported, _, _ = self._run([str(self._cli), "stack", "export"], stubs)
+        exported, *_ = self._run([str(self._cli), "stack", "export"], stubs)
         return len(json.loads(exported)["deployment"]["resources"])
 
-    def pulumi(self, *words: str) -> tuple[float, float]:
-        """Seconds on the clock and of the processor of the CLI."""
+    def pulumi(self, *words: str) -> tuple[float, float, float]:
+        """Seconds on the clock and of the processor of the CLI, and megabytes of all its processes."""
         return self._run([str(self._cli), *words], own_plugins(self.home / "own", self._cli))[1:]
 
-    def berth(self, *words: str) -> tuple[float, float]:
+    def berth(self, *words: str) -> tuple[float, float, float]:
         """The same of `berth`."""
         return self._run([sys.executable, "-m", "operations", *words], {})[1:]
 
-    def _run(self, words: list[str], plugins: Mapping[str, str]) -> tuple[str, float, float]:
-        """Standard output, seconds on the clock and of the processor."""
+    def _run(self, words: list[str], plugins: Mapping[str, str]) -> tuple[str, float, float, float]:
+        """Standard output, seconds on the clock and of the processor, megabytes at the peak."""
         # As the launcher has it: Python's compiled files are kept.
         inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         environment = {
@@ -114,19 +116,20 @@ class Stack:
             **plugins,
         }
         before, started = _processor_seconds(), time.perf_counter()
-        done = subprocess.run(
-            [*words, "--stack", STACK],
-            cwd=self.root,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        with PeakMemory(os.getpid()) as memory:
+            done = subprocess.run(
+                [*words, "--stack", STACK],
+                cwd=self.root,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
         seconds = time.perf_counter() - started
         if done.returncode:
             sys.exit(done.stdout + done.stderr)
-        return done.stdout, seconds, _processor_seconds() - before
+        return done.stdout, seconds, _processor_seconds() - before, memory.megabytes
 
 
 def _host_key(index: int) -> str:
@@ -181,8 +184,8 @@ def measure(nodes: int, repeat: int) -> list[Figure]:
         figures = []
         for what, run in runs.items():
             results = [run() for _ in range(repeat)]
-            seconds, processor = (round(statistics.median(one[kind] for one in results), 2) for kind in (0, 1))
-            figures.append(Figure(what, nodes, resources, seconds, processor, repeat))
+            seconds, processor, memory = (round(statistics.median(kind), 2) for kind in zip(*results, strict=True))
+            figures.append(Figure(what, nodes, resources, seconds, processor, memory, repeat))
         return figures
 
 
@@ -196,7 +199,7 @@ def main() -> int:
     for item in figures:
         print(
             f"{item.what:<40} {item.nodes} nodes, {item.resources} resources: {item.seconds:.2f} s, "
-            f"{item.processor_seconds:.2f} s of the processor"
+            f"{item.processor_seconds:.2f} s of the processor, {item.peak_megabytes:.0f} MB at the peak"
         )
     print(json.dumps([asdict(item) for item in figures]))
     return 0
