@@ -432,7 +432,7 @@ def test_gitlabs_request_is_fetched_as_data_and_its_preview_goes_to_it(forge: Fo
     (trusted.root / "berth").write_text(BERTH.replace("#!/bin/sh\n", f"#!/bin/sh\n{shows}"))
     done = trusted.run(forge, "preview-merge-request", "prod", "5", kind="gitlab")
     assert done.returncode == 1, done.stderr
-    assert [item["body"].splitlines()[-1] for item in forge.comments] == ["said"]
+    assert [item["body"].splitlines()[-1] for item in forge.comments] == ["said"], done.stderr
     assert (trusted.root / "listing").read_text().startswith("-"), "a link is a file with its text"
     assert git(trusted.root, "worktree", "list").count("\n") == 0, "nothing is left"
     for number in ("6", "5; touch ran", "../main", ""):
