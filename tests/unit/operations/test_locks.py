@@ -273,9 +273,10 @@ def test_drift_is_looked_for_beside_a_change_and_says_so(
 def test_a_lock_that_another_has_is_waited_for_and_a_child_keeps_it(tmp_path: Path) -> None:
     file, met = tmp_path / "below" / "lock", list[str]()
     with exclusive(file, lambda: met.append("first")) as held:
-        child = subprocess.Popen(["sleep", "0.3"], pass_fds=(held.fileno(),))
+        child = subprocess.Popen(["sleep", "0.5"], pass_fds=(held.fileno(),))
+        started = time.monotonic()
     with exclusive(file, lambda: met.append("second")):
-        assert child.poll() is not None or not Path(f"/proc/{child.pid}/fd").exists()
+        assert time.monotonic() - started > 0.4
     assert met == ["second"] and child.wait() == 0
 
 

@@ -45,7 +45,10 @@ for name, parent in parents.items():
         continue
     cached = "" if "--nocache" in arguments else " cached"
     images[reference] = f"{{name}}{{cached}} on {{below}}"
-    store.write_text(json.dumps(images))
+    # Whole or not at all: it may be terminated here.
+    whole = store.with_suffix(".new")
+    whole.write_text(json.dumps(images))
+    whole.replace(store)
     for _ in range(2):
         print(f"INFO:kolla.common.utils.{{name}}:Built at 2026-11-22 14:04:40.775505 (took 0:01:00)")
 summary = {{"failed": [{{"name": name, "status": status}} for name, status in failed]}}
