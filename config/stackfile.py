@@ -16,6 +16,7 @@ from config.pydantic_errors import unknown_key
 from config.validation import validate
 
 PINS = "berth:pins"
+LARGEST = 4 << 20
 # What Pulumi itself keeps in a stack file, beside `config`.
 _PULUMI_KEYS = ("config", "encryptionsalt", "encryptedkey", "secretsprovider")
 
@@ -58,6 +59,10 @@ def _parsed(stack: str, file: Path, name: str) -> Any:
     from ruamel.yaml.error import YAMLError
 
     try:
+        # A device or a pipe never ends.
+        if file.exists() and (not (file.is_file() or file.is_dir()) or file.stat().st_size > LARGEST):
+            fix = f"Write a plain file of at most {LARGEST} bytes."
+            raise SettingsError(stack, [Problem(name, "is no plain file, or is too long.", fix)])
         return YAML(typ="safe", pure=True).load(file.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"

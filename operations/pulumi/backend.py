@@ -13,6 +13,7 @@ SCHEMES = ("azblob", "file", "gs", "http", "https", "postgres", "s3")
 """Of the CLI's backends: https://www.pulumi.com/docs/iac/concepts/state-and-backends/"""
 NOT_DEPLOYED = "Stack {stack} is not deployed: ./berth up --stack {stack} does that."
 _STATE = re.compile(rb'\s*\{.*?"checkpoint"\s*:\s*\{', re.DOTALL)
+_CREDENTIALS = re.compile(r"//[^/@]*@")
 _BEGINNING = 4096
 """Bytes of a state file in which its checkpoint begins."""
 
@@ -22,14 +23,15 @@ def check(workspace: Workspace) -> None:
     scheme, found, _ = workspace.backend_url.partition("://")
     if not found or scheme not in SCHEMES:
         raise UsageError(
-            f"PULUMI_BACKEND_URL (or `backend:` in Pulumi.yaml) is {workspace.backend_name!r}, which is no state "
+            f"PULUMI_BACKEND_URL (or `backend:` in Pulumi.yaml) is {_CREDENTIALS.sub('//', workspace.backend_url)!r}, "
+            "which is no state "
             f"backend: it begins with one of {', '.join(f'{known}://' for known in SCHEMES)}. Without it the state is "
             f"kept in {workspace.own_state}."
         )
     if workspace.has_file_backend and workspace.state != workspace.own_state and not workspace.state.is_dir():
         raise UsageError(
-            f"The state backend's folder {workspace.state} is not there: create it, or correct PULUMI_BACKEND_URL "
-            "(or `backend:` in Pulumi.yaml)."
+            f"The state backend's folder '{workspace.state}' is not there, or is no folder: create it, or correct "
+            "PULUMI_BACKEND_URL (or `backend:` in Pulumi.yaml)."
         )
 
 
@@ -44,13 +46,17 @@ def in_files(workspace: Workspace, stack: str) -> bool:
 
 def damaged(path: Path, reason: str) -> str:
     """The sentence about a state file that cannot be used."""
-    return (
-        f"The state file {path} is damaged ({reason}). {path.name}.bak beside it is the state before its last change: "
-        "keep the damaged one, copy the other over it, then ./berth up."
-    )
+    if path.with_name(f"{path.name}.bak").exists():
+        return (
+            f"The state file {path} is damaged ({reason}). {path.name}.bak beside it is the state before its last "
+            "change: keep the damaged one, copy the other over it, then ./berth up."
+        )
+    return f"The state file {path} is damaged ({reason}), and there is no {path.name}.bak: restore it from a backup."
 
 
 def _beginning(path: Path) -> bytes:
+    if not path.is_file():
+        raise BerthError(damaged(path, "it is no plain file"))
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             return file.read(_BEGINNING)

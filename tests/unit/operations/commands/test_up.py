@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -107,11 +108,27 @@ def test_a_command_that_failed_runs_again_whatever_the_settings_say_then(checkou
 def test_a_state_file_without_a_state_is_no_new_stack(checkout: Checkout, berth: Any, state: str) -> None:
     checkout.install_pulumi()
     checkout.deploy()
-    checkout.workspace.checkpoint("dev").write_text(state)
+    file = checkout.workspace.checkpoint("dev")
+    file.write_text(state)
     for command in ("up", "preview", "endpoint", "drift"):
         ended = berth(command)
-        assert ended.code == 1 and "dev.json is damaged (it holds no state). dev.json.bak beside it" in ended.err
+        assert ended.code == 1 and "damaged (it holds no state), and there is no dev.json.bak: restore" in ended.err
+    file.with_name("dev.json.bak").touch()
+    assert "damaged (it holds no state). dev.json.bak beside it is the state before" in berth("up").err
     assert "up" not in checkout.words()
+
+
+def test_a_pipe_in_the_place_of_a_state_or_of_pins_is_named(checkout: Checkout, berth: Any) -> None:
+    checkout.install_pulumi()
+    checkout.deploy()
+    checkout.workspace.checkpoint("dev").unlink()
+    os.mkfifo(checkout.workspace.checkpoint("dev"))
+    assert "dev.json is damaged (it is no plain file)" in berth("endpoint").err
+    pins = checkout.workspace.root / "pins" / "dev.yaml"
+    pins.parent.mkdir()
+    os.mkfifo(pins)
+    ended = berth("endpoint")
+    assert ended.code == 2 and "is no plain file, or is too long." in ended.err
 
 
 def test_a_deployed_stack_without_its_state_is_no_new_stack(checkout: Checkout, berth: Any) -> None:
@@ -151,7 +168,7 @@ def test_a_backends_folder_that_is_not_there_is_not_made(checkout: Checkout, ber
     checkout.workspace = dataclasses.replace(checkout.workspace, backend=f"file://{tmp_path}/typo")
     for command in ("up", "preview", "status"):
         ended = berth(command)
-        assert ended.code == 2 and f"The state backend's folder {tmp_path}/typo is not there: create it" in ended.err
+        assert ended.code == 2 and f"The state backend's folder '{tmp_path}/typo' is not there" in ended.err
     assert not (tmp_path / "typo").exists()
 
 
