@@ -72,3 +72,12 @@ def ssh_command(
         # One argument is a command line for the node's shell, several are one command with its arguments.
         argv += ["--", command[0] if len(command) == 1 else shlex.join(command)]
     return argv
+
+
+def root_prefix(workspace: Workspace, stack: str, every: Sequence[SshHost], host: SshHost) -> list[str]:
+    """What precedes one command line for a node, so that root runs it there."""
+    return [
+        *ssh_command(workspace, stack, every, host.name, ()),
+        "--",
+        *([] if host.user == "root" else ["sudo", "-n"]),
+    ]

@@ -33,8 +33,8 @@ class Collector:
     container: str
     prefix: Sequence[str]
 
-    def ask(self, words: Sequence[str], tell: Callable[[Event], None]) -> Event:
-        """The last line of a command, after all others were told; raises `Unreachable` if there is none."""
+    def ask(self, words: Sequence[str], report: Callable[[Event], None]) -> Event:
+        """The last line of a command, its progress reported meanwhile; raises `Unreachable` if there is none."""
         remote = shlex.join(["docker", "exec", self.container, PROGRAM, *render.command(*words)])
         last, said = None, ""
         with subprocess.Popen(
@@ -51,7 +51,7 @@ class Collector:
                     continue
                 last = found
                 if found.get("event") == "progress":
-                    tell(found)
+                    report(found)
         if last is None:
             raise Unreachable(f"{self.node}: {said or 'it answers nothing'}")
         if process.returncode and last.get("event") not in ENDINGS:
@@ -75,9 +75,8 @@ def collectors(session: Session, desired: Desired) -> list[Collector]:
         machine = desired.machines.get(host.name)
         names = [one.name for one in machine.services if one.service == COLLECTOR_STAGE] if machine else []
         if names:
-            argv = ssh.ssh_command(session.workspace, session.stack, hosts, host.name, ())
-            root = [] if host.user == "root" else ["sudo", "-n"]
-            found.append(Collector(host.name, names[0], [*argv, "--", *root]))
+            prefix = ssh.root_prefix(session.workspace, session.stack, hosts, host)
+            found.append(Collector(host.name, names[0], prefix))
     if not found:
         raise UsageError(
             f"{session.stack} has no garbage collector: berth:registry.garbageCollection.enabled is false, or "
@@ -86,12 +85,12 @@ def collectors(session: Session, desired: Desired) -> list[Collector]:
     return found
 
 
-def ask(every: Sequence[Collector], words: Sequence[str], tell: Callable[[Event], None]) -> Event:
+def ask(every: Sequence[Collector], words: Sequence[str], report: Callable[[Event], None]) -> Event:
     """The answer of the first that can be reached; what it refuses or cannot do is an error in its words."""
     problems = []
     for one in every:
         try:
-            answer = one.ask(words, tell)
+            answer = one.ask(words, report)
         except Unreachable as problem:
             problems.append(str(problem))
             continue

@@ -19,7 +19,6 @@ from operations.errors import BerthError, UsageError
 from operations.inspect import collect
 from operations.locks import StackLock
 from operations.pulumi.session import Session
-from operations.ssh import SshHost
 
 MEMBER_URN = "berth:etcd:Etcd$command:remote:Command::etcd-"
 SECONDS = 300
@@ -59,15 +58,14 @@ def members(session: Session) -> list[Member]:
         if MEMBER_URN in str(resource.get("urn"))
     }
     # Each of these writes the file with the nodes' keys: one after the other, before members are queried.
-    found = [Member(host.name, _prefix(session, hosts, host), lines[host.name]) for host in hosts if host.name in lines]
+    found = [
+        Member(host.name, ssh.root_prefix(session.workspace, session.stack, hosts, host), lines[host.name])
+        for host in hosts
+        if host.name in lines
+    ]
     if not found:
         raise UsageError(f"{session.stack} has no etcd: give three nodes the role etcd, and run up.")
     return found
-
-
-def _prefix(session: Session, hosts: Sequence[SshHost], host: SshHost) -> list[str]:
-    argv = ssh.ssh_command(session.workspace, session.stack, hosts, host.name, ())
-    return [*argv, "--", *([] if host.user == "root" else ["sudo", "-n"])]
 
 
 def backup(session: Session, file: Path) -> str:

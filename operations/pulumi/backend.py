@@ -21,12 +21,13 @@ _BEGINNING = 4096
 def check(workspace: Workspace) -> None:
     """Refuse a URL that is no backend's, for which the CLI would ask for a login, and a folder that is not there."""
     scheme, found, _ = workspace.backend_url.partition("://")
+    # As it was written, but for credentials, which options may hold too.
+    shown = _CREDENTIALS.sub("//", workspace.backend_url.partition("?")[0])
     if not found or scheme not in SCHEMES:
         raise UsageError(
-            f"PULUMI_BACKEND_URL (or `backend:` in Pulumi.yaml) is {_CREDENTIALS.sub('//', workspace.backend_url)!r}, "
-            "which is no state "
-            f"backend: it begins with one of {', '.join(f'{known}://' for known in SCHEMES)}. Without it the state is "
-            f"kept in {workspace.own_state}."
+            f"PULUMI_BACKEND_URL (or `backend:` in Pulumi.yaml) is {shown!r}, which is no state backend: it "
+            f"begins with one of {', '.join(f'{known}://' for known in SCHEMES)}. Without it the state is kept in "
+            f"{workspace.own_state}."
         )
     if workspace.has_file_backend and workspace.state != workspace.own_state and not workspace.state.is_dir():
         raise UsageError(

@@ -7,7 +7,7 @@ import secrets
 import string
 from typing import Any
 
-from plugins.interface import UNKNOWN, CheckFailure, Properties
+from plugins.interface import UNKNOWN, CheckFailure, Imported, Properties
 from plugins.providers.base import Resource
 from plugins.providers.minio_connection import Server
 from plugins.providers.schema import Prop
@@ -28,6 +28,14 @@ class OnServer(Resource):
 
     def _outputs(self, known: Properties, **facts: Any) -> Properties:
         return {**known, **facts}
+
+    def _import_as_read(self, id_: str) -> Imported | None:
+        """An import whose inputs are what the server shows."""
+        found = self.read(id_, {}, {})
+        if found is None:
+            return None
+        inputs = self.imported_inputs(found.outputs)
+        return Imported(id_, inputs, inputs.inputs)
 
 
 class WithPolicy(OnServer):

@@ -71,11 +71,7 @@ class S3BucketVersioning(OnServer):
 
     def import_(self, id_: str) -> Imported | None:
         """By the bucket's name."""
-        found = self.read(id_, {}, {})
-        if found is None:
-            return None
-        inputs = self.imported_inputs(found.outputs)
-        return Imported(id_, inputs, inputs.inputs)
+        return self._import_as_read(id_)
 
     def delete(self, id_: str, inputs: Properties, outputs: Properties, context: Context) -> None:
         with self._server.doing(f"bucket {id_}: its versioning cannot be suspended"):

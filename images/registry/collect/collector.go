@@ -35,7 +35,7 @@ type collector struct {
 	health health
 	cache  *cache
 	lock   *lock.Lock
-	// step is told what has just been done; tests stop there.
+	// step is called with what has just been done; tests stop there.
 	step func(string)
 
 	mu  sync.Mutex

@@ -42,6 +42,22 @@ def test_an_unfit_pulumi_is_named_beside_the_compiled_one(checkout: Checkout, mo
     assert chosen.sentence.endswith(f"; {program} is version 3.100.0, and Berth needs 3.260.0 or newer")
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("#!/bin/sh\necho v4.0.0\n", "is version 4.0.0, and Berth needs one below 4.0.0"),
+        ("#!/bin/sh\necho v3.259.9\n", "is version 3.259.9, and Berth needs 3.260.0 or newer"),
+        ("#!/bin/sh\necho hello\n", "does not print a version, so it is not Pulumi's CLI"),
+        ("\0rubbish", "can't be run (Exec format error)"),
+    ],
+    ids=["too new", "too old", "another program", "no program"],
+)
+def test_an_unfit_pulumi_is_refused_with_the_reason(checkout: Checkout, text: str, why: str) -> None:
+    program = checkout.install_pulumi()
+    program.write_text(text)
+    assert refusal(program) == f"{program} {why}"
+
+
 def test_a_pulumi_that_hangs_is_killed_with_its_children(checkout: Checkout, tmp_path: Path) -> None:
     program = checkout.install_pulumi()
     program.write_text(f"#!/bin/sh\nsleep 300 & echo $! >{tmp_path}/child\nwait\n")
